@@ -1,0 +1,276 @@
+"""Verify and decide batches, in the order of the chain. Run by each aggregator.
+
+Everything a step leaves behind (burnt nonces, sealed sums, the outgoing file) is stored in
+one transaction, so a crash anywhere means the step is done or was never begun, and what is
+published afterwards is the stored bytes. Source: design.md, section 8.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from grievance.crypto.boxes import open_at_rest, seal_at_rest
+from grievance.crypto.merkle import root
+from grievance.errors import (
+    BatchError,
+    GrievanceError,
+    OpenError,
+    PoolError,
+    SignatureError,
+    StateError,
+    WireError,
+)
+from grievance.pipelines import decide_rows, open_rows, report_leaves, sum_rows, verify_rows
+from grievance.pool.batch import max_batch_size, read_header, read_rows
+from grievance.pool.layout import RoundPaths
+from grievance.pool.verdicts import (
+    Decision,
+    Status,
+    VerifierShares,
+    decision_limit,
+    max_verify_size,
+    open_verify_file,
+    parse_decision,
+    write_verify_file,
+)
+from grievance.wire import length_prefixed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import pyarrow as pa
+
+    from grievance.aggregator.state import State
+    from grievance.crypto.signing import SigningKey
+    from grievance.pipelines import Opened, Seat
+    from grievance.pool.order import OrderedBatch
+    from grievance.pool.store import Store, View
+    from grievance.secret import StateKey
+
+Progress = "Callable[[int, int], None]"
+
+
+@dataclass(frozen=True, repr=False)
+class Bench:
+    """Where one aggregator works on one round: its seat, keys, memory and the pool."""
+
+    seat: Seat
+    key: SigningKey
+    state_key: StateKey
+    state: State
+    store: Store
+
+    @property
+    def paths(self) -> RoundPaths:
+        """The round's paths in the pool."""
+        return RoundPaths(self.seat.task.round_id)
+
+    @property
+    def name(self) -> str:
+        """Our name."""
+        return self.seat.task.aggregators[self.seat.index].name
+
+    def context(self, what: str, number: int) -> bytes:
+        """What a sealed number at rest is bound to."""
+        task = self.seat.task.digest
+        return length_prefixed(
+            b"grievance/1 at rest", what.encode(), task, number.to_bytes(4, "big")
+        )
+
+    def seal_sum(self, seq: int, total: list[int]) -> bytes:
+        """Seal an un-noised sum for our own later use."""
+        data = self.seat.task.vdaf.encode_agg_share(total)
+        return seal_at_rest(self.state_key, data, self.context("sum", seq))
+
+    def open_sum(self, seq: int, box: bytes) -> list[int]:
+        """Open what `seal_sum` sealed."""
+        data = open_at_rest(self.state_key, box, self.context("sum", seq))
+        return self.seat.task.vdaf.decode_agg_share(data)
+
+
+def find_batch(bench: Bench, batch: OrderedBatch) -> View | None:
+    """The bytes of an ordered batch; None until they have arrived whole."""
+    task = bench.seat.task
+    data = bench.store.view(bench.paths.batch(batch.partner, batch.digest), max_batch_size(task))
+    if data is None or hashlib.sha256(data).digest() != batch.digest:
+        return None
+    return data
+
+
+def _rows(bench: Bench, batch: OrderedBatch, data: View) -> Iterator[pa.RecordBatch]:
+    task = bench.seat.task
+    header = read_header(data, task)
+    if header.relay != batch.relay or header.rows != batch.rows:
+        raise BatchError("the batch is not the one that was ordered", code="batch.malformed")
+    yield from read_rows(data, header, task)
+
+
+def _reads(bench: Bench, batch: OrderedBatch, data: View) -> bool:
+    """Whether the whole batch reads; the verdict depends on its bytes alone."""
+    try:
+        for _ in _rows(bench, batch, data):
+            pass
+    except BatchError:
+        return False
+    return True
+
+
+def verify_batch(
+    bench: Bench, batch: OrderedBatch, data: View, progress: Callable[[int, int], None]
+) -> None:
+    """Open and verify every row, burn the nonces, spool the verifier shares: one transaction."""
+    seat, state = bench.seat, bench.state
+    task = seat.task
+    readable = _reads(bench, batch, data)
+    with state.transaction():
+        total = task.vdaf.agg_init()
+        statuses, pieces, done = bytearray(), [], 0
+        for rows in _rows(bench, batch, data) if readable else ():
+            opened = open_rows(seat, rows)
+            _burn(bench, opened)
+            verified = verify_rows(seat, rows, opened)
+            statuses += verified.found.statuses
+            pieces.append(verified.found.shares)
+            total = task.vdaf.agg_update(total, verified.total)
+            done += rows.num_rows
+            progress(done, batch.rows)
+        found = VerifierShares(bytes(statuses), b"".join(pieces))
+        if not readable:
+            found = _refuse_all(bench, batch)
+        state.spool(
+            bench.paths.verify(batch.seq, bench.name),
+            write_verify_file(task, batch, seat.index, found, bench.key),
+        )
+        findings = seal_at_rest(
+            bench.state_key, found.plaintext(), bench.context("findings", batch.seq)
+        )
+        state.add_batch(
+            task.digest, batch.seq, batch.digest, bench.seal_sum(batch.seq, total), findings
+        )
+
+
+def _refuse_all(bench: Bench, batch: OrderedBatch) -> VerifierShares:
+    width = bench.seat.task.vdaf.VERIFIER_SHARE_SIZE
+    return VerifierShares(bytes([Status.BATCH]) * batch.rows, bytes(batch.rows * width))
+
+
+def _burn(bench: Bench, opened: Opened) -> None:
+    """The burn rule: record what is about to be verified, refuse what was with other bytes.
+
+    Rows that do not open, or whose nonce is not theirs, burn nothing: else anybody who saw a
+    nonce in the pool could spoil it.
+    """
+    task = bench.seat.task.digest
+    for row, status in enumerate(opened.statuses):
+        if status == Status.OK and not bench.state.burn(
+            task, opened.nonces[row], opened.digests[row]
+        ):
+            opened.statuses[row] = Status.BURNT
+            opened.shares[row] = None
+
+
+def read_findings(bench: Bench, batch: OrderedBatch, sender: int) -> VerifierShares | None:
+    """What a peer found about a batch; None until a file it signed has arrived.
+
+    Raises PoolError naming the peer when it signed something that cannot be.
+    """
+    seat = bench.seat
+    name = seat.task.aggregators[sender].name
+    path = bench.paths.verify(batch.seq, name)
+    data = bench.store.view(path, max_verify_size(seat.task, batch.rows))
+    if data is None:
+        return None
+    try:
+        return open_verify_file(data, seat.task, batch, sender, seat.index, seat.hpke)
+    except SignatureError:
+        return None
+    except (PoolError, OpenError) as error:
+        raise PoolError(
+            f"{path}: {name} signed a file that does not hold: {error}",
+            code="verify.fault",
+            hint=f"keep the file as evidence and ask {name} which version they run",
+        ) from None
+
+
+def decide_batch(
+    bench: Bench, batch: OrderedBatch, data: View, found: Sequence[VerifierShares | None]
+) -> None:
+    """Decide every row and keep the sum over the accepted ones: one transaction.
+
+    `found` has every aggregator's findings by index; ours is taken from our own state.
+    """
+    seat, state = bench.seat, bench.state
+    task = seat.task
+    stored = state.batches(task.digest)[batch.seq]
+    ours = _own_findings(bench, batch, stored.findings)
+    everyone = [ours if index == seat.index else item for index, item in enumerate(found)]
+    complete = [item for item in everyone if item is not None]
+    if len(complete) != len(task.aggregators):
+        raise StateError("a decision needs the findings of every aggregator")
+    with state.transaction():
+        refused: dict[int, tuple[Status, int]] = {}
+        leaves: list[bytes] = []
+        taken_back = task.vdaf.agg_init()
+        if any(Status.BATCH in item.statuses for item in complete):
+            finder = next(i for i, f in enumerate(complete) if Status.BATCH in f.statuses)
+            refused = dict.fromkeys(range(batch.rows), (Status.BATCH, finder))
+            taken_back = bench.open_sum(batch.seq, stored.sum)
+        else:
+            start = 0
+            for rows in _rows(bench, batch, data):
+                verdicts = decide_rows(task, rows, complete, start)
+                kept = _keep_new(bench, rows, verdicts)
+                leaves += report_leaves(task, rows, kept)
+                dropped = [row for row in range(rows.num_rows) if verdicts[row][0] != Status.OK]
+                refused |= {start + row: verdicts[row] for row in dropped}
+                counted = [r for r in dropped if ours.statuses[start + r] == Status.OK]
+                taken_back = task.vdaf.agg_update(taken_back, sum_rows(seat, rows, counted))
+                start += rows.num_rows
+        decision = Decision(batch.seq, batch.digest, batch.rows, refused, root(sorted(leaves)))
+        total = task.vdaf.field.sub(bench.open_sum(batch.seq, stored.sum), taken_back)
+        state.spool(bench.paths.decide(batch.seq, bench.name), decision.sign(task, bench.key))
+        state.decide_batch(
+            task.digest,
+            batch.seq,
+            bench.seal_sum(batch.seq, total),
+            decision.accepted,
+            decision.root,
+        )
+
+
+def _keep_new(bench: Bench, rows: pa.RecordBatch, verdicts: list[tuple[Status, int]]) -> list[int]:
+    """Accept a nonce once: later rows with it become replays. Returns the rows that count."""
+    nonces = rows.column(0)
+    kept = []
+    for row, (status, _) in enumerate(verdicts):
+        if status == Status.OK:
+            if bench.state.accept(bench.seat.task.digest, nonces[row].as_py()):
+                kept.append(row)
+            else:
+                verdicts[row] = (Status.REPLAY, -1)
+    return kept
+
+
+def _own_findings(bench: Bench, batch: OrderedBatch, box: bytes | None) -> VerifierShares:
+    if box is None:
+        raise StateError(f"batch {batch.seq} is decided already")
+    data = open_at_rest(bench.state_key, box, bench.context("findings", batch.seq))
+    return VerifierShares(data[: batch.rows], data[batch.rows :])
+
+
+def read_decision(bench: Bench, batch: OrderedBatch, aggregator: int) -> Decision | None:
+    """A peer's decision about a batch; None until one it signed has arrived."""
+    name = bench.seat.task.aggregators[aggregator].name
+    data = bench.store.view(bench.paths.decide(batch.seq, name), decision_limit(batch.rows))
+    if data is None:
+        return None
+    try:
+        return parse_decision(bytes(data), bench.seat.task, batch, aggregator)
+    except (SignatureError, WireError):
+        return None
+    except GrievanceError as error:
+        raise PoolError(
+            f"{bench.paths.decide(batch.seq, name)}: {error}", code="decide.fault"
+        ) from None

@@ -1,0 +1,313 @@
+"""Propose, approve, charge, publish: from a closed round to a noisy share in the pool.
+
+The ledger entry and the noisy share are stored in one transaction before anything is
+published; from there on a crash republishes the same bytes. The noisy share leaves only
+when every aggregator's entry for this release lies in the pool, because whoever comes last
+could otherwise aim its noise at what it already sees. Source: design.md, section 10.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from grievance.aggregator.batches import read_decision
+from grievance.aggregator.noise import add_noise
+from grievance.cost import Cost
+from grievance.crypto.boxes import open_at_rest, seal_at_rest
+from grievance.crypto.merkle import root
+from grievance.errors import ReleaseError
+from grievance.ledger import LedgerEntry, LedgerLog, ReleaseEvent, read_ledger
+from grievance.pool.layout import ledger_path
+from grievance.pool.noisy import digest_of
+from grievance.pool.proposals import Approval, Proposal, ReleaseView, read_releases
+from grievance.privacy import BudgetFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from grievance.aggregator.batches import Bench
+    from grievance.aggregator.state import State
+    from grievance.crypto.signing import VerifyingKey
+    from grievance.pool.order import OrderChain
+    from grievance.task import Task
+
+
+@dataclass(frozen=True)
+class AcceptedSet:
+    """All accepted reports of a closed round: how many, and the root over the batches."""
+
+    accepted: int
+    root: bytes
+
+
+def own_ledger(state: State, name: str, key: VerifyingKey) -> LedgerLog:
+    """Our own ledger from our own state, every link checked."""
+    log = LedgerLog(name)
+    for data in state.ledger():
+        log.append(LedgerEntry.parse(data, key))
+    return log
+
+
+def accepted_set(bench: Bench, chain: OrderChain) -> AcceptedSet | None:
+    """What all aggregators accepted; None until the round is closed and all have decided.
+
+    Raises ReleaseError `accept.mismatch` when two aggregators decided differently: then
+    nothing is charged. The message counts the differences and names no row.
+    """
+    if not chain.closed:
+        return None
+    task, seat = bench.seat.task, bench.seat
+    leaves, accepted = [], 0
+    for batch in chain.batches:
+        decisions = [read_decision(bench, batch, i) for i in range(len(task.aggregators))]
+        ours = decisions[seat.index]
+        complete = [d for d in decisions if d is not None]
+        if ours is None or len(complete) != len(decisions):
+            return None
+        for index, decision in enumerate(complete):
+            if decision != ours:
+                different = len(decision.refused.items() ^ ours.refused.items())
+                raise ReleaseError(
+                    f"batch {batch.seq}: {task.aggregators[index].name} and {bench.name} decided "
+                    f"differently ({different} differences); nothing was charged",
+                    code="accept.mismatch",
+                    hint="keep the pool as it is and compare the versions both sides run",
+                )
+        leaves.append(batch.seq.to_bytes(4, "big") + ours.accepted.to_bytes(4, "big") + ours.root)
+        accepted += ours.accepted
+    return AcceptedSet(accepted, root(leaves))
+
+
+def charged_names(task: Task, names: Sequence[str] | None) -> tuple[str, ...]:
+    """The charged statistics behind `names` (all by default), in the plan's order.
+
+    A statistic that is read off a larger one stands for that one. Raises ReleaseError for a
+    name the plan does not have.
+    """
+    wanted = set()
+    for name in names or task.layout.statistics:
+        if name not in task.layout.statistics:
+            raise ReleaseError(
+                f"the plan has no statistic called {name!r:.60}",
+                code="release.statistic",
+                hint=f"it has: {', '.join(task.layout.statistics)}",
+            )
+        source: str = name
+        while (parent := task.layout.statistics[source].implied_by) is not None:
+            source = parent
+        wanted.add(source)
+    return tuple(name for name in task.allocations if name in wanted)
+
+
+def check_proposal(
+    bench: Bench, chain: OrderChain, proposal: Proposal, log: LedgerLog
+) -> AcceptedSet:
+    """Hold a proposal against what we know ourselves. Raises ReleaseError; changes nothing."""
+    task = bench.seat.task
+    accepted = accepted_set(bench, chain)
+    if accepted is None:
+        raise ReleaseError(
+            "the round is not closed, or not all batches are decided yet",
+            code="release.early",
+            hint="run `grievance sync` at every aggregator, then try again",
+        )
+    if proposal.close != chain.closed_by or (proposal.accepted, proposal.root) != (
+        accepted.accepted,
+        accepted.root,
+    ):
+        raise ReleaseError("the proposal is about another set of reports", code="release.root")
+    minimum = task.plan.privacy.minimum_reports
+    if accepted.accepted < minimum:
+        raise ReleaseError(
+            f"only {accepted.accepted} reports were accepted; the plan wants {minimum} or more",
+            code="release.minimum",
+            hint="this round cannot be released; nothing was charged",
+        )
+    for name in proposal.statistics:
+        if log.released(task.digest, name):
+            raise ReleaseError(
+                f"{name} was released before: each statistic is released once per round",
+                code="release.twice",
+                hint="the numbers that were released can be read as often as you like",
+            )
+    return accepted
+
+
+def propose(bench: Bench, chain: OrderChain, names: Sequence[str] | None) -> ReleaseView:
+    """Sign a proposal, and our approval with it. Run for an aggregator's steward.
+
+    Raises ReleaseError when the release must not happen, or one is under way already.
+    """
+    task, state = bench.seat.task, bench.state
+    statistics = charged_names(task, names)
+    log = own_ledger(state, bench.name, bench.key.public)
+    attempt = 0
+    for view in read_releases(bench.store, task):
+        if not set(view.proposal.statistics) & set(statistics):
+            continue
+        if view.declined_by is None:
+            twice = any(log.released(task.digest, n) for n in view.proposal.statistics)
+            raise ReleaseError(
+                f"release {view.release_id} has some of these statistics already"
+                if not twice
+                else "each statistic is released once per round, and these were released before",
+                code="release.twice" if twice else "release.open",
+                hint=f"see `grievance release show {view.release_id}`",
+            )
+        attempt = max(attempt, view.proposal.attempt + 1)
+    accepted = accepted_set(bench, chain)
+    proposal = Proposal(
+        bench.name,
+        chain.closed_by or b"",
+        statistics,
+        accepted.accepted if accepted else 0,
+        accepted.root if accepted else b"",
+        attempt,
+    )
+    check_proposal(bench, chain, proposal, log)
+    release_id = proposal.release_id(task)
+    with state.transaction():
+        state.spool(bench.paths.proposal(release_id), proposal.sign(task, bench.key))
+        approval = Approval(bench.name, "approve", "")
+        state.spool(
+            bench.paths.approval(release_id, bench.name), approval.sign(task, proposal, bench.key)
+        )
+    return ReleaseView(release_id, proposal, {bench.name: approval})
+
+
+def answer(bench: Bench, chain: OrderChain, release_id: str, approval: Approval) -> ReleaseView:
+    """Sign an approval or a refusal. Approving checks everything; refusing needs no reason."""
+    task, state = bench.seat.task, bench.state
+    view = find_release(bench, release_id)
+    given = view.answers.get(bench.name)
+    if given is not None:
+        if given.answer == approval.answer:
+            return view
+        raise ReleaseError(
+            f"we answered {given.answer!r} already, and an answer stands",
+            code="release.answered",
+        )
+    if approval.answer == "approve":
+        log = own_ledger(state, bench.name, bench.key.public)
+        check_proposal(bench, chain, view.proposal, log)
+    with state.transaction():
+        state.spool(
+            bench.paths.approval(release_id, bench.name),
+            approval.sign(task, view.proposal, bench.key),
+        )
+    view.answers[bench.name] = approval
+    return view
+
+
+def find_release(bench: Bench, release_id: str) -> ReleaseView:
+    """The proposal with this id, or with an id that starts like it. Raises ReleaseError."""
+    views = read_releases(bench.store, bench.seat.task)
+    found = [v for v in views if v.release_id.startswith(release_id)]
+    if len(found) != 1:
+        raise ReleaseError(
+            f"there is no release {release_id!r:.40} in this round",
+            code="release.missing",
+            hint=f"there are: {', '.join(v.release_id for v in views) or 'none yet'}",
+        )
+    return found[0]
+
+
+def charge(bench: Bench, chain: OrderChain, view: ReleaseView) -> bool:
+    """Charge the ledger and draw the noise, in one transaction. True if it was done now.
+
+    Raises ReleaseError or BudgetExceededError and changes nothing when it must not happen.
+    """
+    task, state = bench.seat.task, bench.state
+    log = own_ledger(state, bench.name, bench.key.public)
+    if log.release(task.digest, view.release_id) is not None:
+        return False
+    accepted = check_proposal(bench, chain, view.proposal, log)
+    costs = {name: task.allocations[name].cost for name in view.proposal.statistics}
+    spent = log.spent(task.plan.campaign, task.cost.kind)
+    lifetime = BudgetFilter(task.lifetime, spent=spent)
+    this_round = BudgetFilter(task.cost, spent=_spent_in_round(log, task))
+    for cost in costs.values():
+        this_round.charge(cost)
+        lifetime.charge(cost)
+    total = task.vdaf.agg_init()
+    for row in state.batches(task.digest).values():
+        total = task.vdaf.agg_update(total, bench.open_sum(row.seq, row.sum))
+    noisy = add_noise(task, view.release_id, bench.name, total, view.proposal.statistics)
+    share = noisy.sign(task, bench.key)
+    event = ReleaseEvent(
+        view.release_id,
+        view.proposal.digest(task),
+        costs,
+        accepted.accepted,
+        accepted.root,
+        digest_of(share),
+    )
+    entry = LedgerEntry.sign(
+        bench.key,
+        ledger=bench.name,
+        after=log.last,
+        campaign=task.plan.campaign,
+        task=task.digest,
+        spent=lifetime.spent,
+        event=event,
+    )
+    log.append(entry)
+    sealed = seal_at_rest(bench.state_key, share, _share_context(bench, view.release_id))
+    with state.transaction():
+        state.charge(entry.size, entry.data, task.digest, view.release_id, sealed)
+        state.spool(ledger_path(bench.name, entry.size), entry.data)
+    return True
+
+
+def _share_context(bench: Bench, release_id: str) -> bytes:
+    return bench.context(f"noisy share {release_id}", 0)
+
+
+def _spent_in_round(log: LedgerLog, task: Task) -> Cost:
+    total = Cost.zero(task.cost.kind)
+    for entry in log.entries:
+        if entry.task == task.digest:
+            total = total + entry.event.cost
+    return total
+
+
+def uncharged(bench: Bench, view: ReleaseView) -> list[str]:
+    """Aggregators whose ledger entry for this release is not in the pool, or says otherwise."""
+    task = bench.seat.task
+    ours = own_ledger(bench.state, bench.name, bench.key.public).release(
+        task.digest, view.release_id
+    )
+    if ours is None:
+        return [bench.name]
+    waiting = []
+    for party in task.aggregators:
+        log = read_ledger(bench.store, party.name, party.identity)
+        entry = log.release(task.digest, view.release_id)
+        if entry is None or not same_release(entry.event, ours.event):
+            waiting.append(party.name)
+    return waiting
+
+
+def same_release(one: ReleaseEvent, other: ReleaseEvent) -> bool:
+    """Whether two aggregators charged the same release, each for its own noisy share."""
+    return (one.release, one.proposal, dict(one.statistics), one.accepted, one.root) == (
+        other.release,
+        other.proposal,
+        dict(other.statistics),
+        other.accepted,
+        other.root,
+    )
+
+
+def publish_share(bench: Bench, view: ReleaseView) -> bool:
+    """Spool the stored noisy share once every aggregator is bound. True if it was done now."""
+    task, state = bench.seat.task, bench.state
+    path = bench.paths.noisy(view.release_id, bench.name)
+    sealed = state.noisy_share(task.digest, view.release_id)
+    if sealed is None or state.outgoing(path) is not None or uncharged(bench, view):
+        return False
+    share = open_at_rest(bench.state_key, sealed, _share_context(bench, view.release_id))
+    with state.transaction():
+        state.spool(path, share)
+    return True

@@ -1,0 +1,217 @@
+"""Open a round: cards, then the task, then signatures. Run by each aggregator.
+
+The leader's card is the invitation: it names the plan, every aggregator and whether this is
+a rehearsal. A steward who joins consents to exactly that; `sync` then signs the task on
+their behalf only if it holds nothing else. Source: design.md, section 5.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import TYPE_CHECKING
+
+from grievance import task as tasks
+from grievance.aggregator.releases import own_ledger
+from grievance.crypto import keys
+from grievance.crypto.hpke import DEFAULT_KEM, HpkePrivateKey
+from grievance.errors import PoolError, TaskError, TrustError
+from grievance.ledger import read_ledger
+from grievance.plan import Plan
+from grievance.pool.layout import RoundPaths
+from grievance.pool.rounds import Invitation, plan_text, read_task
+from grievance.pool.store import SMALL_FILE_SIZE
+from grievance.secret import StateKey, VerifyKey
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from grievance.aggregator.state import State
+    from grievance.crypto.signing import VerifyingKey
+    from grievance.home import Home
+    from grievance.pool.store import Store
+    from grievance.task import Card, Identity, Task
+
+
+def new_round(
+    home: Home,
+    state: State,
+    plan_bytes: bytes,
+    helpers: Sequence[Identity],
+    *,
+    rehearsal: bool = False,
+    kem: str = DEFAULT_KEM,
+    source: str = "plan.toml",
+) -> Invitation:
+    """Invite helpers to a round. Run by the leader; `helpers` are identities already vouched for.
+
+    Raises PlanError, TaskError (fewer than two different organisations), PoolError.
+    """
+    plan = Plan.from_toml(plan_text(plan_bytes, source), source=source)
+    round_id = f"{plan.campaign}-{secrets.token_hex(4)}"
+    members = (home.identity, *helpers)
+    paths = RoundPaths(round_id)
+    card = _make_card(home, round_id, plan_bytes, members, rehearsal=rehearsal, kem=kem)
+    keys.write_verify_key(home.round_files(round_id).verify, VerifyKey.generate(), home.passphrase)
+    with state.transaction():
+        state.spool(paths.plan, plan_bytes)
+        state.spool(paths.card(home.name), card)
+    return Invitation(round_id, plan, tasks.parse_card(card))
+
+
+def _make_card(
+    home: Home,
+    round_id: str,
+    plan_bytes: bytes,
+    members: Sequence[Identity],
+    *,
+    rehearsal: bool,
+    kem: str,
+) -> bytes:
+    """Draw the round's keys, write them to disk, and only then sign a card about them."""
+    files = home.round_files(round_id)
+    files.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not files.hpke.exists():
+        keys.write_hpke_key(files.hpke, HpkePrivateKey.generate(kem), home.passphrase)
+    if not files.state.exists():
+        keys.write_state_key(files.state, StateKey.generate(), home.passphrase)
+    return tasks.make_card(
+        home.key,
+        keys.read_hpke_key(files.hpke, home.passphrase).public,
+        round_id=round_id,
+        plan_sha256=hashlib.sha256(plan_bytes).digest(),
+        members=members,
+        rehearsal=rehearsal,
+    )
+
+
+def join_round(home: Home, state: State, invitation: Invitation) -> None:
+    """Consent to an invitation and offer our card. Run by a helper, for its steward.
+
+    Every other member's key must be one this organisation has compared. Raises TrustError,
+    TaskError.
+    """
+    card, paths = invitation.card, RoundPaths(invitation.round_id)
+    if home.identity not in card.members[1:]:
+        raise TaskError(
+            f"the invitation to {invitation.round_id} does not name {home.name} as a helper",
+            code="task.member",
+        )
+    for member in card.members:
+        if member.name != home.name and home.known_key(member.name) != member.key:
+            raise TrustError(
+                f"nobody here has compared the fingerprint of {member.name}",
+                code="trust.unknown",
+                hint=f"call {member.name}; if they read out {member.fingerprint}, "
+                f"add --expect {member.name}:{member.fingerprint}",
+            )
+    plan_bytes = bytes(home.store.view(paths.plan, SMALL_FILE_SIZE) or b"")
+    own = _make_card(
+        home,
+        invitation.round_id,
+        plan_bytes,
+        card.members,
+        rehearsal=card.rehearsal,
+        kem=card.hpke.kem,
+    )
+    with state.transaction():
+        state.spool(paths.card(home.name), own)
+
+
+def build_task(home: Home, state: State, invitation: Invitation, cards: dict[str, Card]) -> Task:
+    """Write, sign and spool the task with everybody's sealed verify key. Run by the leader.
+
+    Raises BudgetExceededError when the campaign's lifetime budget would not hold it.
+    """
+    verify_key = keys.read_verify_key(home.round_files(invitation.round_id).verify, home.passphrase)
+    last = state.last_task(invitation.plan.campaign)
+    heads = {
+        member.name: _head(home, state, member.name, member.key) for member in invitation.members
+    }
+    data = tasks.build_task(
+        invitation.plan,
+        [cards[member.name] for member in invitation.members],
+        verify_key,
+        round_id=invitation.round_id,
+        previous=tasks.parse_task(last) if last else None,
+        ledger_heads=heads,
+        rehearsal=invitation.card.rehearsal,
+    )
+    task = tasks.parse_task(data)
+    paths = RoundPaths(task.round_id)
+    with state.transaction():
+        state.add_task(task.digest, task.round_id, task.plan.campaign, data)
+        state.spool(paths.task, data)
+        state.spool(paths.verify_key, tasks.seal_verify_key(task, verify_key, home.key))
+        state.spool(paths.signature(home.name), tasks.sign_task(task, home.key, home.name))
+    return task
+
+
+def _head(home: Home, state: State, name: str, key: VerifyingKey) -> dict[str, object] | None:
+    if name == home.name:
+        return own_ledger(state, name, key).head
+    return read_ledger(home.store, name, key).head
+
+
+def sign_as_helper(
+    home: Home, state: State, invitation: Invitation, cards: dict[str, Card], task: Task
+) -> None:
+    """Check the leader's task against what our steward consented to, and sign it.
+
+    Raises TaskError, naming the difference, when the task holds anything else.
+    """
+    paths = RoundPaths(task.round_id)
+    if state.task_of_round(task.round_id) not in (None, task.data):
+        raise TaskError("we signed another task for this round", code="task.twice")
+    if (task.round_id, task.rehearsal) != (invitation.round_id, invitation.card.rehearsal):
+        raise TaskError("the task is for another round than agreed", code="task.consent")
+    tasks.check_plan_file(task, bytes(home.store.view(paths.plan, SMALL_FILE_SIZE) or b""))
+    tasks.check_cards(task, list(cards.values()))
+    last = state.last_task(task.plan.campaign)
+    previous = tasks.parse_task(last) if last is not None else None
+    if previous is None and task.previous is not None:
+        previous = _find_task(home.store, task.previous)
+    tasks.check_successor(task, previous)
+    _check_own_head(home, state, task)
+    verify_key = _open_verify_key(home, task)
+    verify_path = home.round_files(task.round_id).verify
+    if not verify_path.exists():
+        keys.write_verify_key(verify_path, verify_key, home.passphrase)
+    with state.transaction():
+        state.add_task(task.digest, task.round_id, task.plan.campaign, task.data)
+        state.spool(paths.signature(home.name), tasks.sign_task(task, home.key, home.name))
+
+
+def _find_task(store: Store, digest: bytes) -> Task:
+    """A task of an earlier round of the campaign, which we were not part of."""
+    for round_id in store.names("rounds"):
+        task = read_task(store, round_id)
+        if task is not None and task.digest == digest:
+            return task
+    raise TaskError(
+        "the task follows another one that is not in the pool",
+        code="task.previous",
+        hint="wait until the pool has arrived whole",
+    )
+
+
+def _check_own_head(home: Home, state: State, task: Task) -> None:
+    log = own_ledger(state, home.name, home.key.public)
+    named = task.ledger_heads[home.name]
+    size = named["size"] if named else 0
+    older = type(log)(log.aggregator, log.entries[:size])
+    if older.head != named:
+        raise TaskError(
+            "the task names a state of our ledger that never was",
+            code="task.ledger",
+            hint="do not sign; compare the pool with your own backup",
+        )
+
+
+def _open_verify_key(home: Home, task: Task) -> VerifyKey:
+    path = RoundPaths(task.round_id).verify_key
+    data = home.store.view(path, SMALL_FILE_SIZE)
+    if data is None:
+        raise PoolError(f"{path} has not arrived yet", code="pool.waiting")
+    hpke = keys.read_hpke_key(home.round_files(task.round_id).hpke, home.passphrase)
+    return tasks.open_verify_key(bytes(data), task, home.name, hpke)

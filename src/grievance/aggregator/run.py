@@ -1,0 +1,240 @@
+"""`sync`: do whatever can be done now, in the order of the chain, and say what waits for whom.
+
+Safe to run again at any moment: every step is one transaction, and what is published comes
+from the spool. Source: design.md, sections 8 and 10.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from grievance.aggregator import batches, releases, rounds
+from grievance.errors import BatchError, BudgetExceededError, GrievanceError, PoolError
+from grievance.pool import rounds as pool_rounds
+from grievance.pool.batch import max_batch_size, read_header
+from grievance.pool.layout import RoundPaths, parse_batch_name
+from grievance.pool.order import admit_event
+from grievance.pool.proposals import read_releases
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from grievance.aggregator.batches import Bench
+    from grievance.aggregator.desk import Desk
+    from grievance.pool.order import OrderChain, OrderedBatch
+    from grievance.pool.proposals import ReleaseView
+    from grievance.pool.rounds import Invitation
+    from grievance.task import Task
+
+
+@dataclass
+class SyncResult:
+    """What was done, and what went wrong, in words; `faults` stop one round, not the others."""
+
+    done: list[str] = field(default_factory=list)
+    faults: list[GrievanceError] = field(default_factory=list)
+    written: int = 0
+
+
+Progress = "Callable[[str, int, int], None]"
+
+
+def _quiet(_what: str, _done: int, _total: int) -> None:
+    pass
+
+
+def sync(desk: Desk, progress: Callable[[str, int, int], None] = _quiet) -> SyncResult:
+    """Do everything that can be done at this desk now. `progress(what, done, total)`."""
+    result = SyncResult()
+    result.written += len(desk.publish())
+    for invitation in pool_rounds.invitations(desk.home.store):
+        if desk.home.identity not in invitation.members:
+            continue
+        try:
+            _sync_round(desk, invitation, result, progress)
+        except GrievanceError as error:
+            result.faults.append(error)
+        result.written += len(desk.publish())
+    return result
+
+
+def _sync_round(
+    desk: Desk,
+    invitation: Invitation,
+    result: SyncResult,
+    progress: Callable[[str, int, int], None],
+) -> None:
+    round_id = invitation.round_id
+    task = desk.task(round_id) or _open_round(desk, invitation, result)
+    if task is None:
+        return
+    # The round begins when every aggregator has signed; until then nobody may act on it.
+    if pool_rounds.read_task(desk.home.store, round_id) is None:
+        return
+    bench = desk.bench(task)
+    chain = desk.chain(task)
+    leads = bench.seat.index == 0
+    if leads:
+        _admit_waiting(desk, chain, result)
+        _order_batches(desk, bench, chain, result)
+    for batch in chain.batches:
+        _verify(bench, batch, result, progress)
+    desk.publish()
+    for batch in chain.batches:
+        if not _decide(bench, batch, result):
+            break
+    desk.publish()
+    for view in read_releases(desk.home.store, task):
+        _advance_release(desk, bench, chain, view, result, leads=leads)
+
+
+def _open_round(desk: Desk, invitation: Invitation, result: SyncResult) -> Task | None:
+    """Write the task (leader) or sign it (helper), as far as the others have come."""
+    home, state = desk.home, desk.state
+    paths = RoundPaths(invitation.round_id)
+    if state.outgoing(paths.card(home.name)) is None:
+        return None
+    cards = pool_rounds.read_cards(home.store, invitation)
+    if len(cards) < len(invitation.members):
+        return None
+    if invitation.members[0] == home.identity:
+        task = rounds.build_task(home, state, invitation, cards)
+        result.done.append(f"{task.round_id}: all cards are here; wrote and signed the task")
+        return task
+    found = pool_rounds.read_task_and_signatures(home.store, invitation.round_id)
+    if found is None or invitation.members[0].name not in found[1]:
+        return None
+    rounds.sign_as_helper(home, state, invitation, cards, found[0])
+    result.done.append(f"{invitation.round_id}: the task is what was agreed; signed it")
+    return found[0]
+
+
+def _admit_waiting(desk: Desk, chain: OrderChain, result: SyncResult) -> None:
+    """Admit the partners named when the round was opened."""
+    if chain.closed:
+        return
+    for name in desk.home.waiting_admissions(chain.task.round_id):
+        if name in chain.partners:
+            continue
+        identity = desk.home.find_partner(name)
+        desk.order(chain, admit_event(name, identity.key))
+        result.done.append(f"{chain.task.round_id}: admitted {name}")
+
+
+def _order_batches(desk: Desk, bench: Bench, chain: OrderChain, result: SyncResult) -> None:
+    """Give every new, whole batch of an admitted partner its place."""
+    if chain.closed:
+        return
+    task, store = chain.task, desk.home.store
+    for name in store.names(bench.paths.batches):
+        parsed = parse_batch_name(name)
+        if parsed is None or parsed[0] not in chain.partners or parsed[0] in chain.expelled:
+            continue
+        partner, digest = parsed
+        if chain.has_batch(digest):
+            continue
+        rows = _whole_batch_rows(bench, chain, partner, digest)
+        if rows is None:
+            continue
+        desk.order(
+            chain, {"type": "batch", "partner": partner, "batch": digest.hex(), "rows": rows}
+        )
+        result.done.append(f"{task.round_id}: ordered a batch of {rows} reports from {partner}")
+
+
+def _whole_batch_rows(bench: Bench, chain: OrderChain, partner: str, digest: bytes) -> int | None:
+    """Rows of a batch that has arrived whole and is signed by its partner; else None."""
+    import hashlib
+
+    task = chain.task
+    try:
+        data = bench.store.view(bench.paths.batch(partner, digest), max_batch_size(task))
+        if data is None or hashlib.sha256(data).digest() != digest:
+            return None
+        header = read_header(data, task)
+    except (BatchError, PoolError):
+        return None
+    return header.rows if header.relay == chain.partners[partner] else None
+
+
+def _verify(
+    bench: Bench,
+    batch: OrderedBatch,
+    result: SyncResult,
+    progress: Callable[[str, int, int], None],
+) -> None:
+    if batch.seq in bench.state.batches(bench.seat.task.digest):
+        return
+    data = batches.find_batch(bench, batch)
+    if data is None:
+        return
+    what = f"checking batch {batch.seq} from {batch.partner}"
+    batches.verify_batch(bench, batch, data, lambda done, total: progress(what, done, total))
+    result.done.append(
+        f"{bench.seat.task.round_id}: checked batch {batch.seq} ({batch.rows} reports, "
+        f"{batch.partner})"
+    )
+
+
+def _decide(bench: Bench, batch: OrderedBatch, result: SyncResult) -> bool:
+    """Decide a batch if all findings are here; False means later batches must wait."""
+    task, seat = bench.seat.task, bench.seat
+    stored = bench.state.batches(task.digest).get(batch.seq)
+    if stored is None:
+        return False
+    if stored.decided:
+        return True
+    found = [
+        None if index == seat.index else batches.read_findings(bench, batch, index)
+        for index in range(len(task.aggregators))
+    ]
+    if any(item is None for index, item in enumerate(found) if index != seat.index):
+        return False
+    data = batches.find_batch(bench, batch)
+    if data is None:
+        return False
+    batches.decide_batch(bench, batch, data, found)
+    accepted = bench.state.batches(task.digest)[batch.seq].accepted
+    result.done.append(
+        f"{task.round_id}: decided batch {batch.seq}: {accepted} of {batch.rows} reports count"
+    )
+    return True
+
+
+def _advance_release(
+    desk: Desk,
+    bench: Bench,
+    chain: OrderChain,
+    view: ReleaseView,
+    result: SyncResult,
+    *,
+    leads: bool,
+) -> None:
+    task = chain.task
+    approved = not view.missing(task) and view.declined_by is None
+    ours = bench.state.outgoing(bench.paths.approval(view.release_id, bench.name)) is not None
+    if not approved or not ours:
+        return
+    digest = view.proposal.digest(task)
+    if leads and view.release_id not in chain.releases:
+        log = releases.own_ledger(bench.state, bench.name, bench.key.public)
+        releases.check_proposal(bench, chain, view.proposal, log)
+        desk.order(
+            chain,
+            {"type": "release", "release": view.release_id, "proposal": digest.hex()},
+        )
+        result.done.append(f"{task.round_id}: ordered release {view.release_id}")
+        desk.publish()
+    if chain.releases.get(view.release_id) != digest:
+        return
+    try:
+        charged = releases.charge(bench, chain, view)
+    except BudgetExceededError as error:
+        result.faults.append(error)
+        return
+    if charged:
+        result.done.append(f"{task.round_id}: charged release {view.release_id} to our ledger")
+        desk.publish()
+    if releases.publish_share(bench, view):
+        result.done.append(f"{task.round_id}: published our noisy share of {view.release_id}")

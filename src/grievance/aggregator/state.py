@@ -1,0 +1,260 @@
+"""An aggregator's own memory: one SQLite file, one writer, flushed before anything leaves.
+
+What is in it: which nonces were verified with which bytes, sealed sums per batch, every
+outgoing file byte for byte, the ledger, the noisy shares. What is not: keys (they lie
+beside it) and any un-noised number in the clear. Source: design.md, section 8.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from grievance.errors import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE tasks (
+    digest BLOB PRIMARY KEY, round TEXT NOT NULL UNIQUE, campaign TEXT NOT NULL,
+    position INTEGER NOT NULL, data BLOB NOT NULL, UNIQUE (campaign, position)
+) STRICT;
+CREATE TABLE order_seen (
+    task BLOB NOT NULL, seq INTEGER NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (task, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE burns (
+    task BLOB NOT NULL, nonce BLOB NOT NULL, input BLOB NOT NULL,
+    accepted INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (task, nonce)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE batches (
+    task BLOB NOT NULL, seq INTEGER NOT NULL, batch BLOB NOT NULL, sum BLOB NOT NULL,
+    findings BLOB, accepted INTEGER, root BLOB, PRIMARY KEY (task, seq)
+) STRICT;
+CREATE TABLE outgoing (
+    path TEXT PRIMARY KEY, data BLOB NOT NULL, made TEXT NOT NULL, published INTEGER NOT NULL
+) STRICT;
+CREATE TABLE ledger (size INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
+CREATE TABLE noisy_shares (
+    task BLOB NOT NULL, release TEXT NOT NULL, share BLOB NOT NULL, PRIMARY KEY (task, release)
+) STRICT;
+"""
+
+
+@dataclass(frozen=True, repr=False)
+class BatchRow:
+    """What is known about one ordered batch. `sum` and `findings` are sealed."""
+
+    seq: int
+    batch: bytes
+    sum: bytes
+    findings: bytes | None
+    accepted: int | None
+    root: bytes | None
+
+    @property
+    def decided(self) -> bool:
+        """Whether the decision is made."""
+        return self.accepted is not None
+
+
+class State:
+    """Opens, or creates, the state file. Raises StateError when it is damaged or foreign."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        fresh = not path.exists()
+        if fresh:
+            path.touch(mode=0o600)
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA secure_delete = ON")
+            if fresh or not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
+                with self.transaction():
+                    for statement in _SCHEMA.split(";")[:-1]:
+                        self._db.execute(statement)
+                    self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            self._check()
+        except sqlite3.DatabaseError as error:
+            raise StateError(
+                f"{path}: the state does not read ({error})",
+                code="state.damaged",
+                hint="stop here and keep the file; restore it from a backup that is not older than "
+                "the last release, never edit it",
+            ) from None
+
+    def _check(self) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version != SCHEMA_VERSION:
+            raise StateError(
+                f"{self.path}: written by another version (schema {version})", code="state.version"
+            )
+        found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise StateError(f"{self.path}: the state is damaged", code="state.damaged")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, on disk before it returns."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    # Tasks we signed, in the order of their campaign.
+
+    def add_task(self, digest: bytes, round_id: str, campaign: str, data: bytes) -> None:
+        """Remember a task as the newest of its campaign."""
+        position = self._db.execute(
+            "SELECT COALESCE(MAX(position), 0) + 1 FROM tasks WHERE campaign = ?", (campaign,)
+        ).fetchone()[0]
+        self._db.execute(
+            "INSERT INTO tasks VALUES (?, ?, ?, ?, ?)", (digest, round_id, campaign, position, data)
+        )
+
+    def task_of_round(self, round_id: str) -> bytes | None:
+        """The task we signed for a round, as JCS bytes."""
+        row = self._db.execute("SELECT data FROM tasks WHERE round = ?", (round_id,)).fetchone()
+        return row[0] if row else None
+
+    def last_task(self, campaign: str) -> bytes | None:
+        """The newest task of a campaign that we signed, as JCS bytes."""
+        row = self._db.execute(
+            "SELECT data FROM tasks WHERE campaign = ? ORDER BY position DESC LIMIT 1", (campaign,)
+        ).fetchone()
+        return row[0] if row else None
+
+    # The order chain as far as we acted on it.
+
+    def order_digest(self, task: bytes, seq: int) -> bytes | None:
+        """The digest of the event we saw at a place."""
+        row = self._db.execute(
+            "SELECT digest FROM order_seen WHERE task = ? AND seq = ?", (task, seq)
+        ).fetchone()
+        return row[0] if row else None
+
+    def order_length(self, task: bytes) -> int:
+        """How many events we have seen."""
+        found = self._db.execute("SELECT MAX(seq) FROM order_seen WHERE task = ?", (task,))
+        return int(found.fetchone()[0] or 0)
+
+    def see_order(self, task: bytes, seq: int, digest: bytes) -> None:
+        """Remember an event."""
+        self._db.execute("INSERT INTO order_seen VALUES (?, ?, ?)", (task, seq, digest))
+
+    # The burn rule.
+
+    def burn(self, task: bytes, nonce: bytes, digest: bytes) -> bool:
+        """Record that `nonce` is verified with these bytes; False if it was with others.
+
+        Inside the transaction that spools the verifier share: recorded before it can leave.
+        """
+        self._db.execute(
+            "INSERT OR IGNORE INTO burns (task, nonce, input) VALUES (?, ?, ?)",
+            (task, nonce, digest),
+        )
+        row = self._db.execute(
+            "SELECT input FROM burns WHERE task = ? AND nonce = ?", (task, nonce)
+        ).fetchone()
+        return bool(row[0] == digest)
+
+    def accept(self, task: bytes, nonce: bytes) -> bool:
+        """Mark a nonce as accepted; False if it was accepted before."""
+        changed = self._db.execute(
+            "UPDATE burns SET accepted = 1 WHERE task = ? AND nonce = ? AND accepted = 0",
+            (task, nonce),
+        )
+        return changed.rowcount == 1
+
+    # Batches.
+
+    def add_batch(self, task: bytes, seq: int, batch: bytes, sum_: bytes, findings: bytes) -> None:
+        """Store what verifying a batch gave, sealed."""
+        self._db.execute(
+            "INSERT INTO batches (task, seq, batch, sum, findings) VALUES (?, ?, ?, ?, ?)",
+            (task, seq, batch, sum_, findings),
+        )
+
+    def decide_batch(self, task: bytes, seq: int, sum_: bytes, accepted: int, root: bytes) -> None:
+        """Store the sum over accepted rows, sealed, and forget the findings."""
+        self._db.execute(
+            "UPDATE batches SET sum = ?, findings = NULL, accepted = ?, root = ? "
+            "WHERE task = ? AND seq = ?",
+            (sum_, accepted, root, task, seq),
+        )
+
+    def batches(self, task: bytes) -> dict[int, BatchRow]:
+        """All batches of a round by their place in the order."""
+        rows = self._db.execute(
+            "SELECT seq, batch, sum, findings, accepted, root FROM batches WHERE task = ? "
+            "ORDER BY seq",
+            (task,),
+        )
+        return {row[0]: BatchRow(*row) for row in rows}
+
+    # Outgoing files, byte for byte.
+
+    def spool(self, path: str, data: bytes) -> None:
+        """Queue a file for the pool, for ever the same bytes. Raises StateError if it differs."""
+        known = self.outgoing(path)
+        if known is not None and known != data:
+            raise StateError(f"{path}: we have published other bytes", code="state.twice")
+        if known is None:
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            self._db.execute("INSERT INTO outgoing VALUES (?, ?, ?, 0)", (path, data, now))
+
+    def outgoing(self, path: str) -> bytes | None:
+        """The bytes we made for a path."""
+        row = self._db.execute("SELECT data FROM outgoing WHERE path = ?", (path,)).fetchone()
+        return row[0] if row else None
+
+    def made_at(self, path: str) -> datetime | None:
+        """When we made the file for a path."""
+        row = self._db.execute("SELECT made FROM outgoing WHERE path = ?", (path,)).fetchone()
+        return datetime.fromisoformat(row[0]) if row else None
+
+    def unpublished(self) -> Sequence[str]:
+        """Paths not yet known to be in the pool, oldest first."""
+        rows = self._db.execute("SELECT path FROM outgoing WHERE published = 0 ORDER BY rowid")
+        return [row[0] for row in rows]
+
+    def all_outgoing(self) -> Sequence[tuple[str, int]]:
+        """Every path we ever made with its size, oldest first."""
+        rows = self._db.execute("SELECT path, LENGTH(data) FROM outgoing ORDER BY rowid")
+        return [(row[0], row[1]) for row in rows]
+
+    def mark_published(self, path: str) -> None:
+        """Remember that a file is in the pool."""
+        self._db.execute("UPDATE outgoing SET published = 1 WHERE path = ?", (path,))
+
+    # Ledger and noisy shares.
+
+    def ledger(self) -> Sequence[bytes]:
+        """All our ledger entries, in order."""
+        return [row[0] for row in self._db.execute("SELECT data FROM ledger ORDER BY size")]
+
+    def charge(self, size: int, entry: bytes, task: bytes, release: str, share: bytes) -> None:
+        """Store an entry together with the sealed noisy share it pays for."""
+        self._db.execute("INSERT INTO ledger VALUES (?, ?)", (size, entry))
+        self._db.execute("INSERT INTO noisy_shares VALUES (?, ?, ?)", (task, release, share))
+
+    def noisy_share(self, task: bytes, release: str) -> bytes | None:
+        """The sealed noisy share of a release that was charged."""
+        row = self._db.execute(
+            "SELECT share FROM noisy_shares WHERE task = ? AND release = ?", (task, release)
+        ).fetchone()
+        return row[0] if row else None

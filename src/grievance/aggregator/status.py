@@ -1,0 +1,187 @@
+"""What waits for whom, since when, and the command that moves it.
+
+Read from the pool and our own state; changes nothing. Source: design.md, section 15.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from grievance.aggregator import batches, releases
+from grievance.errors import GrievanceError
+from grievance.pool import rounds as pool_rounds
+from grievance.pool.layout import RoundPaths
+from grievance.pool.proposals import read_releases
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from grievance.aggregator.batches import Bench
+    from grievance.aggregator.desk import Desk
+    from grievance.pool.order import OrderChain
+    from grievance.pool.proposals import ReleaseView
+    from grievance.pool.rounds import Invitation
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One thing that cannot go on: who has to act, on what, since when, with which command."""
+
+    who: str
+    what: str
+    since: str | None
+    command: str
+
+
+@dataclass
+class RoundStatus:
+    """Where one round stands, seen from this desk."""
+
+    round: str
+    title: str
+    stage: str
+    rehearsal: bool
+    aggregators: list[str]
+    partners: list[str] = field(default_factory=list)
+    expelled: list[str] = field(default_factory=list)
+    batches: int = 0
+    rows: int = 0
+    decided: int = 0
+    accepted: int = 0
+    releases: dict[str, str] = field(default_factory=dict)
+    waiting: list[Waiting] = field(default_factory=list)
+    fault: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, for machines."""
+        return asdict(self)
+
+    def wait(self, who: str, what: str, since: datetime | None, command: str) -> None:
+        """Note something that waits."""
+        text = since.isoformat() if since is not None else None
+        self.waiting.append(Waiting(who, what, text, command))
+
+
+def status(desk: Desk) -> list[RoundStatus]:
+    """The status of every round of the pool that this organisation takes part in."""
+    found = []
+    for invitation in pool_rounds.invitations(desk.home.store):
+        if desk.home.identity not in invitation.members:
+            continue
+        members = [member.name for member in invitation.members]
+        line = RoundStatus(
+            invitation.round_id,
+            invitation.plan.title,
+            "invited",
+            invitation.card.rehearsal,
+            members,
+        )
+        try:
+            _fill(desk, invitation, line)
+        except GrievanceError as error:
+            line.fault = str(error)
+        found.append(line)
+    return found
+
+
+def _fill(desk: Desk, invitation: Invitation, line: RoundStatus) -> None:
+    home, round_id = desk.home, invitation.round_id
+    paths = RoundPaths(round_id)
+    since = desk.state.made_at(paths.card(home.name))
+    cards = pool_rounds.read_cards(home.store, invitation)
+    for name in line.aggregators:
+        if name not in cards and desk.state.outgoing(paths.card(name)) is None:
+            line.wait(
+                name,
+                "reads the plan and joins the round",
+                since,
+                f"grievance round join {round_id}",
+            )
+    if line.waiting:
+        return
+    line.stage = "joined"
+    found = pool_rounds.read_task_and_signatures(home.store, round_id)
+    if found is None:
+        line.wait(line.aggregators[0], "writes and signs the task", since, "grievance sync")
+        return
+    for name in found[2]:
+        line.wait(name, "signs the task", since, "grievance sync")
+    task = desk.task(round_id)
+    if task is None or line.waiting:
+        return
+    bench, chain = desk.bench(task), desk.chain(task)
+    line.stage = "closed" if chain.closed else "open"
+    line.partners = [name for name in chain.partners if name not in chain.expelled]
+    line.expelled = sorted(chain.expelled)
+    _fill_batches(bench, chain, line)
+    for view in read_releases(home.store, task):
+        _fill_release(bench, chain, view, line)
+
+
+def _fill_batches(bench: Bench, chain: OrderChain, line: RoundStatus) -> None:
+    task, stored = bench.seat.task, bench.state.batches(bench.seat.task.digest)
+    line.batches, line.rows = len(chain.batches), sum(b.rows for b in chain.batches)
+    for batch in chain.batches:
+        row = stored.get(batch.seq)
+        if row is None:
+            have = batches.find_batch(bench, batch) is not None
+            line.wait(
+                bench.name if have else batch.partner,
+                f"checks batch {batch.seq}" if have else f"batch {batch.seq} has not arrived",
+                None,
+                "grievance sync",
+            )
+            continue
+        if row.decided:
+            line.decided += 1
+            line.accepted += row.accepted or 0
+            continue
+        since = bench.state.made_at(bench.paths.verify(batch.seq, bench.name))
+        for index, party in enumerate(task.aggregators):
+            if index != bench.seat.index and batches.read_findings(bench, batch, index) is None:
+                line.wait(party.name, f"checks batch {batch.seq}", since, "grievance sync")
+    if chain.closed and line.decided == line.batches:
+        _fill_decisions(bench, chain, line)
+
+
+def _fill_decisions(bench: Bench, chain: OrderChain, line: RoundStatus) -> None:
+    line.stage = "decided"
+    for batch in chain.batches:
+        since = bench.state.made_at(bench.paths.decide(batch.seq, bench.name))
+        for index, party in enumerate(bench.seat.task.aggregators):
+            if batches.read_decision(bench, batch, index) is None:
+                line.wait(party.name, f"decides batch {batch.seq}", since, "grievance sync")
+
+
+def _fill_release(bench: Bench, chain: OrderChain, view: ReleaseView, line: RoundStatus) -> None:
+    task, release_id = bench.seat.task, view.release_id
+    since = bench.state.made_at(bench.paths.approval(release_id, bench.name))
+    refused = view.declined_by
+    if refused is not None:
+        line.releases[release_id] = f"declined by {refused.aggregator}"
+        return
+    line.releases[release_id] = "proposed"
+    for name in view.missing(task):
+        line.wait(
+            name,
+            f"approves or declines release {release_id}",
+            since,
+            f"grievance release approve {release_id}",
+        )
+    if view.missing(task):
+        return
+    line.releases[release_id] = "approved"
+    if release_id not in chain.releases:
+        line.wait(task.aggregators[0].name, f"orders release {release_id}", since, "grievance sync")
+        return
+    for name in releases.uncharged(bench, view):
+        line.wait(name, f"charges release {release_id}", since, "grievance sync")
+    for party in task.aggregators:
+        if bench.store.size(bench.paths.noisy(release_id, party.name)) is None:
+            line.wait(
+                party.name, f"publishes its noisy share of {release_id}", since, "grievance sync"
+            )
+    if not any(release_id in waiting.what for waiting in line.waiting):
+        line.releases[release_id] = "published"
+        line.stage = "released"

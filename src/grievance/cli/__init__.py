@@ -1,0 +1,13 @@
+"""The command line: errors to words and exit codes, one file per person."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the `grievance` command."""
+    from grievance.cli.app import run
+
+    run()
+
+
+__all__ = ["main"]

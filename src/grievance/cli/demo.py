@@ -1,0 +1,213 @@
+"""`grievance demo`: a whole round between made-up organisations, with the commands they type."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shutil
+import sys
+import tempfile
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from grievance.cli.output import emit, progress_bars, say, table, tell
+from grievance.errors import GrievanceError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from grievance.release import Release
+    from grievance.task import Task
+
+AGGREGATORS = {"health-union": "Health Workers Union", "law-centre": "Community Law Centre"}
+PARTNERS = {
+    "nurses-network": "Nurses Network",
+    "carers-league": "Carers League",
+    "patients-group": "Patients and Service Users Group",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the demo."""
+    app.command()(demo)
+
+
+def demo(
+    workers: Annotated[
+        int, typer.Option("--workers", min=100, max=20_000, help="How many made-up workers.")
+    ] = 600,
+    seed: Annotated[int, typer.Option("--seed", help="Which made-up workers.")] = 1,
+    keep: Annotated[
+        Path | None,
+        typer.Option("--keep", help="Leave DIR/pool and every organisation's folder behind."),
+    ] = None,
+) -> None:
+    """Run a whole round between made-up organisations and hold the result against the truth."""
+    with _folder(keep) as folder:
+        Stage(folder).play(workers, seed)
+    if keep is not None:
+        say(f"Everything is in {keep}; look at the pool with: ls -R {keep / 'pool'}")
+
+
+@contextlib.contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is not None:
+        if keep.exists() and any(keep.iterdir()):
+            raise UsageError(f"{keep} is not empty", code="usage.exists", hint="name a new folder")
+        keep.mkdir(parents=True, exist_ok=True)
+        yield keep.resolve()
+        return
+    folder = Path(tempfile.mkdtemp(prefix="grievance-demo-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Stage:
+    """The organisations' folders, and a way to type a command as one of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "pool").mkdir()
+
+    def play(self, workers: int, seed: int) -> None:
+        """Run the round from identities to released tables, and end in a refusal."""
+        self.title("Five organisations, one shared folder")
+        prints = {name: self.init(name, shown) for name, shown in (AGGREGATORS | PARTNERS).items()}
+        plan = self.folder / "plan.toml"
+        plan.write_bytes(resources.files("grievance.demo").joinpath("plan.toml").read_bytes())
+        digest = self.open_round(prints, plan, workers)
+        task, people = self.collect(workers, seed, digest)
+        release = self.release(task)
+        self.compare(task, release, people)
+        self.title("Asking twice is refused")
+        self.type("health-union", "release", "propose", "--yes", may_fail=True)
+
+    def open_round(self, prints: dict[str, str], plan: Path, workers: int) -> str:
+        """Two organisations that trust nobody alone agree on a plan. Returns the digest."""
+        self.title("What may be asked, and at what cost to privacy")
+        self.type("health-union", "plan", "check", str(plan), "--reports", str(workers))
+        self.title("Two of them open a round: neither can read an answer alone")
+        admit = [f"--admit={name}:{prints[name]}" for name in PARTNERS]
+        helper = f"--with=law-centre:{prints['law-centre']}"
+        round_id = self.type(
+            "health-union", "round", "new", str(plan), helper, *admit, "--yes", quiet=True
+        ).strip()
+        expect = f"--expect=health-union:{prints['health-union']}"
+        self.type("law-centre", "round", "join", round_id, expect, "--yes", quiet=True)
+        for name in (*AGGREGATORS, "health-union"):
+            self.type(name, "sync")
+        invitation = self.folder / "round.json"
+        return self.type("health-union", "round", "invite", str(invitation)).strip()
+
+    def collect(self, workers: int, seed: int, digest: str) -> tuple[Task, list[dict[str, object]]]:
+        """Workers seal on their own devices; partners relay what they cannot read."""
+        from grievance.client import seal, write_report
+        from grievance.demo import generate
+        from grievance.task import load_task
+
+        self.title(f"{workers} workers seal their answers, each on their own device")
+        task = load_task(self.folder / "round.json", trust=[digest])
+        people = generate(task.plan, workers, seed)
+        inboxes = [self.folder / "inbox" / name for name in PARTNERS]
+        for inbox in inboxes:
+            inbox.mkdir(parents=True)
+        emit(f"$ grievance seal round.json --trust {digest}     # {workers} times")
+        with progress_bars() as progress:
+            for number, answers in enumerate(people):
+                report = seal(task, answers)
+                inbox = inboxes[number % 6 % 4 % len(inboxes)]
+                write_report(inbox / f"{report.digest.hex()[:16]}.report", report)
+                progress("sealing", number + 1, workers)
+        self.title("Three partners relay them")
+        for inbox in inboxes:
+            trust = ["--trust", digest]
+            self.type(inbox.name, "relay", str(inbox), *trust)
+        self.title("Both aggregators check and sum what they cannot read")
+        for name in (*AGGREGATORS, "health-union"):
+            self.type(name, "sync")
+        return task, people
+
+    def release(self, task: Task) -> Release:
+        """Close, propose, approve; the noise is in before anything leaves."""
+        from grievance.pool.store import open_store
+        from grievance.release.collect import collect
+
+        self.title("The round is closed, and a release agreed")
+        self.type("health-union", "round", "close", "--yes")
+        self.type("law-centre", "sync")
+        release_id = self.type("health-union", "release", "propose", "--yes").strip()
+        self.type("law-centre", "release", "approve", release_id, "--yes")
+        for name in ("health-union", "law-centre", "health-union"):
+            self.type(name, "sync")
+        self.type("health-union", "release", "export", str(self.folder / "results"), quiet=True)
+        return collect(open_store(self.folder / "pool"), task, release_id)
+
+    def compare(self, task: Task, release: Release, people: Sequence[dict[str, object]]) -> None:
+        """Print released tables beside the truth, which only a demo knows."""
+        from grievance.demo import check_release, exact_release
+
+        self.title("What was released, beside the truth that nobody in a real round has")
+        checks = check_release(release, exact_release(task, people, release))
+        for name in release.names:
+            rows = [
+                [
+                    ", ".join(check.labels.values()) or "everybody",
+                    f"{check.estimate:.4g}",
+                    f"{check.low:.4g} to {check.high:.4g}",
+                    f"{check.truth:.4g}",
+                    "" if check.inside else "outside",
+                ]
+                for check in checks
+                if check.statistic == name
+            ]
+            emit(f"{name}: {release[name].title}")
+            emit(table(["cell", "released", "95% of the noise", "truth", ""], rows, right=(1, 3)))
+            emit("")
+        inside = sum(check.inside for check in checks)
+        emit(f"{inside} of {len(checks)} cells lie inside their stated 95% margin.")
+
+    def title(self, text: str) -> None:
+        """Announce a step."""
+        emit(f"\n# {text}")
+
+    def init(self, name: str, shown: str) -> str:
+        """Make an organisation. Returns its fingerprint."""
+        pool = str(self.folder / "pool")
+        return self.type(name, "init", name, "--pool", pool, "--display-name", shown).strip()
+
+    def type(self, name: str, *words: str, quiet: bool = False, may_fail: bool = False) -> str:
+        """Type a command as an organisation: shown, run for real, its output indented.
+
+        `quiet` leaves out the words it writes for people. Returns its stdout.
+        """
+        from grievance.cli.app import app
+
+        shown = [word.replace(str(self.folder), ".") for word in words]
+        quoted = [f'"{word}"' if " " in word else word for word in shown]
+        emit(f"{name}$ grievance {' '.join(quoted)}")
+        before = os.environ.get("GRIEVANCE_HOME")
+        os.environ["GRIEVANCE_HOME"] = str(self.folder / name)
+        out, err = io.StringIO(), io.StringIO()
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                app(list(words), standalone_mode=False)
+        except GrievanceError as error:
+            if not may_fail:
+                sys.stderr.write(err.getvalue())
+                raise
+            with contextlib.redirect_stderr(err):
+                tell(error)
+        finally:
+            if before is None:
+                del os.environ["GRIEVANCE_HOME"]
+            else:
+                os.environ["GRIEVANCE_HOME"] = before
+        for line in out.getvalue().splitlines() + ([] if quiet else err.getvalue().splitlines()):
+            emit(f"    {line.replace(str(self.folder), '.')}")
+        return out.getvalue()

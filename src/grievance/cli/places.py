@@ -1,0 +1,154 @@
+"""Where things are: which home, which pool, which round, and why it may be trusted."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from grievance.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from grievance.home import Home
+    from grievance.pool.store import Store
+    from grievance.task import Identity, Task
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--home",
+        envvar="GRIEVANCE_HOME",
+        help="The organisation's own folder [default: ~/.grievance].",
+        show_default=False,
+    ),
+]
+RoundOption = Annotated[
+    str | None,
+    typer.Option("--round", help="The round; needed only where there are several."),
+]
+TrustOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust",
+        help="The round's digest, or the fingerprint of every aggregator, as you know it from "
+        "outside the pool. Repeat for several.",
+    ),
+]
+
+
+def home_path(home: Path | None) -> Path:
+    """The organisation's folder."""
+    return home if home is not None else Path.home() / ".grievance"
+
+
+def passphrase() -> str | None:
+    """The passphrase of the keys, from the environment; None when keys have none."""
+    return os.environ.get("GRIEVANCE_PASSPHRASE") or None
+
+
+def open_home(home: Path | None) -> Home:
+    """Open the organisation's folder, asking for the passphrase where one is needed."""
+    from grievance.errors import KeyFileError
+    from grievance.home import Home
+
+    opened = Home.open(home_path(home), passphrase())
+    try:
+        opened.key  # noqa: B018  # reading it tells whether a passphrase is needed
+    except KeyFileError as error:
+        if error.code != "key.passphrase" or opened.passphrase or not os.isatty(0):
+            raise
+        text = typer.prompt("Passphrase", hide_input=True, err=True)
+        opened = Home.open(home_path(home), text)
+    return opened
+
+
+def split_partner(text: str) -> tuple[str, str | None]:
+    """Split NAME[:FINGERPRINT]."""
+    name, _, fingerprint = text.partition(":")
+    return name, fingerprint or None
+
+
+def vouch(home: Home, text: str, *, yes: bool) -> Identity:
+    """Find an organisation named NAME[:FINGERPRINT] and remember that its key was compared."""
+    from grievance.cli.output import confirm, say
+    from grievance.errors import TrustError
+    from grievance.home import read_identity
+
+    name, fingerprint = split_partner(text)
+    try:
+        identity = home.find_partner(name, fingerprint)
+    except TrustError as error:
+        if error.code != "trust.unknown" or yes or not os.isatty(0):
+            raise
+        identity = read_identity(home.store, name)
+        say(f"{identity.display_name} ({name}) has the fingerprint")
+        say(f"    {identity.fingerprint}")
+        confirm(f"Have you called {name}, and did they read out the same?", yes=False)
+    if home.known_key(name) is None and name != home.name:
+        home.trust(identity)
+    return identity
+
+
+def round_ids(store: Store) -> list[str]:
+    """All rounds of a pool that have an invitation or a task."""
+    return [
+        name
+        for name in store.names("rounds")
+        if store.size(f"rounds/{name}/task.json") is not None
+        or store.size(f"rounds/{name}/plan.toml") is not None
+    ]
+
+
+def pick_round(store: Store, text: str | None) -> str:
+    """The round that `text` begins to name; the only one when it is None. Raises UsageError."""
+    every = round_ids(store)
+    found = [name for name in every if name.startswith(text or "")]
+    if text in every:
+        return text or ""
+    if len(found) == 1:
+        return found[0]
+    listed = ", ".join(every) or "none yet"
+    raise UsageError(
+        "this pool has no such round" if not found else "several rounds fit",
+        code="round.missing" if not found else "round.which",
+        hint=f"name it with --round; there are: {listed}",
+    )
+
+
+def trusted_task(
+    store: Store, round_id: str, trust: Sequence[str] | None, home: Home | None = None
+) -> Task:
+    """The fully signed task of a round, vouched for from outside the pool.
+
+    Vouching is: what was typed with --trust, or that this organisation has compared the
+    fingerprints of all aggregators (it is one of them, or it admitted or joined them). What
+    is typed is remembered in the home. Raises TrustError otherwise.
+    """
+    from grievance.pool.rounds import read_task_and_signatures
+    from grievance.task import TrustAnchor, load_task
+
+    found = read_task_and_signatures(store, round_id)
+    if found is None or found[2]:
+        missing = ", ".join(found[2]) if found else "the leader"
+        raise UsageError(
+            f"round {round_id} is not open yet: the signature of {missing} is missing",
+            code="round.waiting",
+            hint="wait until every aggregator has signed",
+        )
+    task, signatures, _ = found
+    texts = list(trust or ())
+    if not texts and home is not None:
+        for entry in task.aggregators:
+            if entry.identity in (home.key.public, home.known_key(entry.name)):
+                texts.append(entry.identity.fingerprint.hex())
+    anchor = TrustAnchor.from_texts(texts)
+    checked = load_task((task.data, list(signatures.values())), trust=anchor)
+    if trust and home is not None:
+        for entry in checked.aggregators:
+            if entry.name != home.name and home.known_key(entry.name) is None:
+                home.trust(entry.member)
+    return checked

@@ -1,0 +1,194 @@
+"""The sealed report: what leaves a worker's device.
+
+    "GRVR" | u8 version | task digest 32 | nonce 16 | var public share
+    | u8 number of aggregators | var ciphertext, one per aggregator
+
+It holds no time, no name and no word about the device, and all reports of one task have the
+same size, whatever was answered. Each ciphertext is HPKE over `salt || input share`, with
+task, aggregator, nonce and public share bound in through HPKE's `info`; the nonce comes from
+the salt, so nobody who merely saw a nonce in the pool can use it first.
+Source: design.md, section 6; DAP draft-17, "Upload Message"; security.md, faults B1 to B11.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from grievance.errors import OpenError, ReportError, ShapeError, WireError
+from grievance.wire import Reader, Writer, length_prefixed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from grievance.crypto.hpke import HpkePrivateKey
+    from grievance.task import Task
+
+MAGIC = b"GRVR"
+VERSION = 1
+DIGEST_SIZE = 32
+NONCE_SIZE = 16
+SALT_SIZE = 32
+# Limits for a reader that does not know the task; with a task every size is exact.
+MAX_PUBLIC_SHARE_SIZE = 1 << 16
+MAX_CIPHERTEXT_SIZE = 1 << 24
+# Magic, version, task digest, nonce, two lengths: everything but shares and their lengths.
+_FIXED_SIZE = len(MAGIC) + 1 + DIGEST_SIZE + NONCE_SIZE + 4 + 1
+
+
+@dataclass(frozen=True)
+class Report:
+    """One sealed report: task digest (32 bytes), nonce (16), public share, one ciphertext each.
+
+    Raises ShapeError for a digest or nonce of another length, or fewer than two ciphertexts.
+    """
+
+    task_digest: bytes
+    nonce: bytes
+    public_share: bytes
+    ciphertexts: tuple[bytes, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.task_digest) != DIGEST_SIZE or len(self.nonce) != NONCE_SIZE:
+            raise ShapeError("a report has a task digest of 32 bytes and a nonce of 16")
+        if not 2 <= len(self.ciphertexts) <= 255:
+            raise ShapeError("a report is sealed to 2 to 255 aggregators")
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the report's bytes: the worker's receipt. It says nothing about answers."""
+        return hashlib.sha256(self.to_bytes()).digest()
+
+    def to_bytes(self) -> bytes:
+        """Write the one binary form of this report."""
+        writer = Writer().raw(MAGIC).uint(VERSION, 1).raw(self.task_digest).raw(self.nonce)
+        writer.var(self.public_share).uint(len(self.ciphertexts), 1)
+        for ciphertext in self.ciphertexts:
+            writer.var(ciphertext)
+        return writer.finish()
+
+    @classmethod
+    def from_bytes(cls, data: bytes | memoryview, task: Task | None = None) -> Self:
+        """Read a report strictly, and with `task` also check that it belongs there.
+
+        Raises WireError for bytes that are not a report, ReportError `report.task` for a
+        report of another round, `report.size` for a part that is not exactly as long as
+        every report's of this task.
+        """
+        reader = Reader(data)
+        reader.expect(MAGIC, "a sealed report")
+        version = reader.uint(1)
+        if version != VERSION:
+            raise WireError(f"report version {version} is not known here", code="wire.version")
+        task_digest, nonce = reader.raw(DIGEST_SIZE), reader.raw(NONCE_SIZE)
+        public_share = reader.var(MAX_PUBLIC_SHARE_SIZE)
+        count = reader.uint(1)
+        if count < 2:
+            raise WireError("a report is sealed to at least two aggregators", code="wire.kind")
+        ciphertexts = tuple(reader.var(MAX_CIPHERTEXT_SIZE) for _ in range(count))
+        reader.finish()
+        report = cls(task_digest, nonce, public_share, ciphertexts)
+        if task is not None:
+            report.check(task)
+        return report
+
+    def check(self, task: Task) -> None:
+        """Raise ReportError unless this report has the digest and the exact sizes of `task`."""
+        if self.task_digest != task.digest:
+            raise ReportError(
+                "this report belongs to another round",
+                code="report.task",
+                hint="compare the round's digest with the one the report was sealed for",
+            )
+        sizes = [NONCE_SIZE, len(self.public_share), *map(len, self.ciphertexts)]
+        if sizes != [width for _, width in columns(task)]:
+            raise ReportError("the report's size is not that of this round", code="report.size")
+
+    def __repr__(self) -> str:
+        return f"<Report sealed to {len(self.ciphertexts)} aggregators>"
+
+
+def columns(task: Task) -> list[tuple[str, int]]:
+    """Names and widths in bytes of a report's parts, in order: its columns in a table.
+
+    `nonce`, `public_share`, `ciphertext_0` and so on, the same for every report of the task.
+    """
+    named = [("nonce", NONCE_SIZE), ("public_share", task.vdaf.PUBLIC_SHARE_SIZE)]
+    return named + [
+        (f"ciphertext_{index}", _ciphertext_size(task, index))
+        for index in range(len(task.aggregators))
+    ]
+
+
+def report_size(task: Task) -> int:
+    """Bytes of every report of this task."""
+    widths = [width for _, width in columns(task)[1:]]
+    return _FIXED_SIZE + sum(widths) + 4 * len(task.aggregators)
+
+
+def from_row(task: Task, row: Sequence[bytes]) -> Report:
+    """Make a report from its columns, in the order of `columns(task)`. Raises ReportError."""
+    report = Report(task.digest, row[0], row[1], tuple(row[2:]))
+    report.check(task)
+    return report
+
+
+def to_row(report: Report) -> tuple[bytes, ...]:
+    """Take a report apart into its columns; the task digest is not among them."""
+    return (report.nonce, report.public_share, *report.ciphertexts)
+
+
+def derive_nonce(task_digest: bytes, salt: bytes) -> bytes:
+    """Nonce of a report: 16 bytes that only someone who holds the 32-byte salt can claim.
+
+    Run by the client, and by every aggregator after opening its input share.
+    """
+    return hashlib.sha256(b"grievance/1 nonce" + task_digest + salt).digest()[:NONCE_SIZE]
+
+
+def input_share_info(task_digest: bytes, index: int, nonce: bytes, public_share: bytes) -> bytes:
+    """HPKE `info` (32 bytes) of the input share for aggregator `index`, 0 to 254.
+
+    Binds task, aggregator, nonce and public share, so that no part of a report can be moved
+    into another. `cryptography` has no `aad`, so `info` carries all of it.
+    """
+    return hashlib.sha256(
+        length_prefixed(
+            b"grievance/1 input share",
+            task_digest,
+            index.to_bytes(1, "big"),
+            nonce,
+            hashlib.sha256(public_share).digest(),
+        )
+    ).digest()
+
+
+def open_input_share(
+    key: HpkePrivateKey,
+    task: Task,
+    index: int,
+    nonce: bytes,
+    public_share: bytes,
+    ciphertext: bytes,
+) -> bytes:
+    """Open one ciphertext and return the encoded input share, without the salt.
+
+    Run by aggregator `index`, once per report; decoding is the VDAF's part.
+    Raises OpenError `report.open` for everything that does not open (wrong key, task,
+    aggregator, nonce or public share, altered, wrong length), and ReportError `report.nonce`
+    when it opens but the nonce is not the salt's.
+    """
+    if len(ciphertext) != _ciphertext_size(task, index):
+        raise OpenError("the input share does not open")
+    plaintext = key.open(ciphertext, input_share_info(task.digest, index, nonce, public_share))
+    salt, input_share = plaintext[:SALT_SIZE], plaintext[SALT_SIZE:]
+    if derive_nonce(task.digest, salt) != nonce:
+        raise ReportError("the nonce is not the one of this report", code="report.nonce")
+    return input_share
+
+
+def _ciphertext_size(task: Task, index: int) -> int:
+    """Bytes of aggregator `index`'s ciphertext."""
+    plaintext_size = SALT_SIZE + task.vdaf.input_share_size(index)
+    return task.aggregators[index].hpke.ciphertext_size(plaintext_size)

@@ -1,0 +1,86 @@
+"""Answers to a sealed report. Run on the worker's device.
+
+Nothing here needs Numba, Arrow, NumPy or OpenDP, so that a small device can seal. The answers
+are checked before anything is drawn, intermediate values are dropped as soon as they are
+used, and nothing is logged or kept: the report's bytes are what a device may store and send
+again; it never shards the same answers under the same nonce twice.
+Source: design.md, section 6; VDAF draft-20, 7.2.1 "Sharding"; security.md, section 2.4.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from grievance.client.report import SALT_SIZE, Report, derive_nonce, input_share_info
+from grievance.wire import length_prefixed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from grievance.task import Task
+
+_ENTROPY_SIZE = 64
+# HKDF-SHA256 gives at most 255 blocks of 32 bytes for one `info`.
+_HKDF_PIECE = 255 * 32
+_calls = itertools.count()
+
+
+def seal(task: Task, answers: Mapping[str, object] | None) -> Report:
+    """Check answers, split them, seal one input share to each aggregator.
+
+    `answers` maps a field's name to a label, a list of labels or a number; a field that is
+    missing or None is not answered, and None or {} seals a blank report. The task must have
+    been loaded against a trust anchor: whoever chose its keys can read what is sealed here.
+
+    Raises AnswerError naming the field and the rule, never the value.
+    """
+    bits = task.layout.encode(task.layout.answers({} if answers is None else answers))
+    salt = _hedged(b"grievance/1 report salt", task.digest, bits, SALT_SIZE)
+    rand = _hedged(b"grievance/1 shard randomness", task.digest, bits, task.vdaf.RAND_SIZE)
+    nonce = derive_nonce(task.digest, salt)
+    public_share, input_shares = task.vdaf._shard_with_rand(task.ctx, bits, nonce, rand)
+    del bits, rand
+    encoded = task.vdaf.encode_public_share(public_share)
+    ciphertexts = tuple(
+        aggregator.hpke.seal(
+            salt + task.vdaf.encode_input_share(share),
+            input_share_info(task.digest, index, nonce, encoded),
+        )
+        for index, (aggregator, share) in enumerate(
+            zip(task.aggregators, input_shares, strict=True)
+        )
+    )
+    return Report(task.digest, nonce, encoded, ciphertexts)
+
+
+def seal_blank(task: Task) -> Report:
+    """Seal a report in which nothing is answered: valid, all zero, good as cover."""
+    return seal(task, None)
+
+
+def _hedged(label: bytes, task_digest: bytes, bits: list[int], size: int) -> bytes:
+    """Draw `size` bytes that stay different for different answers even if the system repeats.
+
+    A system generator that repeats itself (a cloned machine, a broken device) would otherwise
+    split two answers with the same masks, and their difference would be in the open. Clock
+    and counter keep equal answers apart as well, where the machine still has those.
+    """
+    entropy = length_prefixed(
+        os.urandom(_ENTROPY_SIZE),
+        task_digest,
+        bytes(bits),
+        time.time_ns().to_bytes(12, "big", signed=True),
+        next(_calls).to_bytes(8, "big"),
+    )
+    pieces = []
+    for number in range(-(-size // _HKDF_PIECE)):
+        info = length_prefixed(label, number.to_bytes(4, "big"))
+        hkdf = HKDF(hashes.SHA256(), min(size, _HKDF_PIECE), salt=None, info=info)
+        pieces.append(hkdf.derive(entropy))
+    return b"".join(pieces)[:size]

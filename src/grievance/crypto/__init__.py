@@ -1,0 +1,1 @@
+"""Keys, signatures, sealed boxes and Merkle trees; the only importer of `cryptography`."""

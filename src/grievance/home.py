@@ -1,0 +1,262 @@
+"""An organisation's own folder on its own machine: its name, its pool, its keys.
+
+    organisation.json      name, display name, pool: nothing secret
+    known.json             fingerprints this organisation has compared with others
+    identity.pem           the long-lived Ed25519 key
+    state.sqlite           what an aggregator remembers (see `aggregator.state`)
+    rounds/<id>/hpke.key, verify.key, state.key
+
+The folder is never shared and never in the pool. Source: design.md, section 5.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from grievance.crypto import keys
+from grievance.crypto.documents import b64decode, b64encode
+from grievance.crypto.fingerprint import matches, short
+from grievance.crypto.signing import SigningKey, VerifyingKey
+from grievance.errors import GrievanceError, PoolError, StateError, TrustError, UsageError
+from grievance.names import check_name
+from grievance.pool.layout import RoundPaths, partner_path
+from grievance.pool.store import SMALL_FILE_SIZE, open_store, sync_folder
+from grievance.task import Identity, make_identity, parse_identity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from grievance.pool.store import Store
+
+
+@dataclass(frozen=True)
+class RoundFiles:
+    """Where one round's keys lie."""
+
+    folder: Path
+
+    @property
+    def hpke(self) -> Path:
+        """The round's HPKE key."""
+        return self.folder / "hpke.key"
+
+    @property
+    def verify(self) -> Path:
+        """The round's verify key."""
+        return self.folder / "verify.key"
+
+    @property
+    def state(self) -> Path:
+        """The key under which sums are kept."""
+        return self.folder / "state.key"
+
+
+class Home:
+    """One organisation's folder. Made by `create`, opened by `open`."""
+
+    def __init__(self, root: Path, settings: dict[str, Any], passphrase: str | None) -> None:
+        self.root = root
+        self.name: str = settings["name"]
+        self.display_name: str = settings["display_name"]
+        self.pool: str = settings["pool"]
+        self.passphrase = passphrase
+
+    @classmethod
+    def create(
+        cls, root: Path, name: str, display_name: str, pool: str, passphrase: str | None = None
+    ) -> Self:
+        """Make the folder and a fresh identity, and publish the identity in the pool.
+
+        Raises UsageError when the folder is an organisation's already, PoolError when the
+        name is taken in the pool.
+        """
+        check_name(name, "the organisation's name")
+        if (root / "organisation.json").exists():
+            raise UsageError(
+                f"{root} already belongs to an organisation",
+                code="home.exists",
+                hint="use another --home, or go on with the one that is there",
+            )
+        store = open_store(pool)
+        if store.size(partner_path(name)) is not None:
+            raise PoolError(
+                f"somebody in this pool is called {name} already",
+                code="home.name",
+                hint="choose another name, or restore the old key if it was you",
+            )
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        key = SigningKey.generate()
+        keys.write_identity(root / "identity.pem", key, passphrase)
+        settings = {"name": name, "display_name": display_name, "pool": store.location}
+        _write_json(root / "organisation.json", settings)
+        home = cls(root, settings, passphrase)
+        store.put(partner_path(name), make_identity(name, display_name, key))
+        return home
+
+    @classmethod
+    def open(cls, root: Path, passphrase: str | None = None) -> Self:
+        """Open an existing folder. Raises UsageError when there is none."""
+        path = root / "organisation.json"
+        try:
+            settings = json.loads(path.read_text(encoding="utf-8"))
+            wanted = ("name", "display_name", "pool")
+            if not all(isinstance(settings[key], str) for key in wanted):
+                raise ValueError("settings")
+            check_name(settings["name"], "the organisation's name")
+        except FileNotFoundError:
+            raise UsageError(
+                f"there is no organisation at {root}",
+                code="home.missing",
+                hint="make one with `grievance init NAME --pool DIR`, or say which with --home",
+            ) from None
+        except (ValueError, KeyError, TypeError):
+            raise StateError(f"{path} is damaged", code="home.damaged") from None
+        return cls(root, settings, passphrase)
+
+    @cached_property
+    def key(self) -> SigningKey:
+        """The organisation's identity key. Raises KeyFileError."""
+        return keys.read_identity(self.root / "identity.pem", self.passphrase)
+
+    @cached_property
+    def store(self) -> Store:
+        """The pool."""
+        return open_store(self.pool)
+
+    @property
+    def identity(self) -> Identity:
+        """What others know us by."""
+        return Identity(self.name, self.display_name, self.key.public)
+
+    @property
+    def state_path(self) -> Path:
+        """The aggregator's memory."""
+        return self.root / "state.sqlite"
+
+    def round_files(self, round_id: str) -> RoundFiles:
+        """Where a round's keys lie; the id is checked like a path of the pool."""
+        return RoundFiles(self.root / RoundPaths(round_id).folder)
+
+    def settings_file(self, name: str) -> Path:
+        """A small JSON file of ours."""
+        return self.root / f"{name}.json"
+
+    # Partners to admit as soon as a round is signed.
+
+    def waiting_admissions(self, round_id: str) -> list[str]:
+        """Names the leader's steward admitted before the round was signed."""
+        listed = _read_json(self.settings_file("admissions")).get(round_id, [])
+        return [name for name in listed if isinstance(name, str)]
+
+    def admit_later(self, round_id: str, names: list[str]) -> None:
+        """Remember partners to admit. Run by the leader."""
+        listed = _read_json(self.settings_file("admissions"))
+        known = self.waiting_admissions(round_id)
+        listed[round_id] = [*known, *(name for name in names if name not in known)]
+        _write_json(self.settings_file("admissions"), listed)
+
+    # Who we have compared fingerprints with.
+
+    def known_key(self, name: str) -> VerifyingKey | None:
+        """The key we vouched for under a name before."""
+        text = _read_json(self.settings_file("known")).get(name)
+        return VerifyingKey(b64decode(text)) if text is not None else None
+
+    def trust(self, identity: Identity) -> None:
+        """Remember that the fingerprint was compared from outside the pool."""
+        known = _read_json(self.settings_file("known"))
+        known[identity.name] = b64encode(identity.key.raw)
+        _write_json(self.settings_file("known"), known)
+
+    def find_partner(self, name: str, fingerprint: str | None = None) -> Identity:
+        """Read an organisation's identity from the pool and hold it against what we know.
+
+        Raises TrustError when its key is not the one we compared, or does not match
+        `fingerprint`, or when nobody has vouched for it yet.
+        """
+        identity = read_identity(self.store, name)
+        known = self.known_key(name)
+        if fingerprint is not None:
+            if not matches(fingerprint, identity.key.fingerprint):
+                raise TrustError(
+                    f"the key of {name} in the pool is not the one you were told",
+                    code="trust.fingerprint",
+                    hint=f"the pool says {short(identity.key.fingerprint)}; ask {name} again, "
+                    "over another channel",
+                )
+        elif known is None and name != self.name:
+            raise TrustError(
+                f"nobody has compared the fingerprint of {name} yet",
+                code="trust.unknown",
+                hint=f"call {name}; if they read out {short(identity.key.fingerprint)}, "
+                f"write {name}:{short(identity.key.fingerprint)}",
+            )
+        if known is not None and known != identity.key:
+            raise TrustError(
+                f"{name} has another key in the pool than the one you compared before",
+                code="trust.changed",
+                hint=f"the pool may have been tampered with; call {name}",
+            )
+        return identity
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only process that works here. Raises StateError when another one does."""
+        import fcntl
+
+        fd = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise StateError(
+                f"another command is at work in {self.root}",
+                code="state.busy",
+                hint="wait until it ends; nothing was changed",
+            ) from None
+        finally:
+            os.close(fd)
+
+
+def read_identity(store: Store, name: str) -> Identity:
+    """Read an organisation's self-signed identity from the pool. Raises PoolError."""
+    data = store.view(partner_path(name), SMALL_FILE_SIZE)
+    if data is None:
+        raise PoolError(
+            f"nobody in this pool is called {name}",
+            code="partner.missing",
+            hint="they run `grievance init` first; a synced folder may need a moment",
+        )
+    try:
+        identity = parse_identity(bytes(data))
+    except GrievanceError as error:
+        raise PoolError(f"{partner_path(name)}: {error}", code="partner.syntax") from None
+    if identity.name != name:
+        raise PoolError(f"{partner_path(name)} is about somebody else", code="partner.name")
+    return identity
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise StateError(f"{path} is damaged", code="home.damaged")
+    return value
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    temporary.replace(path)
+    sync_folder(path.parent)

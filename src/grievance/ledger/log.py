@@ -1,0 +1,94 @@
+"""A ledger as a chain: appended by its owner, read and checked by everybody.
+
+The chain alone does not stop a rolled-back copy from being continued; that is what the
+other aggregators' cosignatures are for. `LedgerLog.head` is what they will sign: the size
+and the RFC 6962 root over the entries' bytes. Source: security.md, 3.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from grievance.cost import Cost
+from grievance.crypto.merkle import root
+from grievance.errors import LedgerError, SignatureError, WireError
+from grievance.ledger.entry import LedgerEntry, entry_size_limit
+from grievance.pool.layout import ledger_path
+
+if TYPE_CHECKING:
+    from grievance.cost import Kind
+    from grievance.crypto.signing import VerifyingKey
+    from grievance.pool.store import Store
+
+
+@dataclass
+class LedgerLog:
+    """The entries of one aggregator's ledger, in order, each checked against the one before."""
+
+    aggregator: str
+    entries: list[LedgerEntry] = field(default_factory=list)
+
+    @property
+    def last(self) -> LedgerEntry | None:
+        """The newest entry."""
+        return self.entries[-1] if self.entries else None
+
+    @property
+    def head(self) -> dict[str, object] | None:
+        """Size and Merkle root, as a task names them; None while the ledger is empty."""
+        if not self.entries:
+            return None
+        return {"size": len(self.entries), "root": root([e.data for e in self.entries]).hex()}
+
+    def spent(self, campaign: str, kind: Kind) -> Cost:
+        """What this ledger has charged to a campaign so far."""
+        for entry in reversed(self.entries):
+            if entry.campaign == campaign:
+                return entry.spent
+        return Cost.zero(kind)
+
+    def release(self, task: bytes, release: str) -> LedgerEntry | None:
+        """The entry that charges a release, if there is one."""
+        for entry in self.entries:
+            if entry.task == task and entry.event.release == release:
+                return entry
+        return None
+
+    def append(self, entry: LedgerEntry) -> None:
+        """Add an entry. Raises LedgerError, changing nothing, when it does not extend the chain."""
+        last = self.last
+        expected = (last.size + 1, last.digest) if last else (1, b"")
+        where = f"{ledger_path(self.aggregator, entry.size)}"
+        if entry.ledger != self.aggregator:
+            raise LedgerError(f"{where}: it is another aggregator's entry", code="ledger.owner")
+        if (entry.size, entry.previous) != expected:
+            raise LedgerError(f"{where}: it does not follow the last entry", code="ledger.chain")
+        if entry.spent != self.spent(entry.campaign, entry.spent.kind) + entry.event.cost:
+            raise LedgerError(f"{where}: its sum is wrong", code="ledger.sum")
+        for name in entry.event.statistics:
+            if self.released(entry.task, name):
+                raise LedgerError(f"{where}: {name} was released before", code="ledger.twice")
+        self.entries.append(entry)
+
+    def released(self, task: bytes, statistic: str) -> bool:
+        """Whether a statistic of a round was charged before."""
+        return any(e.task == task and statistic in e.event.statistics for e in self.entries)
+
+
+def read_ledger(store: Store, aggregator: str, key: VerifyingKey) -> LedgerLog:
+    """Read a ledger from the pool as far as it has arrived.
+
+    A missing file, or one its owner did not sign, ends it. Raises LedgerError when the owner
+    signed an entry that does not extend the chain.
+    """
+    log = LedgerLog(aggregator)
+    while True:
+        data = store.view(ledger_path(aggregator, len(log.entries) + 1), entry_size_limit())
+        if data is None:
+            return log
+        try:
+            entry = LedgerEntry.parse(bytes(data), key)
+        except (SignatureError, WireError):
+            return log
+        log.append(entry)

@@ -1,0 +1,187 @@
+"""Open, verify, decide and sum the rows of one record batch, on the reference path.
+
+Every function is pure: the same rows, keys and findings give the same bytes, today, after
+a crash, or on another machine. Source: design.md, section 8; VDAF draft-20, section 7.2.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from grievance.client.report import Report, open_input_share
+from grievance.errors import OpenError, ProofError, ReportError, TestPointError, WireError
+from grievance.pool.verdicts import Status, VerifierShares
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    import pyarrow as pa
+
+    from grievance.crypto.hpke import HpkePrivateKey
+    from grievance.secret import VerifyKey
+    from grievance.task import Task
+
+
+@dataclass(frozen=True, repr=False)
+class Seat:
+    """One aggregator's place in a round: the task, its index, and the two keys it works with."""
+
+    task: Task
+    index: int
+    hpke: HpkePrivateKey
+    verify_key: VerifyKey
+
+
+@dataclass(repr=False)
+class Opened:
+    """Rows after decryption. `shares[row]` is the encoded input share where the status is OK.
+
+    `digests[row]` is SHA-256(public share || own ciphertext), what the burn rule remembers.
+    """
+
+    nonces: list[bytes]
+    statuses: bytearray
+    digests: list[bytes]
+    shares: list[bytes | None]
+
+
+@dataclass(frozen=True, repr=False)
+class Verified:
+    """Findings about rows, and the sum of the output shares of all rows that are OK."""
+
+    found: VerifierShares
+    total: list[int]
+
+
+def _column(batch: pa.RecordBatch, index: int) -> Callable[[int], bytes]:
+    """Return row -> bytes for a fixed-width column, slicing its buffer."""
+    column = batch.column(index)
+    width, offset = column.type.byte_width, column.offset
+    buffer = memoryview(column.buffers()[1])
+
+    def cell(row: int) -> bytes:
+        start = (offset + row) * width
+        return bytes(buffer[start : start + width])
+
+    return cell
+
+
+def open_rows(seat: Seat, batch: pa.RecordBatch) -> Opened:
+    """Decrypt our share of every row and check its salt. Verifies nothing yet."""
+    nonce, public, own = (_column(batch, i) for i in (0, 1, 2 + seat.index))
+    opened = Opened([], bytearray(batch.num_rows), [], [])
+    for row in range(batch.num_rows):
+        row_nonce, row_public, ciphertext = nonce(row), public(row), own(row)
+        share: bytes | None = None
+        try:
+            share = open_input_share(
+                seat.hpke, seat.task, seat.index, row_nonce, row_public, ciphertext
+            )
+        except OpenError:
+            opened.statuses[row] = Status.OPEN
+        except ReportError:
+            opened.statuses[row] = Status.NONCE
+        opened.nonces.append(row_nonce)
+        opened.digests.append(hashlib.sha256(row_public + ciphertext).digest())
+        opened.shares.append(share)
+    return opened
+
+
+def verify_rows(seat: Seat, batch: pa.RecordBatch, opened: Opened) -> Verified:
+    """Compute our verifier share of every row that is still OK.
+
+    The caller has recorded the nonces durably and marked the burnt ones: from the moment
+    this result leaves the machine, no other bytes may be verified under these nonces.
+    """
+    prio3 = seat.task.vdaf
+    public = _column(batch, 1)
+    empty = bytes(prio3.VERIFIER_SHARE_SIZE)
+    statuses = bytearray(opened.statuses)
+    pieces: list[bytes] = []
+    total = prio3.agg_init()
+    for row, share in enumerate(opened.shares):
+        piece = empty
+        if statuses[row] == Status.OK and share is not None:
+            try:
+                state, verifier = prio3.verify_init(
+                    seat.verify_key,
+                    seat.task.ctx,
+                    seat.index,
+                    opened.nonces[row],
+                    prio3.decode_public_share(public(row)),
+                    prio3.decode_input_share(seat.index, share),
+                )
+                piece = prio3.encode_verifier_share(verifier)
+                total = prio3.agg_update(total, state.out_share)
+            except WireError:
+                statuses[row] = Status.DECODE
+            except TestPointError:
+                statuses[row] = Status.TEST_POINT
+        pieces.append(piece)
+    return Verified(VerifierShares(bytes(statuses), b"".join(pieces)), total)
+
+
+def decide_rows(
+    task: Task, batch: pa.RecordBatch, found: Sequence[VerifierShares], start: int
+) -> list[tuple[Status, int]]:
+    """Decide every row from what all aggregators found. `start` is the batch's first row.
+
+    Returns (Status.OK, -1) or the reason and the index of the aggregator that gave it (-1
+    where all see it together). Depends on public bytes and the findings alone, so every
+    aggregator comes to the same decision. That a public share equals the joint randomness
+    parts all aggregators computed is the same as `verify_next` succeeding at each of them.
+    """
+    prio3 = task.vdaf
+    width = prio3.VERIFIER_SHARE_SIZE
+    public = _column(batch, 1)
+    verdicts = []
+    for row in range(batch.num_rows):
+        local = [(Status(f.statuses[start + row]), i) for i, f in enumerate(found)]
+        refusals = [(status, index) for status, index in local if status != Status.OK]
+        shares = [f.share(start + row, width) for f in found]
+        verdicts.append(refusals[0] if refusals else _check_proof(task, public(row), shares))
+    return verdicts
+
+
+def _check_proof(task: Task, public_share: bytes, encoded: Sequence[bytes]) -> tuple[Status, int]:
+    prio3 = task.vdaf
+    shares = []
+    for index, data in enumerate(encoded):
+        try:
+            shares.append(prio3.decode_verifier_share(data))
+        except WireError:
+            return Status.DECODE, index
+    if prio3.decode_public_share(public_share) != [s.joint_rand_part for s in shares]:
+        return Status.JOINT_RANDOMNESS, -1
+    try:
+        prio3.verifier_shares_to_message(task.ctx, shares)
+    except ProofError:
+        return Status.PROOF, -1
+    return Status.OK, -1
+
+
+def sum_rows(seat: Seat, batch: pa.RecordBatch, rows: Iterable[int]) -> list[int]:
+    """Add up our output shares of some rows that were OK for us: what a refusal takes back."""
+    chosen = list(rows)
+    opened = open_rows(seat, batch.take(chosen)) if chosen else None
+    prio3 = seat.task.vdaf
+    total = prio3.agg_init()
+    for share in opened.shares if opened else ():
+        if share is not None:
+            decoded = prio3.decode_input_share(seat.index, share)
+            meas_share, _, _ = prio3.expand_input_share(seat.task.ctx, seat.index, decoded)
+            total = prio3.agg_update(total, prio3.circuit.truncate(meas_share))
+    return total
+
+
+def report_leaves(task: Task, batch: pa.RecordBatch, rows: Iterable[int]) -> list[bytes]:
+    """Nonce || SHA-256(report) of some rows: the leaves of the tree of accepted reports."""
+    cells = [_column(batch, i) for i in range(batch.num_columns)]
+    leaves = []
+    for row in rows:
+        nonce, public, *ciphertexts = (cell(row) for cell in cells)
+        report = Report(task.digest, nonce, public, tuple(ciphertexts))
+        leaves.append(nonce + report.digest)
+    return leaves

@@ -1,0 +1,165 @@
+"""The plan in plain words, for a steward to consent to and a worker to read.
+
+Everything that is asked and everything that will be published is here, in whole
+sentences, and so are the names of those who must not all work together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grievance.plan.decimals import decimal_text
+from grievance.plan.fields import ChoiceField, MultiField
+from grievance.plan.forecast import round_costs
+from grievance.plan.layout import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from grievance.plan.fields import Field
+    from grievance.plan.model import Plan
+    from grievance.plan.parts import StatisticLayout
+
+# Not `strftime`: it would write the month in the language of the machine.
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+
+
+def day_in_words(day: date) -> str:
+    """Write a day the same way on every machine: "1 October 2026"."""
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def listed(items: Sequence[str], last: str = "and") -> str:
+    """Join words as a sentence does: "a, b and c"."""
+    return f"{', '.join(items[:-1])} {last} {items[-1]}" if len(items) > 1 else "".join(items)
+
+
+def plan_in_words(
+    plan: Plan, aggregators: Sequence[str] = (), partners: Sequence[str] = ()
+) -> list[str]:
+    """Return the plan as lines of plain text.
+
+    `aggregators` and `partners` are the display names of the organisations, where they are
+    known already. Deterministic: everybody who consents reads the same words.
+    """
+    layout = Layout(plan)
+    lines = [
+        plan.title,
+        f"Open from {day_in_words(plan.opens)} to {day_in_words(plan.closes)}.",
+        f"A round of the campaign {plan.campaign}.",
+        "",
+        "What is asked",
+    ]
+    for number, field in enumerate(plan.fields.values(), start=1):
+        lines += _question(number, field)
+    lines += ["", "What will be published, and nothing else"]
+    for statistic in layout.statistics.values():
+        lines += _statistic(plan, statistic)
+    lines += _rules(plan)
+    lines += ["", "What is promised", *_promise(plan, layout)]
+    lines += ["", "Who", *_who(aggregators, partners)]
+    return lines
+
+
+def _question(number: int, field: Field) -> list[str]:
+    lines = [f"{number}. {field.question}"]
+    if field.help:
+        lines.append(f"   {field.help}")
+    if isinstance(field, ChoiceField):
+        lines.append(f"   One of: {'; '.join(field.choices)}.")
+    elif isinstance(field, MultiField):
+        lines.append(f"   Up to {field.pick} of: {'; '.join(field.choices)}.")
+    else:
+        unit = f" {field.unit}" if field.unit else ""
+        lines.append(
+            f"   A number from {decimal_text(field.minimum)} to {decimal_text(field.maximum)}{unit}"
+            f", in steps of {decimal_text(field.step)}."
+        )
+    lines.append("   Must be answered." if field.required else "   May be left out.")
+    return lines
+
+
+def _statistic(plan: Plan, statistic: StatisticLayout) -> list[str]:
+    groups = [f'"{axis.title}"' for axis in statistic.groups]
+    within = f", for each answer to {listed(groups)}" if groups else ""
+    if statistic.number_name is not None:
+        asked = plan.fields[statistic.number_name].question
+        what = (
+            f'the mean of "{asked}"'
+            if statistic.kind == "mean"
+            else f'how many people\'s answer to "{asked}" lies in each of the bands '
+            f"{'; '.join(statistic.axes[-1].labels)}"
+        )
+        line = what + within
+    elif statistic.multi is not None:
+        line = f'how many people ticked each answer to "{statistic.multi.title}"{within}'
+    else:
+        line = (
+            f"how many people gave each {'combination of answers' if len(groups) > 1 else 'answer'}"
+        )
+        line += f" to {listed(groups)}"
+    lines = [f"- {statistic.name}: {line}."]
+    for name, labels in statistic.where.items():
+        lines.append(
+            f'  Only people who answered "{plan.fields[name].question}" with '
+            f"{listed(list(labels), 'or')}."
+        )
+    for name, merged in plan.statistics[statistic.name].merge.items():
+        several = isinstance(plan.fields[name], MultiField)
+        for group, labels in merged.items():
+            lines.append(
+                f'  "{group}" means {"any of " if several else ""}{listed(list(labels), "or")}.'
+            )
+    if statistic.implied_by is not None:
+        lines.append(f"  It is read off {statistic.implied_by} and reveals nothing more.")
+    return lines
+
+
+def _rules(plan: Plan) -> list[str]:
+    terms = plan.privacy
+    hidden = (
+        f" Tables shown to people leave out counts below {terms.hide_below}."
+        if terms.hide_below
+        else ""
+    )
+    return [
+        "Every number is published once, after the round has closed, with random noise added.",
+        f"Nothing is published from fewer than {terms.minimum_reports:,} reports.{hidden}",
+    ]
+
+
+def _promise(plan: Plan, layout: Layout) -> list[str]:
+    from grievance.privacy import promise
+
+    terms = plan.privacy
+    rho, blanked_rho = round_costs(plan, layout)
+    lines = promise(terms.epsilon, terms.delta, rho, blanked_rho=blanked_rho).splitlines()
+    times = "once" if terms.reports_per_worker == 1 else f"{terms.reports_per_worker} times"
+    lines.append(f"A worker may report {times} in this round.")
+    lines.append(
+        "All rounds of the campaign together reveal at most epsilon "
+        f"{decimal_text(terms.lifetime_epsilon)} about one worker."
+    )
+    return lines
+
+
+def _who(aggregators: Sequence[str], partners: Sequence[str]) -> list[str]:
+    names = f": {listed(aggregators)}" if aggregators else " named in the signed task"
+    lines = [
+        f"Reports are counted by the organisations{names}.",
+        "Each of them holds only random-looking parts of every answer.",
+        "No answer can be read as long as one of them refuses to work together with the others.",
+        "If all of them worked together, they could read every answer.",
+        "After the round they destroy its keys; from then on not even all of them can.",
+    ]
+    if partners:
+        lines.append(f"Reports are passed on, sealed, by {listed(partners)}.")
+    lines.append(
+        "Everybody who can open the shared folder sees which organisation passed on how many "
+        "reports, and when. The device on which answers are typed sees them."
+    )
+    return lines

@@ -1,0 +1,155 @@
+"""Where everything lies in a pool: the one place that spells its paths.
+
+    partners/<name>.json                        identity of an organisation
+    ledger/<aggregator>/<size>.json             entries
+    rounds/<id>/plan.toml                       the plan as written
+    rounds/<id>/cards/<aggregator>.json         a key for this round
+    rounds/<id>/task.json                       the contract of the round
+    rounds/<id>/verify-key.json                 the verify key, sealed to each aggregator
+    rounds/<id>/signatures/<aggregator>.json    its signature under the task
+    rounds/<id>/batches/<partner>-<digest>      sealed reports
+    rounds/<id>/order/<seq>.json                the leader's chain of events
+    rounds/<id>/verify/<seq>/<aggregator>       verifier shares of a batch
+    rounds/<id>/decide/<seq>/<aggregator>.json  which rows count
+    rounds/<id>/releases/<release>/             proposal.json, approvals/, noisy/
+
+Source: design.md, section 7.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from grievance.errors import PoolError
+from grievance.names import is_name
+
+_ROUND_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,48}")
+_BATCH = re.compile(r"([a-z0-9][a-z0-9-]{0,39})-([0-9a-f]{64})")
+_RELEASE = re.compile(r"[0-9a-f]{16}")
+
+
+def is_round_id(text: object) -> bool:
+    """Whether `text` may name a round: the campaign's name, a hyphen, eight hex digits."""
+    return isinstance(text, str) and bool(_ROUND_ID.fullmatch(text))
+
+
+def is_release_id(text: object) -> bool:
+    """Whether `text` is a release's id, 16 hex digits."""
+    return isinstance(text, str) and bool(_RELEASE.fullmatch(text))
+
+
+def _name(text: str) -> str:
+    if not is_name(text):
+        raise PoolError(f"{text!r:.60} is not the name of an organisation", code="pool.path")
+    return text
+
+
+def partner_path(name: str) -> str:
+    """Where an organisation's identity lies."""
+    return f"partners/{_name(name)}.json"
+
+
+def ledger_folder(aggregator: str) -> str:
+    """The folder of one aggregator's ledger."""
+    return f"ledger/{_name(aggregator)}"
+
+
+def ledger_path(aggregator: str, size: int) -> str:
+    """The entry that makes the ledger `size` entries long (1 is the first)."""
+    return f"{ledger_folder(aggregator)}/{size}.json"
+
+
+@dataclass(frozen=True)
+class RoundPaths:
+    """The paths of one round. Raises PoolError when `round_id` is not one."""
+
+    round_id: str
+
+    def __post_init__(self) -> None:
+        if not is_round_id(self.round_id):
+            raise PoolError(f"{self.round_id!r:.60} is not the id of a round", code="pool.path")
+
+    @property
+    def folder(self) -> str:
+        """The round's own folder."""
+        return f"rounds/{self.round_id}"
+
+    @property
+    def plan(self) -> str:
+        """The plan as its author wrote it."""
+        return f"{self.folder}/plan.toml"
+
+    @property
+    def task(self) -> str:
+        """The task, without signatures."""
+        return f"{self.folder}/task.json"
+
+    @property
+    def cards(self) -> str:
+        """The folder of cards."""
+        return f"{self.folder}/cards"
+
+    @property
+    def batches(self) -> str:
+        """The folder of batches."""
+        return f"{self.folder}/batches"
+
+    @property
+    def releases(self) -> str:
+        """The folder of releases."""
+        return f"{self.folder}/releases"
+
+    def card(self, aggregator: str) -> str:
+        """One aggregator's card."""
+        return f"{self.cards}/{_name(aggregator)}.json"
+
+    @property
+    def verify_key(self) -> str:
+        """The verify key, sealed to every aggregator."""
+        return f"{self.folder}/verify-key.json"
+
+    def signature(self, aggregator: str) -> str:
+        """One aggregator's signature under the task."""
+        return f"{self.folder}/signatures/{_name(aggregator)}.json"
+
+    def batch(self, partner: str, digest: bytes) -> str:
+        """One batch, by its relay and the SHA-256 of the file."""
+        return f"{self.batches}/{_name(partner)}-{digest.hex()}"
+
+    def order(self, seq: int) -> str:
+        """One event of the order chain, counted from 1."""
+        return f"{self.folder}/order/{seq}.json"
+
+    def verify(self, seq: int, aggregator: str) -> str:
+        """One aggregator's verifier shares for the batch ordered as `seq`."""
+        return f"{self.folder}/verify/{seq}/{_name(aggregator)}"
+
+    def decide(self, seq: int, aggregator: str) -> str:
+        """One aggregator's decision about the batch ordered as `seq`."""
+        return f"{self.folder}/decide/{seq}/{_name(aggregator)}.json"
+
+    def _release(self, release_id: str) -> str:
+        if not is_release_id(release_id):
+            raise PoolError(f"{release_id!r:.60} is not the id of a release", code="pool.path")
+        return f"{self.releases}/{release_id}"
+
+    def proposal(self, release_id: str) -> str:
+        """What is to be released."""
+        return f"{self._release(release_id)}/proposal.json"
+
+    def approval(self, release_id: str, aggregator: str) -> str:
+        """One aggregator's approval or refusal."""
+        return f"{self._release(release_id)}/approvals/{_name(aggregator)}.json"
+
+    def noisy(self, release_id: str, aggregator: str) -> str:
+        """One aggregator's noisy share."""
+        return f"{self._release(release_id)}/noisy/{_name(aggregator)}.json"
+
+
+def parse_batch_name(name: str) -> tuple[str, bytes] | None:
+    """Split `<partner>-<digest>`; None for any other file name."""
+    match = _BATCH.fullmatch(name)
+    if match is None or not is_name(match[1]):
+        return None
+    return match[1], bytes.fromhex(match[2])

@@ -1,0 +1,78 @@
+"""The one thing derived from answers that may leave an aggregator: a noisy aggregate share.
+
+The type has no way to be made from an exact sum: the aggregator's noise step makes it, and
+everything here only writes and reads it. The file is a signed document with one vector of
+field elements per statistic (16-byte little-endian elements, base64url).
+Source: design.md, sections 9 and 10.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from grievance.crypto.documents import b64decode, b64encode, parse_document, sign_document
+from grievance.crypto.strict import StrictObject
+from grievance.errors import ReleaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from grievance.crypto.signing import SigningKey
+    from grievance.task import Task
+
+KIND = "grievance/1 noisy share"
+LIMIT = 8 << 20
+
+
+@dataclass(frozen=True, repr=False)
+class NoisyAggregateShare:
+    """One aggregator's share of a release: for each charged statistic its noisy coordinates.
+
+    The values are field elements; one share alone is uniform noise.
+    """
+
+    release: str
+    aggregator: str
+    values: Mapping[str, tuple[int, ...]]
+
+    def sign(self, task: Task, key: SigningKey) -> bytes:
+        """Make the signed file. Signing is deterministic: the same share gives the same bytes."""
+        field = task.vdaf.field
+        body = {
+            "task": task.digest.hex(),
+            "release": self.release,
+            "aggregator": self.aggregator,
+            "statistics": {n: b64encode(field.encode_vec(v)) for n, v in self.values.items()},
+        }
+        return sign_document(KIND, body, key)
+
+
+def digest_of(data: bytes) -> bytes:
+    """What the ledger entry says of a noisy share's file."""
+    return hashlib.sha256(data).digest()
+
+
+def parse_noisy_share(data: bytes, task: Task, aggregator: int) -> NoisyAggregateShare:
+    """Read a noisy share. Raises SignatureError, WireError, or ReleaseError `noisy.share`."""
+    party = task.aggregators[aggregator]
+    document = parse_document(data, kind=KIND, signer=party.identity, limit=LIMIT)
+    body = StrictObject(
+        document.body,
+        {"task", "release", "aggregator", "statistics"},
+        where=f"the noisy share of {party.name}",
+        error=ReleaseError,
+        code="noisy.share",
+    )
+    if body.digest("task") != task.digest or body.text("aggregator") != party.name:
+        body.refuse("belongs to another round or aggregator")
+    values = {}
+    for name, text in body.mapping("statistics").items():
+        if name not in task.allocations:
+            body.refuse("names a statistic that is not charged")
+        vector = task.vdaf.field.decode_vec(b64decode(text))
+        if len(vector) != task.layout.statistics[name].num_released:
+            body.refuse("has a statistic of the wrong length")
+        values[name] = tuple(vector)
+    return NoisyAggregateShare(body.text("release"), party.name, values)

@@ -1,0 +1,140 @@
+"""A round as the pool tells it: the invitation, the cards, the signed task.
+
+Nothing here is trusted for who the parties are: signatures prove agreement, not identity.
+Source: design.md, sections 5 and 7.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from grievance import task as tasks
+from grievance.errors import GrievanceError, UsageError, WireError
+from grievance.plan import Plan
+from grievance.pool.layout import RoundPaths
+from grievance.pool.store import SMALL_FILE_SIZE
+
+if TYPE_CHECKING:
+    from grievance.pool.store import Store
+    from grievance.task import Card, Identity, Task
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """What a steward consents to: a plan, read from the pool, and the leader's card about it."""
+
+    round_id: str
+    plan: Plan
+    card: Card
+
+    @property
+    def members(self) -> tuple[Identity, ...]:
+        """All aggregators, the leader first."""
+        return self.card.members
+
+
+def plan_text(plan_bytes: bytes, source: str) -> str:
+    """Decode a plan file. Raises UsageError."""
+    try:
+        return plan_bytes.decode("utf-8")
+    except UnicodeDecodeError:
+        raise UsageError(f"{source} is not UTF-8 text", code="plan.syntax") from None
+
+
+def read_invitation(store: Store, round_id: str) -> Invitation | None:
+    """Read a round's plan and its leader's card; None until both have arrived and fit."""
+    paths = RoundPaths(round_id)
+    plan_bytes = store.view(paths.plan, SMALL_FILE_SIZE)
+    if plan_bytes is None:
+        return None
+    for name in store.names(paths.cards):
+        data = store.view(f"{paths.cards}/{name}", SMALL_FILE_SIZE)
+        try:
+            card = tasks.parse_card(bytes(data or b""))
+        except GrievanceError:
+            continue
+        if card.index != 0 or f"{card.owner.name}.json" != name or card.round_id != round_id:
+            continue
+        if hashlib.sha256(plan_bytes).digest() != card.plan_sha256:
+            continue
+        plan = Plan.from_toml(plan_text(bytes(plan_bytes), paths.plan), source=paths.plan)
+        return Invitation(round_id, plan, card)
+    return None
+
+
+def invitations(store: Store) -> list[Invitation]:
+    """Every round of the pool whose invitation reads."""
+    found = []
+    for round_id in store.names("rounds"):
+        try:
+            invitation = read_invitation(store, round_id)
+        except GrievanceError:
+            continue
+        if invitation is not None:
+            found.append(invitation)
+    return found
+
+
+def read_cards(store: Store, invitation: Invitation) -> dict[str, Card]:
+    """The cards that fit an invitation, by name."""
+    paths = RoundPaths(invitation.round_id)
+    found = {}
+    for member in invitation.members:
+        data = store.view(paths.card(member.name), SMALL_FILE_SIZE)
+        if data is None:
+            continue
+        try:
+            card = tasks.parse_card(bytes(data), member.key)
+            tasks.card_matches(
+                card,
+                round_id=invitation.round_id,
+                plan_sha256=invitation.card.plan_sha256,
+                members=invitation.members,
+                rehearsal=invitation.card.rehearsal,
+            )
+        except GrievanceError:
+            continue
+        found[member.name] = card
+    return found
+
+
+def read_task(store: Store, round_id: str) -> Task | None:
+    """The task of a round with every aggregator's signature; None until all have arrived.
+
+    The keys in it are as trustworthy as the pool: whoever relies on them compares a digest
+    or fingerprints from outside (`task.load_task`).
+    """
+    found = read_task_and_signatures(store, round_id)
+    if found is None or found[2]:
+        return None
+    return found[0]
+
+
+def read_task_and_signatures(
+    store: Store, round_id: str
+) -> tuple[Task, dict[str, bytes], list[str]] | None:
+    """A round's task, the signatures that hold, and the names of those still missing."""
+    paths = RoundPaths(round_id)
+    data = store.view(paths.task, SMALL_FILE_SIZE)
+    if data is None:
+        return None
+    try:
+        task = tasks.parse_task(bytes(data))
+    except WireError:
+        return None
+    if task.round_id != round_id:
+        return None
+    signatures, missing = {}, []
+    for party in task.aggregators:
+        signature = store.view(paths.signature(party.name), SMALL_FILE_SIZE)
+        try:
+            signer = tasks.parse_task_signature(bytes(signature or b""), task)
+        except GrievanceError:
+            signer = None
+        if signer == party.name:
+            signatures[party.name] = bytes(signature or b"")
+        else:
+            missing.append(party.name)
+    return task, signatures, missing

@@ -1,0 +1,202 @@
+"""The pool as a folder of files, each written once and complete.
+
+A local or synced directory is handled here; any other filesystem goes through fsspec.
+Readers give a limit and never get more; only regular files inside the pool are read.
+Source: design.md, section 7.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import secrets
+import stat
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from grievance.errors import PoolError
+from grievance.names import check_pool_path
+
+View = bytes | memoryview
+
+# JSON documents are small; batches and verifier shares carry their own limits.
+SMALL_FILE_SIZE = 4 << 20
+
+
+class Store(Protocol):
+    """What the library needs of a place where files lie."""
+
+    location: str
+
+    def names(self, folder: str) -> list[str]:
+        """Names directly below `folder`, sorted; empty when it does not exist."""
+
+    def size(self, path: str) -> int | None:
+        """Size in bytes, or None when there is no such regular file."""
+
+    def view(self, path: str, limit: int) -> View | None:
+        """The file's bytes without necessarily copying them; None when it does not exist."""
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write the file, complete or not at all."""
+
+
+def open_store(location: str | Path) -> Store:
+    """Open a pool by path or fsspec URL. Raises PoolError when the place does not exist."""
+    text = str(location)
+    if "://" in text:
+        return FsspecStore(text)
+    return LocalStore(Path(text))
+
+
+class LocalStore:
+    """A directory. Symbolic links, devices and pipes inside it are not followed or read."""
+
+    def __init__(self, root: Path) -> None:
+        if not root.is_dir():
+            raise PoolError(
+                f"there is no pool folder at {root}",
+                code="pool.missing",
+                hint="create the folder, or wait until the synced folder has arrived",
+            )
+        self.root = root.resolve()
+        self.location = str(self.root)
+
+    def _path(self, path: str) -> Path:
+        check_pool_path(path)
+        full = self.root / PurePosixPath(path)
+        if full.parent.exists() and full.parent.resolve() != full.parent:
+            raise PoolError(f"{path}: a folder of the pool is a symbolic link", code="pool.link")
+        return full
+
+    def names(self, folder: str) -> list[str]:
+        """Names directly below `folder`, sorted; temporary files are left out."""
+        try:
+            with os.scandir(self._path(folder)) as entries:
+                return sorted(e.name for e in entries if not e.name.startswith("."))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def size(self, path: str) -> int | None:
+        """Size in bytes, or None when there is no such regular file."""
+        try:
+            status = self._path(path).lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    def view(self, path: str, limit: int) -> View | None:
+        """Map the file into memory. Raises PoolError when it is larger than `limit`."""
+        try:
+            fd = os.open(self._path(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise PoolError(
+                f"{path}: cannot be read ({error.strerror})", code="pool.read"
+            ) from None
+        try:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise PoolError(f"{path}: not a regular file", code="pool.kind")
+            if status.st_size > limit:
+                raise PoolError(f"{path}: larger than {limit} bytes", code="pool.size")
+            if status.st_size == 0:
+                return b""
+            if status.st_size <= SMALL_FILE_SIZE:
+                with os.fdopen(os.dup(fd), "rb") as file:
+                    return file.read(limit + 1)[: status.st_size]
+            return memoryview(mmap.mmap(fd, status.st_size, access=mmap.ACCESS_READ))
+        finally:
+            os.close(fd)
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write to a temporary name, flush to disk, rename, flush the folder."""
+        full = self._path(path)
+        try:
+            full.parent.mkdir(parents=True, exist_ok=True)
+            temporary = full.parent / f".{full.name[:60]}.{secrets.token_hex(6)}"
+            try:
+                with temporary.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(full)
+            finally:
+                temporary.unlink(missing_ok=True)
+            sync_folder(full.parent)
+        except OSError as error:
+            raise PoolError(
+                f"{path}: cannot be written ({error.strerror})",
+                code="pool.write",
+                hint="nothing is lost; make room or restore access, then run the command again",
+            ) from None
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries to disk where the system can."""
+    with contextlib.suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+class FsspecStore:
+    """Any fsspec filesystem: one whole PUT for a file."""
+
+    def __init__(self, url: str) -> None:
+        import fsspec
+
+        try:
+            self._fs: Any
+            self._fs, root = fsspec.core.url_to_fs(url)
+        except (ImportError, ValueError) as error:
+            raise PoolError(f"{url}: {error}", code="pool.missing") from None
+        self._root = str(root).rstrip("/")
+        self.location = url
+
+    def _path(self, path: str) -> str:
+        check_pool_path(path)
+        return f"{self._root}/{path}"
+
+    def names(self, folder: str) -> list[str]:
+        """Names directly below `folder`, sorted; empty when it does not exist."""
+        try:
+            found = self._fs.ls(self._path(folder), detail=False, refresh=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        names = (str(name).rstrip("/").rsplit("/", 1)[-1] for name in found)
+        return sorted(name for name in names if name and not name.startswith("."))
+
+    def size(self, path: str) -> int | None:
+        """Size in bytes, or None when there is no such file."""
+        try:
+            info = self._fs.info(self._path(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return int(info["size"]) if info.get("type") == "file" else None
+
+    def view(self, path: str, limit: int) -> View | None:
+        """Fetch the file. Raises PoolError when it is larger than `limit`."""
+        size = self.size(path)
+        if size is None:
+            return None
+        if size > limit:
+            raise PoolError(f"{path}: larger than {limit} bytes", code="pool.size")
+        with self._fs.open(self._path(path), "rb") as file:
+            data: bytes = file.read(limit + 1)
+        if len(data) > limit:
+            raise PoolError(f"{path}: larger than {limit} bytes", code="pool.size")
+        return data
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write the file in one PUT."""
+        full = self._path(path)
+        try:
+            self._fs.makedirs(full.rsplit("/", 1)[0], exist_ok=True)
+            self._fs.pipe_file(full, data)
+        except OSError as error:
+            raise PoolError(f"{path}: cannot be written ({error})", code="pool.write") from None

@@ -1,0 +1,80 @@
+"""How far one worker's report can move what is counted: exact integers, no data needed.
+
+Everything here follows from the encoding that the proof enforces, never from a user's
+claim, and is stated for ONE report. Two relations are known:
+
+- *replaced*: a report's answers are exchanged for any other valid answers, a wholly
+  blank report included. The number of reports is public in the pool, so this is the
+  relation that every cost is computed with.
+- *blanked*: a report is exchanged for a blank one. It is the weaker promise, printed
+  beside the other and never charged.
+
+A worker with m reports moves a total by at most m times as much (triangle inequality);
+`grievance.privacy.mechanisms` multiplies.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from grievance.errors import PrivacyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+MEAN_L2_SQUARED: Final = 4
+"""Squared L2 sensitivity of one mean, by any number of groups, in units of the half range M.
+
+A report adds (t, 1), with t = (2v - M)/M in [-1, 1], to the pair (T/M, N) of its own group
+and nothing to the others. Replaced within a group it moves T/M by at most 2 and N not at
+all: 4. Moved to another group it changes two totals and two numbers by at most 1 each: 4.
+So N is free, provided that it carries noise of sigma where T carries noise of M * sigma.
+"""
+
+MEAN_L2_SQUARED_BLANKED: Final = 2
+"""The same for a report that is blanked: one total and one number, by at most 1 each."""
+
+MEAN_L1: Final = 4
+"""L1 sensitivity of one mean in units of M: a report that moves to another group.
+
+It holds for any number of groups, and is reached from two groups on; for one group it is
+an upper bound of 2.
+"""
+
+
+def _moves(blocks: Sequence[tuple[int, int]], num_reports: int) -> Iterable[int]:
+    """Yield for every block how many of its bits `num_reports` reports can set between them."""
+    for length, max_weight in blocks:
+        if type(length) is not int or type(max_weight) is not int or not 1 <= max_weight <= length:
+            raise PrivacyError(
+                "a block is (length, k) with integers 1 <= k <= length",
+                code="privacy.block",
+            )
+        yield min(num_reports * max_weight, length)
+
+
+def count_l2_squared(blocks: Sequence[tuple[int, int]]) -> int:
+    """Squared L2 sensitivity, in counts, of releasing the bit totals of `blocks` together.
+
+    `blocks` are (length, k): at most k of `length` bits are 1. Exchanging one report for
+    another flips at most min(2k, length) bits of a block, each by 1. For one block this is
+    reached. For an `answered` block with multi-choice cells it is reached from two groups
+    on; for a single group it is an upper bound, since a report that ticks cells has the one
+    `answered` bit set and cannot change it at the same time.
+
+    Raises PrivacyError for a block that is none.
+    """
+    return sum(_moves(blocks, 2))
+
+
+def count_l2_squared_blanked(blocks: Sequence[tuple[int, int]]) -> int:
+    """Squared L2 sensitivity, in counts, when a report may only be exchanged for a blank one."""
+    return sum(_moves(blocks, 1))
+
+
+def count_l1(blocks: Sequence[tuple[int, int]]) -> int:
+    """L1 sensitivity in counts: every flipped bit moves by 1, so it equals the squared L2 one.
+
+    Nothing is charged by it yet: it is what discrete Laplace noise would be scaled to.
+    """
+    return count_l2_squared(blocks)

@@ -1,0 +1,221 @@
+"""From zCDP, in which costs add up, to (epsilon, delta), which people can read, and back.
+
+    delta = inf over alpha > 1 of
+            exp((alpha - 1)(alpha * rho - epsilon)) / (alpha - 1) * (1 - 1/alpha)^alpha
+
+Every alpha gives a valid bound. So the search for the best one may be approximate, and only
+the evaluation at the alpha found has to be right. The search runs in 30 digits; the
+evaluation in 60, every step rounded towards the larger delta. `decimal` rounds ln and exp
+correctly, so all results are the same on every machine, as they must be: each party
+recomputes the noise of a task from the plan.
+
+With x = alpha - 1 the logarithm of the bound is
+
+    L(x) = x ((1 + x) rho - epsilon) + x ln x - (1 + x) ln(1 + x),
+
+convex in x, linear in rho and in epsilon. `rho_for` and `epsilon_for` therefore solve
+L = ln(delta) for the unknown at the current x, move x to the minimum of L there, and repeat:
+Newton's method on the lower envelope, which converges from one side.
+
+Source: Canonne, Kamath, Steinke, "The Discrete Gaussian for Differential Privacy"
+(arXiv 2004.00010), Proposition 12 and Corollary 13.
+"""
+
+from __future__ import annotations
+
+from decimal import (
+    ROUND_CEILING,
+    ROUND_FLOOR,
+    ROUND_HALF_EVEN,
+    Context,
+    Decimal,
+    DivisionByZero,
+    InvalidOperation,
+    Overflow,
+    localcontext,
+)
+from fractions import Fraction
+from functools import lru_cache
+from typing import Final
+
+from grievance.errors import PrivacyError
+
+RHO_UNITS: Final = 10**9
+"""`rho_for` answers in whole multiples of 1/RHO_UNITS."""
+
+MAX_EPSILON: Final = 10**6
+MAX_RHO: Final = 10**6
+MIN_DELTA: Final = Fraction(1, 10**300)
+
+
+def _context(digits: int, rounding: str) -> Context:
+    return Context(
+        prec=digits,
+        rounding=rounding,
+        Emin=-999_999,
+        Emax=999_999,
+        capitals=1,
+        clamp=0,
+        flags=[],
+        traps=[InvalidOperation, DivisionByZero, Overflow],
+    )
+
+
+_SEARCH: Final = _context(30, ROUND_HALF_EVEN)
+_UP: Final = _context(60, ROUND_CEILING)
+_DOWN: Final = _context(60, ROUND_FLOOR)
+_ORDER: Final = _context(16, ROUND_HALF_EVEN)
+_ANSWER: Final = _context(20, ROUND_CEILING)
+
+_ONE: Final = Decimal(1)
+_STEP_ENOUGH: Final = Decimal("1e-18")
+_GAIN_ENOUGH: Final = Decimal("1e-24")
+# Bounds on x = alpha - 1. With at most 16 digits between them, 1 + x is exact in 60.
+_MIN_ORDER: Final = Decimal("1e-12")
+_MAX_ORDER: Final = Decimal("1e20")
+_MAX_STEPS: Final = 200
+_EPSILON_STEP: Final = Decimal("1e-9")
+
+
+def _exact(value: Fraction, what: str, low: int | Fraction, high: int) -> Fraction:
+    if isinstance(value, bool) or not isinstance(value, int | Fraction):
+        raise PrivacyError(f"{what} must be an exact fraction", code="privacy.exact")
+    if not low <= value <= high:
+        raise PrivacyError(f"{what} is out of range", code="privacy.range")
+    return Fraction(value)
+
+
+def _check_delta(delta: Fraction) -> Fraction:
+    value = _exact(delta, "delta", MIN_DELTA, 1)
+    if value == 1:
+        raise PrivacyError("a delta of 1 promises nothing", code="privacy.range")
+    return value
+
+
+def _decimal(value: Fraction, context: Context) -> Decimal:
+    return context.divide(Decimal(value.numerator), Decimal(value.denominator))
+
+
+def _best_order(rho: Decimal, epsilon: Decimal) -> Decimal:
+    """Return about the x = alpha - 1 > 0 that minimises L. Runs in the search context.
+
+    The slope (2x + 1) rho - epsilon - ln(1 + 1/x) rises with x and is concave, so Newton's
+    method, started where the slope is negative, climbs to the root without passing it.
+    """
+    x = max((epsilon - rho) / (2 * rho), _ONE)
+    for _ in range(_MAX_STEPS):
+        slope = (2 * x + 1) * rho - epsilon - (1 + 1 / x).ln()
+        if slope > 0 and x <= 1:
+            step = -x / 2  # only on the way to a start: to the left of the root
+        else:
+            step = -slope / (2 * rho + 1 / (x * (1 + x)))
+            if abs(step) <= x * _STEP_ENOUGH:
+                break
+        x += step
+        if not _MIN_ORDER < x < _MAX_ORDER:
+            break
+    return _ORDER.plus(min(max(x, _MIN_ORDER), _MAX_ORDER))
+
+
+def _log_gain(x: Decimal) -> Decimal:
+    """Return (1 + x) ln(1 + x) - x ln x, in the search context."""
+    return (1 + x) * (1 + x).ln() - x * x.ln()
+
+
+def _delta_bound(rho: Fraction, epsilon: Fraction, x: Decimal) -> Decimal:
+    """Return an upper bound of the right-hand side at alpha = 1 + x, at most 1.
+
+    `ln` and `exp` are rounded to nearest whatever the context says, so the neighbouring
+    number on the safe side is taken.
+    """
+    alpha = _UP.add(x, _ONE)  # exact: see _MIN_ORDER
+    exponent = _UP.subtract(_UP.multiply(alpha, _decimal(rho, _UP)), _decimal(epsilon, _DOWN))
+    exponent = _UP.multiply(x, exponent)
+    exponent = _UP.add(exponent, _UP.multiply(x, _UP.next_plus(_UP.ln(x))))
+    exponent = _UP.subtract(exponent, _DOWN.multiply(alpha, _DOWN.next_minus(_DOWN.ln(alpha))))
+    if exponent >= 0:
+        return _ONE
+    return min(_ONE, _ANSWER.plus(_UP.next_plus(_UP.exp(exponent))))
+
+
+@lru_cache(maxsize=1024, typed=True)
+def delta_for(rho: Fraction, epsilon: Fraction) -> Decimal:
+    """Return the delta with which rho-zCDP gives (epsilon, delta), rounded up to 20 digits.
+
+    Exact fractions in, 0 <= rho <= MAX_RHO and 0 <= epsilon <= MAX_EPSILON; PrivacyError else.
+    The result is never below the infimum, and above it by less than one part in 10^18.
+    """
+    rho = _exact(rho, "rho", 0, MAX_RHO)
+    epsilon = _exact(epsilon, "epsilon", 0, MAX_EPSILON)
+    if rho == 0:
+        return Decimal(0)
+    with localcontext(_SEARCH):
+        x = _best_order(_decimal(rho, _SEARCH), _decimal(epsilon, _SEARCH))
+    return _delta_bound(rho, epsilon, x)
+
+
+def _keeps(rho: Fraction, epsilon: Fraction, delta: Fraction) -> bool:
+    # 60 digits of delta, cut off, decide as delta itself would: the other side has 20.
+    return delta_for(rho, epsilon) <= _decimal(delta, _DOWN)
+
+
+@lru_cache(maxsize=256, typed=True)
+def rho_for(epsilon: Fraction, delta: Fraction) -> Fraction:
+    """Return the largest multiple of 1e-9 whose `delta_for` at `epsilon` is at most `delta`.
+
+    Exact fractions in, 0 < epsilon <= MAX_EPSILON and MIN_DELTA <= delta < 1; PrivacyError
+    else, and when even 1e-9 would be too much.
+    """
+    epsilon = _exact(epsilon, "epsilon", 0, MAX_EPSILON)
+    delta = _check_delta(delta)
+    if epsilon == 0:
+        raise PrivacyError("an epsilon of 0 leaves nothing to publish", code="privacy.range")
+    with localcontext(_SEARCH):
+        target, log_delta = _decimal(epsilon, _SEARCH), _decimal(delta, _SEARCH).ln()
+        x, rho = -2 * log_delta / target, Decimal(0)  # there the solution is above 0
+        for _ in range(_MAX_STEPS):
+            better = (log_delta + target * x + _log_gain(x)) / (x * (1 + x))
+            if better <= rho * (1 + _GAIN_ENOUGH):
+                break
+            rho = better
+            x = _best_order(rho, target)
+        units = min(int(rho * RHO_UNITS), MAX_RHO * RHO_UNITS)
+    while units > 0 and not _keeps(Fraction(units, RHO_UNITS), epsilon, delta):
+        units -= 1
+    while units < MAX_RHO * RHO_UNITS and _keeps(Fraction(units + 1, RHO_UNITS), epsilon, delta):
+        units += 1
+    if units == 0:
+        raise PrivacyError(
+            "epsilon and delta leave no budget at all", code="privacy.range", hint="raise epsilon"
+        )
+    return Fraction(units, RHO_UNITS)
+
+
+@lru_cache(maxsize=256, typed=True)
+def epsilon_for(rho: Fraction, delta: Fraction) -> Decimal:
+    """Return the least multiple of 1e-9 at which `delta_for` of `rho` is at most `delta`.
+
+    For people: costs are never computed from it. Exact fractions in, 0 <= rho <= MAX_RHO and
+    MIN_DELTA <= delta < 1; PrivacyError else, and for a result beyond MAX_EPSILON.
+    """
+    rho = _exact(rho, "rho", 0, MAX_RHO)
+    delta = _check_delta(delta)
+    if rho == 0:
+        return Decimal(0)
+    with localcontext(_SEARCH):
+        cost, log_delta = _decimal(rho, _SEARCH), _decimal(delta, _SEARCH).ln()
+        x, epsilon = (-log_delta / cost).sqrt(), Decimal(MAX_EPSILON * 10)
+        for _ in range(_MAX_STEPS):
+            better = (1 + x) * cost - (log_delta + _log_gain(x)) / x
+            if better >= epsilon - abs(epsilon) * _GAIN_ENOUGH:
+                break
+            epsilon = better
+            x = _best_order(cost, epsilon)
+        units = max(int(epsilon / _EPSILON_STEP), 0)
+    unit = Fraction(_EPSILON_STEP)
+    while units > 0 and _keeps(rho, (units - 1) * unit, delta):
+        units -= 1
+    while not _keeps(rho, units * unit, delta):
+        units += 1
+    with localcontext(_SEARCH):
+        return units * _EPSILON_STEP

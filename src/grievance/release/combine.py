@@ -1,0 +1,77 @@
+"""Adding noisy shares up, and asking whether the sum can be true.
+
+Run by anyone: noisy shares are public. Adding them is all the decoding there is.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from grievance.errors import ReleaseError
+from grievance.release.intervals import noise_sd
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from fractions import Fraction
+
+SUSPECT_SDS = 6
+"""How far outside of what is possible a total may lie: 6 sd, by chance once in 10^9 totals."""
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A released coordinate that noise does not explain: `statistic`, and its index there."""
+
+    statistic: str
+    index: int
+
+
+def combine(noisy_shares: Sequence[Sequence[int]], modulus: int) -> list[int]:
+    """Add the aggregators' noisy shares mod `modulus` and decode centred: x > p/2 means x - p.
+
+    Field vectors: (aggregators, coordinates) -> (coordinates,) of signed integers. Exact, and
+    right as long as every total lies within half the modulus of 0. Raises ReleaseError for
+    fewer than two shares, for shares of different lengths, and for anything that is not an
+    element of the field.
+    """
+    if len(noisy_shares) < 2:
+        raise ReleaseError("a release has the shares of all aggregators, two or more")
+    length = len(noisy_shares[0])
+    for share in noisy_shares:
+        if len(share) != length:
+            raise ReleaseError("noisy shares of different lengths", code="release.shape")
+        if not all(type(x) is int and 0 <= x < modulus for x in share):
+            raise ReleaseError("a noisy share is not of this field", code="release.shape")
+    totals = (sum(column) % modulus for column in zip(*noisy_shares, strict=True))
+    return [total - modulus if total > modulus // 2 else total for total in totals]
+
+
+def implausible(
+    statistic: str,
+    values: Sequence[int],
+    *,
+    scales: Sequence[int],
+    signed: Sequence[bool],
+    sigma: Fraction,
+    aggregators: int,
+    accepted: int,
+) -> list[Suspect]:
+    """Return the coordinates of one statistic that `accepted` reports and noise cannot explain.
+
+    Coordinate i counts at most `scales[i]` per report, down to 0, or to -`scales[i]` where
+    `signed` (totals of means), and carries noise of `scales[i]` * sigma from each aggregator.
+    Outside of that by more than SUSPECT_SDS sd it is flagged, never dropped or corrected.
+
+    It finds gross mistakes and clumsy fraud only: an aggregator that shifts a total by less
+    than the number of reports is not seen, here or anywhere.
+    """
+    slack = SUSPECT_SDS * noise_sd(sigma, aggregators)
+    found = []
+    for index, (value, scale, both) in enumerate(zip(values, scales, signed, strict=True)):
+        reach = math.ceil(scale * slack)
+        least = -scale * accepted if both else 0
+        if not least - reach <= value <= scale * accepted + reach:
+            found.append(Suspect(statistic, index))
+    return found

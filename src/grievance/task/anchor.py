@@ -1,0 +1,96 @@
+"""Trust from outside: a task says who its aggregators are, but not that they are who you think.
+
+Signatures prove agreement, not identity: whoever hands out a task could have made both
+aggregators up. So loading one takes something from elsewhere (a web site, a poster, a
+call): the task's digest, or the fingerprint of every aggregator.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from grievance.crypto.fingerprint import matches, normalise
+from grievance.errors import CryptoError, TaskError, TrustError
+from grievance.task.signatures import BUNDLE_LIMIT, check_signatures, parse_bundle
+from grievance.task.task import parse_task
+
+if TYPE_CHECKING:
+    from grievance.task.task import Task
+
+Source = bytes | str | os.PathLike[str] | tuple[bytes, Sequence[bytes]]
+"""A bundle's bytes, the path of a bundle, or the bytes of a task and of its signatures."""
+
+
+@dataclass(frozen=True)
+class TrustAnchor:
+    """Digests that the user holds from outside the task. Made by `from_texts`."""
+
+    texts: tuple[str, ...]
+
+    @classmethod
+    def from_texts(cls, texts: Sequence[str]) -> Self:
+        """Read digests or fingerprints, in the short form or full hex. Raises TrustError."""
+        if isinstance(texts, str):  # a lone string is a sequence too, of single letters
+            texts = [texts]
+        if not texts:
+            raise TrustError(
+                "nothing says that these are the right aggregators",
+                code="trust.none",
+                hint="give the task's digest, or the fingerprint of every aggregator, as their web "
+                "sites or posters show them",
+            )
+        try:
+            return cls(tuple(normalise(text) for text in texts))
+        except CryptoError as error:
+            raise TrustError(error.message, code="trust.syntax", hint=error.hint) from None
+
+    def check(self, task: Task) -> None:
+        """Check that the user vouches for `task`. Raises TrustError.
+
+        Enough is the task's digest, or the fingerprints of all its aggregators. A text that
+        matches neither is a refusal: it was meant for another task.
+        """
+        digests = [task.digest, *(entry.identity.fingerprint for entry in task.aggregators)]
+        for text in self.texts:
+            if not any(matches(text, digest) for digest in digests):
+                raise TrustError(
+                    f"{text} is neither this task nor one of its aggregators",
+                    code="trust.mismatch",
+                    hint="do not use this task before you know why; ask the organisations",
+                )
+        vouched = [any(matches(text, digest) for text in self.texts) for digest in digests]
+        if not vouched[0] and not all(vouched[1:]):
+            names = [e.name for e, ok in zip(task.aggregators, vouched[1:], strict=True) if not ok]
+            raise TrustError(
+                f"nothing says that the key of {', '.join(names)} is theirs",
+                code="trust.partial",
+                hint="give the fingerprint of every aggregator, or the task's digest",
+            )
+
+
+def load_task(source: Source, *, trust: TrustAnchor | Sequence[str]) -> Task:
+    """Load a task that every aggregator signed and the user vouches for. Run by everybody.
+
+    Raises TrustError, SignatureError, and as `parse_task` does; TaskError (code
+    "task.missing") for a file that cannot be read.
+    """
+    anchor = trust if isinstance(trust, TrustAnchor) else TrustAnchor.from_texts(trust)
+    data, signatures = source if isinstance(source, tuple) else parse_bundle(_read(source))
+    task = parse_task(data)
+    check_signatures(task, signatures)
+    anchor.check(task)
+    return task
+
+
+def _read(source: bytes | str | os.PathLike[str]) -> bytes:
+    if isinstance(source, bytes):
+        return source
+    try:
+        with Path(source).open("rb") as file:
+            return file.read(BUNDLE_LIMIT + 1)
+    except OSError as error:
+        raise TaskError(f"{source}: {error.strerror}", code="task.missing") from None

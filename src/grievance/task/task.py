@@ -1,0 +1,350 @@
+"""The task: a plan, bound to keys, noise, budget and parties for one round.
+
+A task file is the JCS form of one object without signatures; its SHA-256 is the digest
+that goes into every share and every signature. Only what people or keys decide is read
+from it. Everything that follows from the plan (encoding, noise, costs) is computed again,
+and a task that says anything else is refused. So a `Task`, once parsed, can be trusted to
+be consistent; who stands behind it is the business of signatures and anchors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from grievance.cost import Cost
+from grievance.crypto.documents import b64encode, canonical, parse_canonical
+from grievance.crypto.fingerprint import short
+from grievance.crypto.strict import StrictObject
+from grievance.errors import PrivacyError, TaskError
+from grievance.plan import Layout, Plan
+from grievance.privacy.filter import BudgetFilter
+from grievance.privacy.mechanisms import budget_for, split
+from grievance.task.card import card_matches, read_hpke_key
+from grievance.task.identity import Identity, check_members, check_round_id, read_identity_fields
+from grievance.task.verify_key import commitment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from grievance.crypto.hpke import HpkePublicKey
+    from grievance.crypto.signing import VerifyingKey
+    from grievance.privacy.mechanisms import Allocation
+    from grievance.secret import VerifyKey
+    from grievance.task.card import Card
+    from grievance.vdaf import Prio3BlockCountVec
+
+KIND = "grievance/1 task"
+LIMIT = 1 << 20
+VDAF_DRAFT = "draft-irtf-cfrg-vdaf-20"
+VDAF_VERSION = 18
+ALGORITHM = 0xFFFF4742
+FIELD = "Field128"
+NUM_PROOFS = 1
+_MECHANISMS = {"gaussian": "discrete-gaussian"}
+_KEYS = (
+    "aggregators",
+    "campaign",
+    "kind",
+    "ledger_heads",
+    "plan",
+    "plan_sha256",
+    "previous",
+    "privacy",
+    "rehearsal",
+    "reserved",
+    "round",
+    "vdaf",
+    "verify_key_commitment",
+)
+_AGGREGATOR_KEYS = ("card", "display_name", "hpke", "identity", "kem", "name")
+
+LedgerHeads = Mapping[str, Mapping[str, Any] | None]
+"""For each aggregator the head of its ledger, {"size": int, "root": hex}, or None: empty."""
+
+
+@dataclass(frozen=True)
+class AggregatorEntry:
+    """One aggregator of a task: who it is, and the HPKE key it offered in which card."""
+
+    name: str
+    display_name: str
+    identity: VerifyingKey
+    card: bytes
+    hpke: HpkePublicKey
+
+    @property
+    def member(self) -> Identity:
+        """The organisation alone, without the round's key."""
+        return Identity(self.name, self.display_name, self.identity)
+
+    def to_json(self) -> dict[str, Any]:
+        """Write the entry as it stands in a task."""
+        keys = {"card": self.card.hex(), "hpke": b64encode(self.hpke.raw), "kem": self.hpke.kem}
+        return {**self.member.to_json(), **keys}
+
+
+@dataclass(frozen=True)
+class Task:
+    """A consistent task. Made by `parse_task` and `load_task` only.
+
+    `data` is the file, `digest` its SHA-256, `ctx` the VDAF application context. `allocations`
+    maps each charged statistic to its noise and cost, in the plan's order; `cost` is their
+    sum, `lifetime` the campaign's budget, `reserved` what all its rounds so far may spend,
+    this one included in full. `aggregators[0]` is the leader.
+    """
+
+    data: bytes
+    digest: bytes
+    round_id: str
+    rehearsal: bool
+    plan: Plan
+    plan_sha256: bytes
+    layout: Layout
+    aggregators: tuple[AggregatorEntry, ...]
+    allocations: Mapping[str, Allocation]
+    cost: Cost
+    lifetime: Cost
+    reserved: Cost
+    verify_key_commitment: bytes
+    previous: bytes | None
+    ledger_heads: LedgerHeads
+
+    @property
+    def campaign(self) -> str:
+        """The campaign this round belongs to."""
+        return self.plan.campaign
+
+    @property
+    def ctx(self) -> bytes:
+        """The VDAF application context: every share is bound to this task."""
+        return b"grievance/1" + self.digest
+
+    @cached_property
+    def vdaf(self) -> Prio3BlockCountVec:
+        """Prio3 with this task's circuit and number of aggregators."""
+        return self.layout.vdaf(len(self.aggregators))
+
+    @property
+    def short_digest(self) -> str:
+        """The digest as it is read aloud."""
+        return short(self.digest)
+
+    def index_of(self, name: str) -> int:
+        """Return the index of an aggregator. Raises TaskError when `name` is not one."""
+        for index, entry in enumerate(self.aggregators):
+            if entry.name == name:
+                return index
+        raise TaskError(f"{name!r:.60} is no aggregator of this round", code="plan.aggregators")
+
+
+def build_task(
+    plan: Plan,
+    cards: Sequence[Card],
+    verify_key: VerifyKey,
+    *,
+    round_id: str,
+    previous: Task | None = None,
+    ledger_heads: LedgerHeads | None = None,
+    rehearsal: bool = False,
+) -> bytes:
+    """Put a task together, unsigned. Run by the leader.
+
+    `cards` hold one card of every aggregator, in any order; the hash of the plan's file is
+    theirs. `ledger_heads` may leave out aggregators whose ledger is empty. Raises TaskError
+    when a card was made for something else, BudgetExceededError when the campaign cannot
+    pay for the round.
+    """
+    if not cards:
+        raise TaskError("a round needs the cards of its aggregators", code="task.card")
+    members, plan_sha256 = cards[0].members, cards[0].plan_sha256
+    ordered = sorted(cards, key=lambda card: card.index)
+    if [card.index for card in ordered] != list(range(len(members))):
+        raise TaskError("a round needs one card of every aggregator", code="task.card")
+    for card in ordered:
+        card_matches(
+            card,
+            round_id=round_id,
+            plan_sha256=plan_sha256,
+            members=members,
+            rehearsal=rehearsal,
+        )
+    terms = _Terms(plan, len(members))
+    heads = dict.fromkeys([member.name for member in members]) | dict(ledger_heads or {})
+    body = terms.body(
+        round_id=round_id,
+        rehearsal=rehearsal,
+        plan_sha256=plan_sha256,
+        aggregators=[
+            AggregatorEntry(
+                card.owner.name, card.owner.display_name, card.owner.key, card.digest, card.hpke
+            )
+            for card in ordered
+        ],
+        verify_key_commitment=commitment(verify_key),
+        previous=previous.digest if previous else None,
+        reserved=previous.reserved + terms.cost if previous else terms.cost,
+        ledger_heads=heads,
+    )
+    return parse_task(canonical(body)).data
+
+
+def parse_task(data: bytes) -> Task:
+    """Read a task and compute again all that follows from its plan. Checks no signature.
+
+    Raises WireError for bytes that are no canonical JSON, PlanError for a plan that breaks
+    a rule, BudgetExceededError when the campaign's budget does not hold, TaskError for
+    everything else.
+    """
+    value = parse_canonical(data, LIMIT)
+    fields = StrictObject(value, _KEYS, where="task", error=TaskError, code="task.field")
+    fields.literal("kind", KIND)
+    aggregators = tuple(_read_aggregator(item) for item in fields.items("aggregators"))
+    _check_aggregators(aggregators)
+    terms = _Terms(Plan.from_json(fields.mapping("plan"), source="task"), len(aggregators))
+    read: dict[str, Any] = {
+        "round_id": check_round_id(fields.text("round")),
+        "rehearsal": fields.flag("rehearsal"),
+        "plan_sha256": fields.digest("plan_sha256"),
+        "aggregators": aggregators,
+        "verify_key_commitment": fields.digest("verify_key_commitment"),
+        "previous": None if fields.raw("previous") is None else fields.digest("previous"),
+        "reserved": _read_reserved(fields, terms),
+        "ledger_heads": _read_heads(fields, [entry.name for entry in aggregators]),
+    }
+    for key, expected in terms.body(**read).items():
+        # as bytes: to Python, true equals 1
+        if canonical(value[key]) != canonical(expected):
+            fields.refuse("is not what follows from the plan", key)
+    return Task(
+        data=bytes(data),
+        digest=hashlib.sha256(data).digest(),
+        plan=terms.plan,
+        layout=terms.layout,
+        allocations=MappingProxyType(terms.allocations),
+        cost=terms.cost,
+        lifetime=terms.lifetime,
+        **read,
+    )
+
+
+class _Terms:
+    """What follows from a plan and the number of aggregators: encoding, noise, costs."""
+
+    def __init__(self, plan: Plan, num_aggregators: int) -> None:
+        privacy = plan.privacy
+        self.plan, self.layout = plan, Layout(plan)
+        budget = budget_for(privacy.mechanism, privacy.epsilon, privacy.delta)
+        self.lifetime = budget_for(privacy.mechanism, privacy.lifetime_epsilon, privacy.delta)
+        self.allocations = split(
+            self.layout.shapes(), budget.amount, plan.privacy.reports_per_worker
+        )
+        self.cost = sum(
+            (allocation.cost for allocation in self.allocations.values()), Cost.zero(budget.kind)
+        )
+        self.num_aggregators = num_aggregators
+
+    def body(
+        self,
+        *,
+        round_id: str,
+        rehearsal: bool,
+        plan_sha256: bytes,
+        aggregators: Sequence[AggregatorEntry],
+        verify_key_commitment: bytes,
+        previous: bytes | None,
+        reserved: Cost,
+        ledger_heads: LedgerHeads,
+    ) -> dict[str, Any]:
+        """Write the one body a task with these parts has."""
+        return {
+            "aggregators": [entry.to_json() for entry in aggregators],
+            "campaign": self.plan.campaign,
+            "kind": KIND,
+            "ledger_heads": {
+                name: None if head is None else dict(head) for name, head in ledger_heads.items()
+            },
+            "plan": self.plan.to_json(),
+            "plan_sha256": plan_sha256.hex(),
+            "previous": None if previous is None else previous.hex(),
+            "privacy": {
+                "cost": self.cost.to_json(),
+                "lifetime": self.lifetime.to_json(),
+                "mechanism": _MECHANISMS[self.plan.privacy.mechanism],
+                "statistics": {
+                    name: {"cost": given.cost.to_json(), "sigma": str(given.sigma)}
+                    for name, given in self.allocations.items()
+                },
+            },
+            "rehearsal": rehearsal,
+            "reserved": reserved.to_json(),
+            "round": round_id,
+            "vdaf": {
+                "algorithm": ALGORITHM,
+                "chunk_length": self.layout.chunk_length,
+                "draft": VDAF_DRAFT,
+                "field": FIELD,
+                "num_bits": self.layout.num_bits,
+                "proofs": NUM_PROOFS,
+                "version": VDAF_VERSION,
+            },
+            "verify_key_commitment": verify_key_commitment.hex(),
+        }
+
+
+def _read_aggregator(value: object) -> AggregatorEntry:
+    fields = StrictObject(
+        value, _AGGREGATOR_KEYS, where="task.aggregators", error=TaskError, code="task.field"
+    )
+    member = read_identity_fields(fields)
+    hpke = read_hpke_key(fields)
+    return AggregatorEntry(
+        member.name, member.display_name, member.key, fields.digest("card"), hpke
+    )
+
+
+def _check_aggregators(aggregators: Sequence[AggregatorEntry]) -> None:
+    """Refuse one aggregator, or anything that two of them share."""
+    check_members([entry.member for entry in aggregators])
+    halves = [half for entry in aggregators for half in entry.hpke.halves]
+    if len(set(halves)) < len(halves):
+        raise TaskError(
+            "two aggregators have one HPKE key, or one half of it: one could read both shares",
+            code="plan.aggregators",
+        )
+    if len({entry.card for entry in aggregators}) < len(aggregators):
+        raise TaskError("two aggregators have one card", code="plan.aggregators")
+
+
+def _read_reserved(fields: StrictObject, terms: _Terms) -> Cost:
+    """Read `reserved` and check that it holds this round in full and stays in the budget."""
+    try:
+        reserved = Cost.from_json(fields.raw("reserved"))
+        covered = terms.cost <= reserved
+    except PrivacyError:
+        fields.refuse("is not a cost of the campaign's kind", "reserved")
+    if not covered:
+        fields.refuse("does not hold this round's own cost", "reserved")
+    if (fields.raw("previous") is None) is not (reserved == terms.cost):
+        fields.refuse("does not fit `previous`: each round before cost something", "reserved")
+    BudgetFilter(terms.lifetime, spent=reserved - terms.cost).charge(terms.cost)
+    return reserved
+
+
+def _read_heads(fields: StrictObject, names: Sequence[str]) -> LedgerHeads:
+    where, code = "task.ledger_heads", "task.field"
+    heads = StrictObject(fields.raw("ledger_heads"), names, where=where, error=TaskError, code=code)
+    result: dict[str, Mapping[str, Any] | None] = {}
+    for name in names:
+        result[name] = None
+        if heads.raw(name) is not None:
+            head = StrictObject(
+                heads.raw(name), ("root", "size"), where=where, error=TaskError, code=code
+            )
+            root, size = head.digest("root").hex(), head.integer("size", 1)
+            result[name] = MappingProxyType({"root": root, "size": size})
+    return MappingProxyType(result)

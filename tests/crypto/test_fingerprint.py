@@ -1,0 +1,67 @@
+"""Short forms: read aloud, typed by hand."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grievance.crypto.fingerprint import matches, normalise, short
+from grievance.crypto.signing import SigningKey
+from grievance.errors import CryptoError, ShapeError
+
+
+def test_known_short_forms() -> None:
+    assert short(bytes(32)) == "0000-0000-0000-0000-0000"
+    assert short(b"\xff" * 32) == "ZZZZ-ZZZZ-ZZZZ-ZZZZ-ZZZZ"
+    # 100 bits 00001 00010 00011 ... 10100 in groups of five
+    bits = "".join(f"{value:05b}" for value in range(1, 21))
+    number = int(bits.ljust(256, "1"), 2)
+    assert short(number.to_bytes(32, "big")) == "1234-5678-9ABC-DEFG-HJKM"
+
+
+def test_the_fingerprint_of_an_identity_is_a_labelled_hash() -> None:
+    key = SigningKey.generate().public
+    assert key.fingerprint == hashlib.sha256(b"grievance/1 identity" + key.raw).digest()
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_short_and_full_forms_match(digest: bytes) -> None:
+    text = short(digest)
+    for typed in (
+        text,
+        text.lower(),
+        text.replace("-", ""),
+        text.replace("-", " "),
+        f"  {text}\n",
+        text.replace("0", "O").replace("1", "I"),
+        text.replace("0", "o").replace("1", "l"),
+        digest.hex(),
+        digest.hex().upper(),
+    ):
+        assert matches(typed, digest)
+    assert normalise(text.lower()) == text
+
+
+@given(st.binary(min_size=32, max_size=32), st.integers(0, 99), st.integers(0, 255))
+def test_another_digest_does_not_match(digest: bytes, near: int, far: int) -> None:
+    number = int.from_bytes(digest, "big")
+    assert not matches(short(digest), (number ^ 1 << 255 - near).to_bytes(32, "big"))
+    assert not matches(digest.hex(), (number ^ 1 << far).to_bytes(32, "big"))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "ABCD", "U" * 20, "0" * 19, "0" * 21, "0" * 63, "g" * 64, "0" * 40, "é" * 20]
+)
+def test_anything_else_is_no_fingerprint(text: str) -> None:
+    assert not matches(text, bytes(32))
+    with pytest.raises(CryptoError) as caught:
+        normalise(text)
+    assert caught.value.code == "fingerprint"
+
+
+def test_only_digests_have_short_forms() -> None:
+    with pytest.raises(ShapeError):
+        short(bytes(20))

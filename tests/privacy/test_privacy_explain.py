@@ -1,0 +1,99 @@
+"""The promise in words: true numbers, rounded to the safe side."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal, localcontext
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from grievance.errors import PrivacyError
+from grievance.privacy import posterior_bound, promise, rho_for, surprise_bound
+
+EPSILON, DELTA = Fraction(1), Fraction(1, 10**6)
+
+
+def test_known_beliefs() -> None:
+    assert posterior_bound(Fraction(1)) == Decimal("0.7311")
+    assert posterior_bound(Fraction(3)) == Decimal("0.9526")
+    assert posterior_bound(Fraction(1), Fraction(1, 100)) == Decimal("0.0268")
+    assert posterior_bound(Fraction(0), Fraction(1, 4)) == Decimal("0.25")
+    assert posterior_bound(Fraction(5), Fraction(0)) == 0
+    assert posterior_bound(Fraction(5), Fraction(1)) == 1
+    assert posterior_bound(Fraction(1000)) == 1
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.fractions(0, 20, max_denominator=1000),
+    st.fractions(Fraction(1, 100), Fraction(99, 100), max_denominator=1000),
+)
+def test_belief_is_bayes_with_the_odds_moved_by_epsilon(epsilon: Fraction, prior: Fraction) -> None:
+    odds = float(prior / (1 - prior)) * math.exp(epsilon)
+    exact = odds / (1 + odds)
+    assert exact - 1e-12 <= float(posterior_bound(epsilon, prior)) <= exact + 1.0001e-4
+
+
+def test_surprise_is_larger_than_delta_and_covers_the_true_tail() -> None:
+    for epsilon in (Fraction(1, 2), Fraction(1), Fraction(3)):
+        rho = rho_for(epsilon, DELTA)
+        bound = float(surprise_bound(rho, epsilon))
+        # The loss of Gaussian noise is itself Gaussian: mean rho, variance 2 rho.
+        z = float(epsilon - rho) / math.sqrt(2 * rho)
+        assert DELTA < math.erfc(z / math.sqrt(2)) / 2 < bound
+        assert bound == pytest.approx(math.exp(-z * z / 2), rel=0.01)
+    assert surprise_bound(Fraction(0), Fraction(1)) == 0
+    assert surprise_bound(Fraction(2), Fraction(2)) == 1
+
+
+def test_the_promise() -> None:
+    rho = rho_for(EPSILON, DELTA)
+    text = promise(EPSILON, DELTA, rho, blanked_rho=rho / 2)
+    for part in (
+        "between 26.89% and 73.11% sure",
+        "From 1% they can go up to 2.68%",
+        "From 90% they can go up to 96.08%",
+        "1 in 17,000",
+        "epsilon 1 and delta 0.000001",
+        "rho 0.02436",
+        "rho 0.01218",
+        "all aggregators in league",
+    ):
+        assert part in text
+    assert "blank one is hidden better" not in promise(EPSILON, DELTA, rho)
+
+
+def test_the_promise_for_small_and_large_budgets() -> None:
+    assert "without exception" in promise(EPSILON, DELTA, Fraction(0))
+    assert "1 in 2.2E+108 " in promise(EPSILON, DELTA, Fraction(1, 1000))
+    assert "no useful limit" in promise(EPSILON, Fraction(1, 2), rho_for(EPSILON, Fraction(1, 2)))
+    large = promise(Fraction(1000), DELTA, rho_for(Fraction(1000), DELTA))
+    assert "between 0% and 100% sure" in large
+    assert "epsilon 1000 and" in large
+
+
+def test_a_promise_that_is_not_kept_is_not_printed() -> None:
+    rho = rho_for(EPSILON, DELTA)
+    with pytest.raises(PrivacyError) as caught:
+        promise(EPSILON, DELTA, rho + Fraction(1, 10**9))
+    assert caught.value.code == "privacy.promise"
+
+
+def test_the_callers_decimal_context_changes_no_word() -> None:
+    args = EPSILON, DELTA, rho_for(EPSILON, DELTA)
+    expected = promise(*args)
+    with localcontext(prec=2, rounding="ROUND_UP", capitals=0):
+        assert promise(*args) == expected
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "prior"), [(-1, 0.5), (1, -0.1), (1, 1.1), (1, float("nan")), (1, 2)]
+)
+def test_impossible_beliefs_are_refused(epsilon: int, prior: float) -> None:
+    with pytest.raises(PrivacyError):
+        posterior_bound(Fraction(epsilon), prior)
+    with pytest.raises(PrivacyError):
+        surprise_bound(Fraction(-1), Fraction(1))

@@ -1,0 +1,159 @@
+"""The formulas against all pairs of all valid encodings of small statistics."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import combinations, combinations_with_replacement, product
+from typing import TYPE_CHECKING
+
+import pytest
+
+from grievance.errors import PrivacyError
+from grievance.privacy import (
+    MEAN_L1,
+    MEAN_L2_SQUARED,
+    MEAN_L2_SQUARED_BLANKED,
+    count_l1,
+    count_l2_squared,
+    count_l2_squared_blanked,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    Vector = tuple[Fraction | int, ...]
+
+
+def one_hot(length: int, place: int) -> tuple[int, ...]:
+    return tuple(int(i == place) for i in range(length))
+
+
+def single_choice(cells: int) -> list[Vector]:
+    """A table over single-choice fields: one cell, or a blank report."""
+    return [(0,) * cells, *(one_hot(cells, cell) for cell in range(cells))]
+
+
+def subsets(size: int, most: int) -> Iterator[tuple[int, ...]]:
+    for count in range(most + 1):
+        for chosen in combinations(range(size), count):
+            yield tuple(int(i in chosen) for i in range(size))
+
+
+def multi_choice(groups: int, choices: int, pick: int, *, required: bool) -> list[Vector]:
+    """`answered` bits by group (and `not answered` ones), then the ticks in the group's cells."""
+    columns = 1 if required else 2
+    found: list[Vector] = [(0,) * (groups * columns + groups * choices)]
+    for group in range(groups):
+        for ticks in subsets(choices, pick):
+            cells = [0] * (groups * choices)
+            cells[group * choices : (group + 1) * choices] = ticks
+            found.append(one_hot(groups * columns, group * columns) + tuple(cells))
+        if not required:
+            answered = one_hot(groups * columns, group * columns + 1)
+            found.append(answered + (0,) * (groups * choices))
+    return found
+
+
+def mean(groups: int, half_range: int) -> list[Vector]:
+    """T by group in units of M, then N by group."""
+    found: list[Vector] = [(0,) * (2 * groups)]
+    for group, value in product(range(groups), range(half_range + 1)):
+        total = Fraction(2 * value - half_range, half_range)
+        totals = tuple(total if g == group else 0 for g in range(groups))
+        found.append(totals + one_hot(groups, group))
+    return found
+
+
+def l2_squared(x: Vector, y: Vector) -> Fraction:
+    return Fraction(sum((a - b) ** 2 for a, b in zip(x, y, strict=True)))
+
+
+def l1(x: Vector, y: Vector) -> Fraction:
+    return Fraction(sum(abs(a - b) for a, b in zip(x, y, strict=True)))
+
+
+def widest(encodings: Sequence[Vector], distance=l2_squared) -> Fraction:
+    return max(distance(x, y) for x, y in product(encodings, repeat=2))
+
+
+def from_blank(encodings: Sequence[Vector]) -> Fraction:
+    return max(l2_squared(x, encodings[0]) for x in encodings)
+
+
+@pytest.mark.parametrize("cells", range(1, 8))
+def test_single_choice_table_is_exact(cells: int) -> None:
+    encodings = single_choice(cells)
+    assert count_l2_squared([(cells, 1)]) == widest(encodings)
+    assert count_l1([(cells, 1)]) == widest(encodings, l1)
+    assert count_l2_squared_blanked([(cells, 1)]) == from_blank(encodings)
+
+
+MULTI = [
+    (groups, choices, pick, required)
+    for groups in (1, 2, 3)
+    for choices in (1, 2, 3, 4)
+    for pick in range(1, choices + 1)
+    for required in (True, False)
+]
+
+
+@pytest.mark.parametrize(("groups", "choices", "pick", "required"), MULTI)
+def test_multi_choice(groups: int, choices: int, pick: int, required: bool) -> None:
+    encodings = multi_choice(groups, choices, pick, required=required)
+    blocks = [(groups * (1 if required else 2), 1), (groups * choices, pick)]
+    formula, brute = count_l2_squared(blocks), widest(encodings)
+    assert formula >= brute
+    assert count_l1(blocks) >= widest(encodings, l1)
+    # Exact from two groups on, and for one group whose every choice may be ticked. For one
+    # group with pick < choices the formula is an upper bound only.
+    if groups > 1 or pick == choices:
+        assert formula == brute
+    else:
+        assert formula == min(2 * pick, choices) + (1 if required else 2)
+    assert count_l2_squared_blanked(blocks) == from_blank(encodings)
+
+
+def test_one_group_multi_choice_is_only_an_upper_bound() -> None:
+    encodings = multi_choice(1, 4, 2, required=True)
+    assert (widest(encodings), count_l2_squared([(1, 1), (4, 2)])) == (4, 5)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3])
+@pytest.mark.parametrize("half_range", [1, 2, 3, 8])
+def test_mean(groups: int, half_range: int) -> None:
+    encodings = mean(groups, half_range)
+    assert widest(encodings) == MEAN_L2_SQUARED
+    assert from_blank(encodings) == MEAN_L2_SQUARED_BLANKED
+    assert widest(encodings, l1) == (MEAN_L1 if groups > 1 else 2)
+
+
+def test_statistics_released_together_add_up() -> None:
+    tables, ticks = single_choice(3), multi_choice(2, 2, 1, required=True)
+    together = [x + y for x, y in product(tables, ticks)]
+    assert widest(together) == count_l2_squared([(3, 1), (2, 1), (4, 1)])
+
+
+@pytest.mark.parametrize(
+    ("encodings", "per_report"),
+    [
+        (single_choice(3), count_l2_squared([(3, 1)])),
+        (multi_choice(2, 2, 2, required=True), count_l2_squared([(2, 1), (4, 2)])),
+        (mean(2, 2), MEAN_L2_SQUARED),
+    ],
+)
+def test_two_reports_of_one_worker_move_twice_as_far(
+    encodings: list[Vector], per_report: int
+) -> None:
+    pairs = {
+        tuple(a + b for a, b in zip(x, y, strict=True))
+        for x, y in combinations_with_replacement(encodings, 2)
+    }
+    assert widest(sorted(pairs)) == 2**2 * per_report
+
+
+@pytest.mark.parametrize("block", [(0, 0), (3, 0), (3, 4), (3, -1), (3.0, 1), (True, 1), (3, True)])
+def test_blocks_that_are_none_are_refused(block: tuple[int, int]) -> None:
+    for formula in (count_l2_squared, count_l2_squared_blanked, count_l1):
+        with pytest.raises(PrivacyError) as caught:
+            formula([(2, 1), block])
+        assert caught.value.code == "privacy.block"

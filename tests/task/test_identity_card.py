@@ -1,0 +1,238 @@
+"""Identities and cards: names that are refused, and cards that were made for something else."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from grievance.crypto.documents import b64encode, parse_document, sign_document
+from grievance.crypto.fingerprint import short
+from grievance.crypto.hpke import HpkePrivateKey
+from grievance.crypto.signing import SigningKey
+from grievance.errors import GrievanceError, SignatureError, TaskError, WireError
+from grievance.task import Identity, card_matches, make_card, make_identity, parse_card
+from grievance.task.card import KIND as CARD_KIND
+from grievance.task.identity import KIND as IDENTITY_KIND
+from grievance.task.identity import MAX_AGGREGATORS, check_members, check_round_id, parse_identity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from grievance.testing import Coalition
+
+KEY, OTHER = SigningKey.generate(), SigningKey.generate()
+MEMBERS = (
+    Identity("north-union", "North Union", KEY.public),
+    Identity("south-network", "South Network", OTHER.public),
+)
+PLAN = bytes(range(32))
+HPKE = HpkePrivateKey.generate("X25519").public
+
+
+def card_body() -> dict[str, Any]:
+    data = make_card(KEY, HPKE, round_id="round-1", plan_sha256=PLAN, members=MEMBERS)
+    return dict(parse_document(data, kind=CARD_KIND).body)
+
+
+def test_identity_round_trip() -> None:
+    data = make_identity("north-union", "North Union", KEY)
+    identity = parse_identity(data)
+    assert identity == MEMBERS[0]
+    assert identity.fingerprint == short(KEY.public.fingerprint)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        identity.name = "x"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "-rf", ".", "..", "a/b", "a\\b", "C:", "con", "nul", "com1", "A", "a_b", "a.b"),
+        *("a b", "a\n", "a\x00", "\u00e9", "a" * 41, "\u0430"),
+    ],
+)
+def test_names_that_are_no_path_parts_are_refused(name: str) -> None:
+    with pytest.raises(TaskError) as caught:
+        Identity(name, "Name", KEY.public)
+    assert caught.value.code == "task.name"
+    for good in ("a", "0", "a" * 40, "north-union-2", "console"):
+        Identity(good, "Name", KEY.public)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", " North", "North ", "a\nb", "a\x00", "a\u202eb", "a\u200bb"),
+        *("N\u043erth", "x" * 1000, "e\u0301", "\ud800"),
+    ],
+)
+def test_display_names_that_deceive_are_refused(name: str) -> None:
+    with pytest.raises(TaskError) as caught:
+        Identity("north-union", name, KEY.public)
+    assert caught.value.code == "task.name"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"name": "north-union"},
+        {"name": "north-union", "display_name": "North Union", "more": 1},
+        {"name": 1, "display_name": "North Union"},
+        {"name": "north-union", "display_name": None},
+        {"name": "CON", "display_name": "North Union"},
+    ],
+)
+def test_identity_documents_are_strict(body: dict[str, Any]) -> None:
+    with pytest.raises(TaskError):
+        parse_identity(sign_document(IDENTITY_KIND, body, KEY))
+
+
+def test_an_identity_is_no_card_and_a_card_no_identity() -> None:
+    with pytest.raises(WireError):
+        parse_card(make_identity("north-union", "North Union", KEY))
+    with pytest.raises(WireError):
+        parse_identity(sign_document(CARD_KIND, card_body(), KEY))
+
+
+@pytest.mark.parametrize("text", ["round-1", "a", "example-00000001", "a" * 49])
+def test_round_ids(text: str) -> None:
+    assert check_round_id(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "-a", "a/b", "..", "A", "a_b", "nul", "a" * 50, "a\n"])
+def test_what_is_no_round_id(text: str) -> None:
+    with pytest.raises(TaskError) as caught:
+        check_round_id(text)
+    assert caught.value.code == "task.round"
+
+
+def test_members_must_be_two_and_differ() -> None:
+    third = SigningKey.generate().public
+    check_members([*MEMBERS, Identity("third", "Third", third)])
+    wrong = [
+        [],
+        MEMBERS[:1],
+        [MEMBERS[0], MEMBERS[0]],
+        [MEMBERS[0], Identity("north-union", "Another", third)],
+        [MEMBERS[0], Identity("another", "Another", KEY.public)],
+        [MEMBERS[0], Identity("another", "NORTH UNION", third)],
+        [
+            Identity(f"org-{at}", f"Org {at}", SigningKey.generate().public)
+            for at in range(MAX_AGGREGATORS + 1)
+        ],
+    ]
+    for members in wrong:
+        with pytest.raises(TaskError) as caught:
+            check_members(members)
+        assert caught.value.code == "plan.aggregators"
+
+
+def test_card_round_trip() -> None:
+    data = make_card(
+        OTHER, HPKE, round_id="round-1", plan_sha256=PLAN, members=MEMBERS, rehearsal=True
+    )
+    card = parse_card(data, OTHER.public)
+    assert (card.round_id, card.plan_sha256, card.index) == ("round-1", PLAN, 1)
+    assert (card.members, card.owner, card.hpke) == (MEMBERS, MEMBERS[1], HPKE)
+    assert card.rehearsal is True
+    assert card.data == data
+
+
+def test_a_card_needs_its_owners_signature() -> None:
+    body = card_body()
+    with pytest.raises(SignatureError):
+        parse_card(sign_document(CARD_KIND, body, OTHER))
+    with pytest.raises(SignatureError):
+        parse_card(sign_document(CARD_KIND, body, KEY), OTHER.public)
+    with pytest.raises(TaskError):
+        make_card(SigningKey.generate(), HPKE, round_id="r", plan_sha256=PLAN, members=MEMBERS)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "code"),
+    [
+        ("aggregator", "south-network", "task.card"),
+        ("aggregator", 1, "task.card"),
+        ("index", 1, "task.card"),
+        ("index", 2, "task.card"),
+        ("index", -1, "task.card"),
+        ("index", False, "task.card"),
+        ("kem", "P256", "plan.key"),
+        ("kem", "MLKEM768_X25519", "plan.key"),
+        ("hpke", b64encode(bytes(32)), "plan.key"),
+        ("hpke", b64encode(b"\xff" * 32), "plan.key"),
+        ("hpke", b64encode(HPKE.raw) + "=", "task.card"),
+        ("plan", "00", "task.card"),
+        ("plan", "AA" * 32, "task.card"),
+        ("rehearsal", 0, "task.card"),
+        ("rehearsal", None, "task.card"),
+        ("round", "..", "task.round"),
+        ("round", 5, "task.card"),
+        ("aggregators", {}, "task.card"),
+        ("aggregators", [], "plan.aggregators"),
+        ("aggregators", [MEMBERS[0].to_json()], "plan.aggregators"),
+        ("aggregators", [MEMBERS[0].to_json()] * 2, "plan.aggregators"),
+        ("aggregators", [MEMBERS[0].to_json(), MEMBERS[1].to_json() | {"more": 1}], "task.card"),
+        (
+            "aggregators",
+            [MEMBERS[0].to_json(), MEMBERS[1].to_json() | {"identity": b64encode(bytes(32))}],
+            "plan.key",
+        ),
+        ("more", 1, "task.card"),
+    ],
+)
+def test_a_signed_card_that_breaks_a_rule(key: str, value: object, code: str) -> None:
+    with pytest.raises(TaskError) as caught:
+        parse_card(sign_document(CARD_KIND, card_body() | {key: value}, KEY))
+    assert caught.value.code == code
+
+
+def test_a_card_lacks_nothing() -> None:
+    for key in card_body():
+        body = card_body()
+        del body[key]
+        with pytest.raises(TaskError):
+            parse_card(sign_document(CARD_KIND, body, KEY))
+
+
+def test_a_card_made_for_something_else_is_refused() -> None:
+    card = parse_card(sign_document(CARD_KIND, card_body(), KEY))
+    right: dict[str, Any] = {
+        "round_id": "round-1",
+        "plan_sha256": PLAN,
+        "members": MEMBERS,
+        "rehearsal": False,
+    }
+    card_matches(card, **right)
+    renamed = dataclasses.replace(MEMBERS[1], display_name="Other")
+    for key, value, words in (
+        ("round_id", "round-2", "another round"),
+        ("plan_sha256", bytes(32), "another plan"),
+        ("members", MEMBERS[::-1], "other aggregators"),
+        ("members", (MEMBERS[0], renamed), "other aggregators"),
+        ("rehearsal", True, "no rehearsal"),
+    ):
+        with pytest.raises(TaskError, match=words) as caught:
+            card_matches(card, **(right | {key: value}))
+        assert caught.value.code == "task.card"
+
+
+def test_no_error_shows_a_private_key(coalition: Coalition) -> None:
+    secrets = [key.export().reveal() for key in coalition.signing_keys]
+    secrets += [key.export().reveal() for key in coalition.hpke_keys]
+    secrets.append(coalition.verify_key.reveal())
+    shown = repr(coalition) + str(coalition)
+    attempts: list[Callable[[], object]] = [
+        lambda: parse_card(coalition.bundle),
+        lambda: coalition.hpke_keys[0].open(b"x" * 2000, b""),
+        lambda: coalition.task.index_of("nobody"),
+    ]
+    for attempt in attempts:
+        with pytest.raises(GrievanceError) as caught:
+            attempt()
+        shown += repr(caught.value)
+    for secret in secrets:
+        for form in (secret.hex(), b64encode(secret), repr(secret)):
+            assert form not in shown
