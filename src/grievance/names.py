@@ -22,7 +22,7 @@ def check_name(text: str, what: str) -> str:
         raise UsageError(
             f"{what} {text!r:.60} is not a name",
             code="name",
-            hint="use 1 to 40 lowercase letters, digits and hyphens, starting with a letter or digit",
+            hint="use 1 to 40 lowercase letters, digits and hyphens; the first is not a hyphen",
         )
     return text
 

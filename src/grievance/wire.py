@@ -39,7 +39,7 @@ class Writer:
 
 
 class Reader:
-    """Takes a byte string apart in the order it was written. Raises WireError at the first doubt."""
+    """Takes a byte string apart in the order it was written; WireError at the first doubt."""
 
     def __init__(self, data: bytes | memoryview) -> None:
         self._data = memoryview(data)

@@ -175,3 +175,15 @@ def full() -> Round:
 def plan(full: Round) -> Plan:
     """The plan of `full`."""
     return full.task.plan
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Return a writer of files: (text or bytes, name, encoding) -> path."""
+
+    def make(text: str | bytes, name: str = "survey.csv", encoding: str = "utf-8") -> Path:
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
+        return path
+
+    return make

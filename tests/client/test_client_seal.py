@@ -33,7 +33,7 @@ def run(code):
 def test_sealing_loads_nothing_heavy(full, tmp_path):
     path = tmp_path / "task.json"
     path.write_bytes(full.task.data)
-    out, _ = run(
+    out, times = run(
         f"""
         import sys, time
         begin = time.perf_counter()
@@ -53,6 +53,7 @@ def test_sealing_loads_nothing_heavy(full, tmp_path):
         """
     )
     assert out.strip() == ""
+    print(times)
 
 
 @pytest.fixture

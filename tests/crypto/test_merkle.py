@@ -149,6 +149,20 @@ def test_a_changed_proof_is_refused(size: int, data: st.DataObject) -> None:
             assert caught.value.code == "merkle"
 
 
+@pytest.mark.parametrize("size", range(2, 20))
+def test_a_much_larger_tree_cannot_be_claimed(size: int) -> None:
+    leaves = many(size)
+    root = merkle.root(leaves)
+    for at in range(size):
+        proof = merkle.inclusion_proof(leaves, at)
+        with pytest.raises(CryptoError):
+            merkle.check_inclusion(leaves[at], at, 4 * size, proof, root)
+    for old in range(1, size):
+        proof = merkle.consistency_proof(leaves, old)
+        with pytest.raises(CryptoError):
+            merkle.check_consistency(old, merkle.root(leaves[:old]), 4 * size, root, proof)
+
+
 def test_a_node_does_not_pass_for_a_leaf() -> None:
     left, right = merkle.leaf_hash(b"a"), merkle.leaf_hash(b"b")
     with pytest.raises(CryptoError):

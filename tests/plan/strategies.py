@@ -3,20 +3,67 @@
 `plans()` draws valid plans with every kind of field and statistic, `where` and `merge`;
 `answers_for(plan)` draws what a worker may answer; `all_answers(plan)` lists everything a
 worker may answer, for small plans; `to_toml(plan)` writes a plan as people would.
+`EXAMPLE` is the plan of the design's section 3.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
 from grievance.plan import ChoiceField, MultiField, NumberField, Plan
 from grievance.plan.decimals import decimal_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EXAMPLE = """\
+title = "Mental health workforce, autumn"
+campaign = "mhw-2026"
+opens = 2026-10-01
+closes = 2026-12-20
+
+[privacy]
+epsilon = 1.0                  # what this round may reveal about one worker
+delta = 1e-6                   # numbers are read as exact decimals
+lifetime_epsilon = 4.0         # all rounds of the campaign together, same delta
+reports_per_worker = 1         # a worker in two unions may report twice: 2
+minimum_reports = 50           # no release below this many accepted reports
+hide_below = 10                # display rule on noisy counts
+
+[fields.region]
+question = "Where do you work?"
+choices = ["London", "North", "Midlands", "South", "Scotland", "Wales"]
+required = true
+[fields.problems]
+question = "Which of these are a problem where you work?"
+help = "Tick at most three."
+choices = ["unpaid overtime", "targets", "downgrading", "bullying", "caseload"]
+pick = 3                       # proved, so it bounds the noise
+[fields.unpaid_hours]
+question = "Unpaid hours in a usual week"
+unit = "hours"
+minimum = 0
+maximum = 40
+step = 0.5
+bands = [0, 1, 5, 10, 20, 40]  # closed below; the last band closed on both sides
+
+[statistics.problems_by_region]
+count = ["problems", "region"]
+importance = 2                 # its squared error counts twice when the budget is split
+[statistics.unpaid_hours]
+mean = "unpaid_hours"
+by = ["region"]
+where = { region = ["London", "North"] }          # others leave it empty
+[statistics.unpaid_hours_spread]
+distribution = "unpaid_hours"
+by = ["region"]
+merge = { region = { "outside London" = ["North", "Midlands", "South", "Scotland", "Wales"] } }
+"""
 
 LABELS = (
     "yes", "no", "London", "Île-de-France", "Übrige", "да", "нет", "東京 と", "서울", "مصر", "1-5",
@@ -112,6 +159,22 @@ def _statistic(draw: st.DrawFn, fields: dict[str, dict[str, Any]]) -> dict[str, 
 
 
 @st.composite
+def _relative(draw: st.DrawFn, statistic: dict[str, Any]) -> dict[str, Any]:
+    """Draw a table that another one may imply: fewer axes, perhaps other people or no merges."""
+    related = dict(statistic)
+    key = "count" if "count" in related else "by"
+    kept = [name for name in draw(st.permutations(related[key])) if draw(st.booleans())]
+    related[key] = kept if kept or key == "by" else related[key][:1]
+    merge = related.pop("merge", {})
+    if draw(st.integers(0, 3)) and set(merge) <= set(related[key]):
+        related["merge"] = merge
+    where = related.get("where", {})
+    if where and not draw(st.integers(0, 2)) and not related.get("merge"):
+        del related["where"]
+    return related
+
+
+@st.composite
 def plans(
     draw: st.DrawFn,
     *,
@@ -127,9 +190,12 @@ def plans(
     for at in range(1, draw(st.integers(1, max_fields))):
         make, most = kinds[draw(st.sampled_from(sorted(kinds)))]
         fields[f"f_{at}"] = draw(make(most))
-    statistics = {
-        f"s_{at}": draw(_statistic(fields)) for at in range(draw(st.integers(1, max_statistics)))
-    }
+    statistics: dict[str, dict[str, Any]] = {}
+    for at in range(draw(st.integers(1, max_statistics))):
+        if statistics and draw(st.booleans()):
+            statistics[f"s_{at}"] = draw(_relative(draw(st.sampled_from([*statistics.values()]))))
+        else:
+            statistics[f"s_{at}"] = draw(_statistic(fields))
     used: set[str] = set()
     for statistic in statistics.values():
         used |= {*statistic.get("count", ()), *statistic.get("by", ()), *statistic.get("where", ())}

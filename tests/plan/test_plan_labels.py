@@ -19,10 +19,10 @@ from grievance.plan.labels import (
 )
 
 GOOD = [
-    "London", "Île-de-France", "1-5", "More than 1000", "don't know", "Don’t know", "a, b; c",
+    "London", "Île-de-France", "1-5", "More than 1000", "don't know", "Don\u2019t know", "a, b; c",
     "да", "не знаю", "Ελλάδα", "東京", "東京タワーのまち", "한국 漢字", "ㄅㄆ 中文", "مصر", "עברית",
-    "हिन्दी", "ไทย", "½ day", "100 %", "≥ 49 hours", "C++", "👍", "1º turno", "n° 5", "e\u0301".replace(
-        "e\u0301", "é"), "々々", "コーヒー", "x²", "№ 5", "٣ مرات",
+    "हिन्दी", "ไทย", "½ day", "100 %", "≥ 49 hours", "C++", "👍", "1º turno", "n° 5", "café",
+    "々々", "コーヒー", "x²", "№ 5", "٣ مرات",
 ]  # fmt: skip
 
 BAD = [
@@ -57,12 +57,12 @@ BAD = [
     ("\u0301x", "without a letter"),
     ("a\u0335\u0336\u0337\u0338\u0335", "without a letter"),
     ("W\u0430ge", "several scripts (U+0057 LATIN CAPITAL LETTER W, U+0430 CYRILLIC SMALL"),
-    ("pαy", "several scripts"),
-    ("1০ a", "several scripts"),
+    ("p\u03b1y", "several scripts"),
+    ("1\u09e6 a", "several scripts"),
     ("カ한", "several scripts"),
     ("not answered", "reserved"),
     ("Not Answered", "reserved"),
-    ("ｎｏｔ answered", "reserved"),
+    ("\uff4e\uff4f\uff54 answered", "reserved"),
 ]
 
 
@@ -85,7 +85,7 @@ def test_labels_that_deceive(label: str, words: str) -> None:
         ("London", "LONDON"),
         ("straße", "STRASSE"),
         ("ﬁrm", "firm"),
-        ("Ａ", "a"),
+        ("\uff21", "a"),
         ("x²", "x2"),
         ("ΣΑΣ", "σας"),
         ("\u1e9e", "ss"),
@@ -107,7 +107,7 @@ def test_questions_may_mix_scripts_but_hide_nothing() -> None:
 
 
 def test_scripts_are_told_by_the_first_character_that_uses_them() -> None:
-    assert scripts("Wage 5 – ва") == {"LATIN": "W", "CYRILLIC": "в"}
+    assert scripts("Wage 5 \u2013 ва") == {"LATIN": "W", "CYRILLIC": "в"}
     assert scripts("1-5 %") == {}
     assert scripts("ª") == {"LATIN": "ª"}
 

@@ -10,7 +10,7 @@ from decimal import Decimal, getcontext, localcontext
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from grievance.errors import PrivacyError
@@ -68,6 +68,14 @@ def test_delta_is_the_infimum_and_never_below(rho: Fraction, epsilon: Fraction) 
     assert ours <= slow * (1 + Fraction(1, 10**18))
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.fractions(Fraction(1, 10**4), 20), st.fractions(0, 50, max_denominator=1000))
+@example(Fraction("1.626874971"), Fraction("4.170000002"))  # best alpha below 2
+@example(Fraction(12), Fraction(2))
+def test_delta_is_the_infimum_anywhere(rho: Fraction, epsilon: Fraction) -> None:
+    test_delta_is_the_infimum_and_never_below(rho, epsilon)
+
+
 @pytest.mark.parametrize(("rho", "epsilon"), [pair for pair in GRID if pair[1] > 0])
 def test_delta_agrees_with_opendp(rho: Fraction, epsilon: Fraction) -> None:
     from opendp import prelude as dp
@@ -78,7 +86,7 @@ def test_delta_agrees_with_opendp(rho: Fraction, epsilon: Fraction) -> None:
     profile = approximate.map(math.sqrt(2 * rho))
     assert float(delta_for(rho, epsilon)) == pytest.approx(profile.delta(float(epsilon)), rel=1e-7)
     delta = delta_for(rho, epsilon)
-    if Decimal("1e-300") < delta < 1:
+    if Decimal("1e-300") < delta <= Decimal("0.5"):
         ours = epsilon_for(rho, Fraction(delta))
         assert float(ours) == pytest.approx(profile.epsilon(float(delta)), rel=1e-6, abs=1e-8)
 
@@ -121,7 +129,7 @@ KNOWN = [
     ("10", "0.000000001", "1.090785704"),
     ("100", "0.000001", "49.545762799"),
     ("1000", "0.000001", "793.664179563"),
-    ("1", "0.999", "7.899878464"),
+    ("1", "0.5", "1.016364342"),
     ("0.001", "0.001", "0.000003235"),
 ]
 
@@ -244,6 +252,32 @@ def test_the_callers_decimal_context_changes_nothing() -> None:
         assert odd.prec == 3
 
 
+@pytest.mark.parametrize("epsilon", [Fraction(1, 10**6), Fraction(1, 3), 7, 10**4, 10**6])
+@pytest.mark.parametrize("delta", [zcdp.MIN_DELTA, Fraction(1, 10**40), MILLIONTH, zcdp.MAX_DELTA])
+def test_the_corners_settle_at_once(
+    epsilon: Fraction | int, delta: Fraction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan comes from outside: no epsilon and delta may keep its reader busy."""
+    monkeypatch.setattr(zcdp, "_MAX_STEPS", 60)
+    rho_for.cache_clear()
+    if Fraction(delta_for(Fraction(1, zcdp.RHO_UNITS), epsilon)) > delta:
+        with pytest.raises(PrivacyError, match="no budget"):
+            rho_for(epsilon, delta)
+        return
+    back = Fraction(epsilon_for(rho_for(epsilon, delta), delta))
+    assert epsilon * Fraction(9, 10) <= back <= epsilon + Fraction(1, 10**9)
+
+
+def test_a_conversion_that_does_not_settle_is_an_error_not_a_loop() -> None:
+    with pytest.raises(PrivacyError, match="no exact conversion"):
+        zcdp._settle(10**6, lambda _: False, towards_kept=-1)
+    assert zcdp._settle(7, lambda n: n <= 5, towards_kept=-1) == 5
+    assert zcdp._settle(3, lambda n: n <= 5, towards_kept=-1) == 5
+    assert zcdp._settle(7, lambda n: n >= 5, towards_kept=1) == 5
+    assert zcdp._settle(3, lambda n: n >= 5, towards_kept=1) == 5
+    assert zcdp._settle(2, lambda _: True, towards_kept=1) == 0
+
+
 def test_rho_for_is_fast_enough_for_every_reading_of_a_task() -> None:
     def once() -> float:
         rho_for.cache_clear()
@@ -275,6 +309,7 @@ def test_nothing_to_spend_is_refused() -> None:
         (Fraction(1, 10**9), MILLIONTH),
         (1, 0),
         (1, 1),
+        (1, 1 - Fraction(1, 10**30)),
         (1, Fraction(1, 10**301)),
     ]:
         with pytest.raises(PrivacyError):

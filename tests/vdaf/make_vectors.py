@@ -15,7 +15,7 @@ from typing import Any
 
 from grievance.errors import GrievanceError
 from grievance.secret import VerifyKey
-from grievance.vdaf import Block, Prio3BlockCountVec
+from grievance.vdaf import FIELD128, Block, Prio3BlockCountVec
 
 DATA = Path(__file__).parent / "data"
 CTX = b"some application"
@@ -157,9 +157,9 @@ def good(
 
 def bad_measurements() -> list[Run]:
     """Vectors that are shared and proved by the rules, but are not valid."""
-    p = Prio3BlockCountVec(2, ONE_BLOCK, 2).field.MODULUS
-    # Six elements: two groups that answered (at most one), four cells (at most two), then the
-    # weights of both blocks, of one and of two elements.
+    p = FIELD128.MODULUS
+    # Two groups that answered (at most one), four cells (at most two), then the weights of
+    # both blocks, of one and of two elements.
     cases = {
         "bad_bit_two": [2, 0, 0, 0, 0, 0, 2, 0, 0],
         "bad_bit_negative": [p - 1, 1, 0, 0, 0, 0, 0, 0, 0],

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from grievance.aggregator.batches import read_decision
 from grievance.aggregator.noise import add_noise
+from grievance.aggregator.witness import missing_cosignatures
 from grievance.cost import Cost
 from grievance.crypto.boxes import open_at_rest, seal_at_rest
 from grievance.crypto.merkle import root
 from grievance.errors import ReleaseError
 from grievance.ledger import LedgerEntry, LedgerLog, ReleaseEvent, read_ledger
-from grievance.pool.layout import ledger_path
+from grievance.ledger.checkpoint import sign_checkpoint
+from grievance.pool.layout import checkpoint_path, ledger_path
 from grievance.pool.noisy import digest_of
 from grievance.pool.proposals import Approval, Proposal, ReleaseView, read_releases
 from grievance.privacy import BudgetFilter
@@ -257,6 +259,11 @@ def charge(bench: Bench, chain: OrderChain, view: ReleaseView) -> bool:
     with state.transaction():
         state.charge(entry.size, entry.data, task.digest, view.release_id, sealed)
         state.spool(ledger_path(bench.name, entry.size), entry.data)
+        head = root([item.data for item in log.entries])
+        state.spool(
+            checkpoint_path(bench.name, entry.size),
+            sign_checkpoint(bench.name, entry.size, head, bench.key),
+        )
     return True
 
 
@@ -272,20 +279,27 @@ def _spent_in_round(log: LedgerLog, task: Task) -> Cost:
     return total
 
 
-def uncharged(bench: Bench, view: ReleaseView) -> list[str]:
-    """Aggregators whose ledger entry for this release is not in the pool, or says otherwise."""
+def unready(bench: Bench, view: ReleaseView) -> dict[str, str]:
+    """What stands between this release and our noisy share: who still has to do what.
+
+    Every aggregator's entry for it must be in the pool, say what ours says, and be cosigned
+    by all the others.
+    """
     task = bench.seat.task
     ours = own_ledger(bench.state, bench.name, bench.key.public).release(
         task.digest, view.release_id
     )
     if ours is None:
-        return [bench.name]
-    waiting = []
+        return {bench.name: f"charges release {view.release_id}"}
+    waiting: dict[str, str] = {}
     for party in task.aggregators:
         log = read_ledger(bench.store, party.name, party.identity)
         entry = log.release(task.digest, view.release_id)
         if entry is None or not same_release(entry.event, ours.event):
-            waiting.append(party.name)
+            waiting[party.name] = f"charges release {view.release_id}"
+            continue
+        for name in missing_cosignatures(bench.store, task, party.name, log, entry.size):
+            waiting.setdefault(name, f"cosigns the ledger of {party.name}")
     return waiting
 
 
@@ -305,7 +319,7 @@ def publish_share(bench: Bench, view: ReleaseView) -> bool:
     task, state = bench.seat.task, bench.state
     path = bench.paths.noisy(view.release_id, bench.name)
     sealed = state.noisy_share(task.digest, view.release_id)
-    if sealed is None or state.outgoing(path) is not None or uncharged(bench, view):
+    if sealed is None or state.outgoing(path) is not None or unready(bench, view):
         return False
     share = open_at_rest(bench.state_key, sealed, _share_context(bench, view.release_id))
     with state.transaction():

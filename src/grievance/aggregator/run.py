@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from grievance.aggregator import batches, releases, rounds
+from grievance.aggregator import batches, releases, rounds, witness
 from grievance.errors import BatchError, BudgetExceededError, GrievanceError, PoolError
 from grievance.pool import rounds as pool_rounds
 from grievance.pool.batch import max_batch_size, read_header
@@ -47,7 +47,9 @@ def _quiet(_what: str, _done: int, _total: int) -> None:
 def sync(desk: Desk, progress: Callable[[str, int, int], None] = _quiet) -> SyncResult:
     """Do everything that can be done at this desk now. `progress(what, done, total)`."""
     result = SyncResult()
+    witness.check_not_behind(desk)
     result.written += len(desk.publish())
+    _witness(desk, result)
     for invitation in pool_rounds.invitations(desk.home.store):
         if desk.home.identity not in invitation.members:
             continue
@@ -57,6 +59,14 @@ def sync(desk: Desk, progress: Callable[[str, int, int], None] = _quiet) -> Sync
             result.faults.append(error)
         result.written += len(desk.publish())
     return result
+
+
+def _witness(desk: Desk, result: SyncResult) -> None:
+    """Cosign what the others charged; a ledger that does not extend stops nothing else."""
+    done, faults = witness.witness_all(desk)
+    result.done += done
+    result.faults += faults
+    result.written += len(desk.publish())
 
 
 def _sync_round(

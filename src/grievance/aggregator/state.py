@@ -39,6 +39,10 @@ CREATE TABLE batches (
 CREATE TABLE outgoing (
     path TEXT PRIMARY KEY, data BLOB NOT NULL, made TEXT NOT NULL, published INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE witnessed (
+    ledger BLOB PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL,
+    checkpoint BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE ledger (size INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
 CREATE TABLE noisy_shares (
     task BLOB NOT NULL, release TEXT NOT NULL, share BLOB NOT NULL, PRIMARY KEY (task, release)
@@ -137,6 +141,11 @@ class State:
             "SELECT data FROM tasks WHERE campaign = ? ORDER BY position DESC LIMIT 1", (campaign,)
         ).fetchone()
         return row[0] if row else None
+
+    def tasks(self) -> Sequence[bytes]:
+        """Every task we signed, as JCS bytes."""
+        rows = self._db.execute("SELECT data FROM tasks ORDER BY campaign, position")
+        return [row[0] for row in rows]
 
     # The order chain as far as we acted on it.
 
@@ -240,6 +249,23 @@ class State:
     def mark_published(self, path: str) -> None:
         """Remember that a file is in the pool."""
         self._db.execute("UPDATE outgoing SET published = 1 WHERE path = ?", (path,))
+
+    # Heads of the others' ledgers.
+
+    def witnessed(self, key: bytes) -> tuple[int, bytes, bytes] | None:
+        """Size, root and checkpoint of the last head of a ledger that we cosigned."""
+        row = self._db.execute(
+            "SELECT size, root, checkpoint FROM witnessed WHERE ledger = ?", (key,)
+        ).fetchone()
+        return (row[0], row[1], row[2]) if row else None
+
+    def witness(self, key: bytes, name: str, size: int, root: bytes, checkpoint: bytes) -> None:
+        """Store a head; in the same transaction the cosignature is spooled, not before."""
+        self._db.execute(
+            "INSERT INTO witnessed VALUES (?, ?, ?, ?, ?) ON CONFLICT (ledger) DO UPDATE SET "
+            "size = excluded.size, root = excluded.root, checkpoint = excluded.checkpoint",
+            (key, name, size, root, checkpoint),
+        )
 
     # Ledger and noisy shares.
 

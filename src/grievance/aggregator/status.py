@@ -175,8 +175,8 @@ def _fill_release(bench: Bench, chain: OrderChain, view: ReleaseView, line: Roun
     if release_id not in chain.releases:
         line.wait(task.aggregators[0].name, f"orders release {release_id}", since, "grievance sync")
         return
-    for name in releases.uncharged(bench, view):
-        line.wait(name, f"charges release {release_id}", since, "grievance sync")
+    for name, what in releases.unready(bench, view).items():
+        line.wait(name, what, since, "grievance sync")
     for party in task.aggregators:
         if bench.store.size(bench.paths.noisy(release_id, party.name)) is None:
             line.wait(

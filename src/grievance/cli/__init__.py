@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
 
-def main() -> None:
+
+def main() -> NoReturn:
     """Run the `grievance` command."""
     from grievance.cli.app import run
 

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
 
 import typer
 
 from grievance.cli import demo, partner, plans, release, rounds, steward, worker
-from grievance.cli.output import emit, errors_to_words
+from grievance.cli.output import INTERRUPTED, emit, errors_to_words, interrupted
+
+EXIT_CODES = """\
+Exit codes: 0 done; 1 refused or failed; 2 typed wrongly; 3 waiting for somebody else, try
+again later; 130 interrupted, nothing is lost. Data goes to stdout, words go to stderr.
+
+A first look: grievance demo. A try-out of your own, on one machine: grievance init NAME
+--pool DIR, grievance plan new, grievance round new plan.toml --rehearsal.
+"""
 
 app = typer.Typer(
     name="grievance",
     help="Pool workplace reports across organisations that do not fully trust each other, and "
     "release only differentially private totals.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -39,7 +50,12 @@ def root(
     """Pool workplace reports; release only differentially private totals."""
 
 
-def run() -> None:
-    """Run the command line."""
-    with errors_to_words():
-        app()
+def run(words: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code. `words`: what was typed, else `sys.argv`."""
+    typed = list(sys.argv[1:] if words is None else words)
+    code: object = 0
+    with errors_to_words(as_json="--json" in typed):
+        code = app(args=typed, prog_name="grievance", standalone_mode=False)
+    if code == INTERRUPTED:
+        interrupted()
+    sys.exit(code if isinstance(code, int) else 0)

@@ -143,7 +143,7 @@ class Stage:
         self.type("law-centre", "sync")
         release_id = self.type("health-union", "release", "propose", "--yes").strip()
         self.type("law-centre", "release", "approve", release_id, "--yes")
-        for name in ("health-union", "law-centre", "health-union"):
+        for name in ("health-union", "law-centre") * 2:
             self.type(name, "sync")
         self.type("health-union", "release", "export", str(self.folder / "results"), quiet=True)
         return collect(open_store(self.folder / "pool"), task, release_id)

@@ -1,24 +1,37 @@
-"""What commands do at an aggregator's desk: one sync with a progress bar, one leader's event."""
+"""What commands do at an aggregator's desk: one sync with a progress bar, one leader's event.
+
+Also what every command says about a rehearsal, in which there is no split trust.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from grievance.cli.output import emit_json, progress_bars, say, tell
-from grievance.errors import UsageError
+from grievance.errors import PoolError, UsageError
 
 if TYPE_CHECKING:
-    from grievance.aggregator import SyncResult
+    from collections.abc import Iterator
+
+    from grievance.aggregator import Desk, SyncResult
     from grievance.home import Home
+    from grievance.pool.order import OrderChain
 
 NO_SPLIT_TRUST = (
-    "REHEARSAL: all aggregators of this round are on this machine. There is no split trust: "
-    "whoever has this machine can read every answer. Use made-up answers only."
+    "REHEARSAL: all aggregators of this round are on one machine. There is NO SPLIT TRUST: "
+    "whoever has that machine can read every answer. Use made-up answers only."
 )
 
 
-def sync_once(own: Home, *, quiet: bool = False, as_json: bool = False) -> SyncResult:
-    """Do what can be done once, the local helper of a rehearsal included, and tell about it."""
+def warn_of_rehearsal(rehearsal: bool) -> None:
+    """Say loudly that nothing here is protected, wherever a rehearsal is worked on."""
+    if rehearsal:
+        say(NO_SPLIT_TRUST)
+
+
+def sync_once(own: Home) -> SyncResult:
+    """Do what can be done once, the local helper of a rehearsal included."""
     from grievance.aggregator import Desk
     from grievance.aggregator import sync as run_sync
     from grievance.aggregator.rehearsal import sync_helper
@@ -31,32 +44,56 @@ def sync_once(own: Home, *, quiet: bool = False, as_json: bool = False) -> SyncR
                 again = run_sync(desk, progress)
             result.done += again.done
             result.faults = again.faults
+            result.written += again.written
             if not again.done:
                 break
-    if as_json:
-        faults = [{"error": f.code, "message": f.message, "hint": f.hint} for f in result.faults]
-        emit_json({"done": result.done, "faults": faults, "files": result.written})
-    elif not quiet:
-        for line in result.done:
-            say(line)
-        if not result.done and not result.faults:
-            say("Nothing to do now. `grievance status` says what waits for whom.")
-    for fault in result.faults if not as_json else ():
-        tell(fault)
     return result
 
 
-def order_event(own: Home, round_id: str, event: dict[str, object]) -> None:
-    """Order an event as the leader. Raises UsageError for anybody else."""
+def tell_sync(result: SyncResult, *, as_json: bool = False, again: bool = False) -> None:
+    """Say what a sync did. `again`: one of many, so nothing done is nothing to say."""
+    if as_json:
+        faults = [{"error": f.code, "message": f.message, "hint": f.hint} for f in result.faults]
+        value = {"done": result.done, "faults": faults, "files": result.written}
+        emit_json(value, one_line=again)
+        return
+    for line in result.done:
+        say(line)
+    if not (result.done or result.faults or again):
+        say("Nothing to do now. `grievance status` says what waits for whom.")
+    for fault in result.faults:
+        tell(fault)
+
+
+def sync_quietly(own: Home) -> None:
+    """Sync before or after a command's own step; only faults are told."""
+    for fault in sync_once(own).faults:
+        tell(fault)
+
+
+@contextlib.contextmanager
+def leading(own: Home, round_id: str) -> Iterator[tuple[Desk, OrderChain]]:
+    """Sit at the desk of a round that `own` leads. Raises UsageError for anybody else."""
     from grievance.aggregator import Desk
 
     with Desk.open(own) as desk:
         bench, chain = desk.open_bench(round_id)
         if bench.seat.index != 0:
+            leader = bench.seat.task.aggregators[0].name
             raise UsageError(
                 f"{own.name} does not lead {round_id}",
                 code="round.leader",
-                hint=f"ask {bench.seat.task.aggregators[0].name}",
+                hint=f"ask {leader}, who does",
             )
-        desk.order(chain, event)
-        desk.publish()
+        warn_of_rehearsal(bench.seat.task.rehearsal)
+        yield desk, chain
+
+
+def refuse_closed(chain: OrderChain) -> None:
+    """Raise PoolError when the round takes no more events of its collection."""
+    if chain.closed:
+        raise PoolError(
+            f"{chain.task.round_id} is closed",
+            code="period.closed",
+            hint="a round cannot be opened again; open a new one with `grievance round new`",
+        )

@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from grievance.errors import GrievanceError, MappingError, PlanError, UsageError
+from grievance.errors import GrievanceError, MappingError, PlanError, PoolError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,8 +37,30 @@ Yes = Annotated[
 
 
 def say(text: str = "") -> None:
-    """Write words for people to stderr."""
-    print(text, file=sys.stderr)
+    """Write words for people to stderr; on a terminal, broken between words."""
+    print(_broken(text) if sys.stderr.isatty() else text, file=sys.stderr)
+
+
+def _broken(text: str) -> str:
+    """Break lines that are wider than the terminal, and keep their indentation."""
+    width = max(40, shutil.get_terminal_size().columns)
+    lines: list[str] = []
+    for line in text.split("\n"):
+        indent = " " * (len(line) - len(line.lstrip(" ")))
+        # Fingerprints, digests and paths stay whole: people select and compare them.
+        lines += textwrap.wrap(
+            line,
+            width,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [""]
+    return "\n".join(lines)
+
+
+def counted(number: int, what: str, several: str | None = None) -> str:
+    """Write a number of things: "1 report", "1,200 reports"."""
+    return f"{number:,} {what if number == 1 else several or what + 's'}"
 
 
 def emit(text: str) -> None:
@@ -44,9 +68,9 @@ def emit(text: str) -> None:
     print(text)
 
 
-def emit_json(value: Any) -> None:
-    """Write JSON to stdout."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+def emit_json(value: Any, *, one_line: bool = False) -> None:
+    """Write JSON to stdout, on one line where more will follow."""
+    print(json.dumps(value, indent=None if one_line else 2, ensure_ascii=False), flush=one_line)
 
 
 def exit_code(error: GrievanceError) -> int:
@@ -70,20 +94,43 @@ def tell(error: GrievanceError, *, as_json: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def errors_to_words() -> Iterator[None]:
-    """Turn exceptions of the library into words and exit codes; nothing else is caught."""
+def errors_to_words(*, as_json: bool = False) -> Iterator[None]:
+    """Turn what people can do something about into words and exit codes.
+
+    That is errors of the library, a file or disk that refuses, and typing that does not fit a
+    command. Anything else is a mistake of ours and keeps its traceback.
+    """
     try:
         yield
     except GrievanceError as error:
-        tell(error, as_json="--json" in sys.argv)
+        tell(error, as_json=as_json)
         sys.exit(exit_code(error))
-    except KeyboardInterrupt:
-        say("grievance: interrupted; nothing is lost, run the same command again")
-        sys.exit(INTERRUPTED)
+    except (KeyboardInterrupt, typer.Abort):
+        interrupted()
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody left to tell.
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
         sys.exit(REFUSED)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        tell(PoolError(f"{where}{error.strerror or error}", code="system"), as_json=as_json)
+        sys.exit(REFUSED)
+    except Exception as error:
+        # Typer's own errors, whose classes it does not export in every version.
+        format_message = getattr(error, "format_message", None)
+        if format_message is None:
+            raise
+        if as_json:
+            tell(UsageError(format_message()), as_json=True)
+        else:
+            error.show()  # type: ignore[attr-defined]
+        sys.exit(TYPED_WRONGLY)
+
+
+def interrupted() -> NoReturn:
+    """Leave after Ctrl-C, or after the end of input where a question was asked."""
+    say("\ngrievance: interrupted; nothing is lost, run the same command again")
+    sys.exit(INTERRUPTED)
 
 
 def confirm(question: str, *, yes: bool) -> None:

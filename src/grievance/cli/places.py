@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grievance.errors import UsageError
+from grievance.cli.output import confirm, say
+from grievance.errors import KeyFileError, TrustError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from grievance.home import Home
     from grievance.pool.store import Store
     from grievance.task import Identity, Task
+
+_PASSPHRASE_ATTEMPTS = 3
 
 HomeOption = Annotated[
     Path | None,
@@ -34,6 +38,7 @@ TrustOption = Annotated[
     list[str] | None,
     typer.Option(
         "--trust",
+        metavar="DIGEST|FINGERPRINT",
         help="The round's digest, or the fingerprint of every aggregator, as you know it from "
         "outside the pool. Repeat for several.",
     ),
@@ -52,18 +57,35 @@ def passphrase() -> str | None:
 
 def open_home(home: Path | None) -> Home:
     """Open the organisation's folder, asking for the passphrase where one is needed."""
-    from grievance.errors import KeyFileError
     from grievance.home import Home
 
     opened = Home.open(home_path(home), passphrase())
-    try:
-        opened.key  # noqa: B018  # reading it tells whether a passphrase is needed
-    except KeyFileError as error:
-        if error.code != "key.passphrase" or opened.passphrase or not os.isatty(0):
-            raise
-        text = typer.prompt("Passphrase", hide_input=True, err=True)
-        opened = Home.open(home_path(home), text)
+    for attempt in range(_PASSPHRASE_ATTEMPTS):
+        try:
+            opened.key  # noqa: B018  # reading it tells whether a passphrase is needed
+        except KeyFileError as error:
+            last = attempt == _PASSPHRASE_ATTEMPTS - 1
+            if error.code != "key.passphrase" or passphrase() or not sys.stdin.isatty() or last:
+                raise _with_hint(error) from None
+            if attempt:
+                say(error.message)
+            opened = Home.open(
+                home_path(home), typer.prompt("Passphrase", hide_input=True, err=True)
+            )
+        else:
+            break
     return opened
+
+
+def _with_hint(error: KeyFileError) -> KeyFileError:
+    hint = error.hint
+    if error.code == "key.passphrase" and hint is None:
+        hint = (
+            "is GRIEVANCE_PASSPHRASE the one of this organisation?"
+            if passphrase()
+            else "set GRIEVANCE_PASSPHRASE, or run it in a terminal to be asked"
+        )
+    return KeyFileError(error.message, code=error.code, hint=hint)
 
 
 def split_partner(text: str) -> tuple[str, str | None]:
@@ -74,15 +96,13 @@ def split_partner(text: str) -> tuple[str, str | None]:
 
 def vouch(home: Home, text: str, *, yes: bool) -> Identity:
     """Find an organisation named NAME[:FINGERPRINT] and remember that its key was compared."""
-    from grievance.cli.output import confirm, say
-    from grievance.errors import TrustError
     from grievance.home import read_identity
 
     name, fingerprint = split_partner(text)
     try:
         identity = home.find_partner(name, fingerprint)
     except TrustError as error:
-        if error.code != "trust.unknown" or yes or not os.isatty(0):
+        if error.code != "trust.unknown" or yes or not sys.stdin.isatty():
             raise
         identity = read_identity(home.store, name)
         say(f"{identity.display_name} ({name}) has the fingerprint")
@@ -111,11 +131,17 @@ def pick_round(store: Store, text: str | None) -> str:
         return text or ""
     if len(found) == 1:
         return found[0]
-    listed = ", ".join(every) or "none yet"
+    if not every:
+        raise UsageError(
+            "this pool has no round yet",
+            code="round.missing",
+            hint="`grievance round new PLAN` opens one; a synced folder may need a moment",
+        )
+    listed = ", ".join(found or every)
     raise UsageError(
-        "this pool has no such round" if not found else "several rounds fit",
+        f"this pool has no round {text!r:.60}" if not found else "several rounds fit",
         code="round.missing" if not found else "round.which",
-        hint=f"name it with --round; there are: {listed}",
+        hint=f"name one, the start of its name is enough; there are: {listed}",
     )
 
 

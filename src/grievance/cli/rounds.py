@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from grievance.cli.desk import NO_SPLIT_TRUST, order_event, sync_once
-from grievance.cli.output import Json, Yes, confirm, emit, emit_json, say
+from grievance.cli.desk import leading, sync_quietly, warn_of_rehearsal
+from grievance.cli.output import Json, Yes, confirm, emit, emit_json, refuse_usage, say
 from grievance.cli.places import (
     HomeOption,
     RoundOption,
@@ -18,12 +18,12 @@ from grievance.cli.places import (
     trusted_task,
     vouch,
 )
-from grievance.errors import UsageError
+from grievance.errors import TrustError, UsageError
 
 
 def register(app: typer.Typer) -> None:
     """Add the round commands."""
-    from grievance.cli.steward import status
+    from grievance.cli.status import status
 
     group = typer.Typer(help="Open, join, hand out and close rounds.", no_args_is_help=True)
     group.command("new")(new)
@@ -42,10 +42,13 @@ def new(
     ] = None,
     admit_: Annotated[
         list[str] | None,
-        typer.Option("--admit", metavar="NAME[:FINGERPRINT]", help="A partner that may relay."),
+        typer.Option(
+            "--admit", metavar="NAME[:FINGERPRINT]", help="A partner that may relay; repeat."
+        ),
     ] = None,
     rehearsal: Annotated[
-        bool, typer.Option("--rehearsal", help="Make all aggregators here, for a try-out.")
+        bool,
+        typer.Option("--rehearsal", help="A try-out alone: all aggregators here, no split trust."),
     ] = False,
     small_devices: Annotated[
         bool,
@@ -55,21 +58,35 @@ def new(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Invite other organisations to a round; you become its leader."""
+    """Invite others to a round, and lead it.
+
+    Shows the plan in words first: `grievance sync` signs the task as soon as all have joined.
+    """
     from grievance.aggregator import Desk
     from grievance.aggregator.rehearsal import make_helper
     from grievance.aggregator.rounds import new_round
     from grievance.crypto.hpke import DEFAULT_KEM
     from grievance.plan import load_plan, plan_in_words
 
+    if rehearsal and with_:
+        refuse_usage(
+            "a rehearsal is held alone", "leave out --with, or leave out --rehearsal for a real one"
+        )
+    if not rehearsal and not with_:
+        refuse_usage(
+            "a round needs two or more aggregators: one alone could read every answer",
+            "name the others with --with NAME:FINGERPRINT, or try it out with --rehearsal",
+        )
     own = open_home(home)
-    load_plan(path)
-    if rehearsal:
-        say(NO_SPLIT_TRUST)
-        helpers = [make_helper(own).identity]
-    else:
-        helpers = [vouch(own, text, yes=yes) for text in with_ or ()]
+    plan = load_plan(path)
+    helpers = [make_helper(own).identity] if rehearsal else []
+    helpers += [vouch(own, text, yes=yes) for text in with_ or ()]
     partners = [vouch(own, text, yes=yes) for text in admit_ or ()]
+    names = [own.display_name, *(helper.display_name for helper in helpers)]
+    say("\n".join(plan_in_words(plan, names, [p.display_name for p in partners])))
+    say()
+    warn_of_rehearsal(rehearsal)
+    confirm("Do you consent to this plan, and invite these organisations?", yes=yes)
     with Desk.open(own) as desk:
         invitation = new_round(
             own,
@@ -81,16 +98,19 @@ def new(
             source=path.name,
         )
         desk.publish()
-    own.admit_later(invitation.round_id, [p.name for p in partners])
-    names = [member.display_name for member in invitation.members]
-    say("\n".join(plan_in_words(invitation.plan, names)))
-    say()
+    admitted = [partner.name for partner in partners]
+    if rehearsal and own.name not in admitted:
+        # Whoever is alone relays too.
+        admitted.append(own.name)
+    own.admit_later(invitation.round_id, admitted)
     if rehearsal:
-        sync_once(own, quiet=True)
+        sync_quietly(own)
     if as_json:
-        emit_json({"round": invitation.round_id})
+        emit_json({"round": invitation.round_id, "rehearsal": rehearsal})
     else:
         emit(invitation.round_id)
+    if rehearsal:
+        say("The local helper has joined and signed. Next: grievance round invite round.json")
     for helper in invitation.members[1:]:
         if not rehearsal:
             say(f"{helper.name} now runs: grievance round join {invitation.round_id}")
@@ -108,8 +128,12 @@ def join(
     ] = None,
     home: HomeOption = None,
     yes: Yes = False,
+    as_json: Json = False,
 ) -> None:
-    """Read a round's plan in words and, if you consent, take part as an aggregator."""
+    """Read a round's plan in words and consent.
+
+    You then take part as an aggregator, and `grievance sync` signs the task when it is there.
+    """
     from grievance.aggregator import Desk
     from grievance.aggregator.rounds import join_round
     from grievance.plan import plan_in_words
@@ -120,22 +144,38 @@ def join(
     invitation = read_invitation(own.store, round_id)
     if invitation is None:
         raise UsageError(
-            f"the invitation to {round_id} has not arrived whole", code="round.waiting"
+            f"the invitation to {round_id} has not arrived whole",
+            code="round.waiting",
+            hint="wait until the pool has arrived, then try again",
         )
+    members = {member.name: member for member in invitation.members}
     told = dict(split_partner(text) for text in expect or ())
-    for member in invitation.members:
-        if member.name != own.name:
-            fingerprint = told.get(member.name)
-            text = f"{member.name}:{fingerprint}" if fingerprint else member.name
+    if unknown := sorted(set(told) - set(members)):
+        raise UsageError(
+            f"{round_id} does not name {', '.join(unknown)} as an aggregator",
+            code="round.member",
+            hint=f"its aggregators are: {', '.join(members)}",
+        )
+    for name, member in members.items():
+        if name != own.name:
+            fingerprint = told.get(name)
+            text = f"{name}:{fingerprint}" if fingerprint else name
             if vouch(own, text, yes=yes).key != member.key:
-                raise UsageError(f"the invitation has another key for {member.name}")
-    names = [member.display_name for member in invitation.members]
-    say("\n".join(plan_in_words(invitation.plan, names)))
+                raise TrustError(
+                    f"the invitation has another key for {name} than the pool",
+                    code="trust.changed",
+                    hint=f"the pool may have been tampered with; call {name}",
+                )
+    say("\n".join(plan_in_words(invitation.plan, [m.display_name for m in members.values()])))
     say()
+    warn_of_rehearsal(invitation.card.rehearsal)
     confirm("Do you consent to this plan and to these organisations?", yes=yes)
     with Desk.open(own) as desk:
         join_round(own, desk.state, invitation)
         desk.publish()
+    if as_json:
+        emit_json({"round": round_id, "joined": True})
+        return
     say(f"{own.name} takes part in {round_id}. `grievance sync` signs the task when it is there.")
 
 
@@ -143,8 +183,12 @@ def invite(
     path: Annotated[Path, typer.Argument(help="The file to write.")],
     round_: RoundOption = None,
     home: HomeOption = None,
+    as_json: Json = False,
 ) -> None:
-    """Write the one file a worker's device needs, once every aggregator has signed."""
+    """Write the one file a worker's device needs.
+
+    Possible once every aggregator has signed. Publish the digest where workers can compare it.
+    """
     from grievance.pool.rounds import read_task_and_signatures
     from grievance.task import bundle
 
@@ -156,20 +200,46 @@ def invite(
     if path.exists():
         raise UsageError(f"{path} exists already", code="usage.exists", hint="name another file")
     path.write_bytes(bundle(task, signatures))
+    warn_of_rehearsal(task.rehearsal)
+    if as_json:
+        emit_json(
+            {
+                "round": round_id,
+                "file": str(path),
+                "digest": task.short_digest,
+                "digest_hex": task.digest.hex(),
+                "rehearsal": task.rehearsal,
+            }
+        )
+        return
     emit(task.short_digest)
-    say(f"Wrote {path}. Workers seal with it; publish the digest above where they can compare it.")
+    say(f"Wrote {path}. Publish the digest above where workers can compare it; they type:")
+    say(f"    grievance seal {path} --trust {task.short_digest}")
 
 
 def close(
     round_: RoundOption = None,
     home: HomeOption = None,
     yes: Yes = False,
+    as_json: Json = False,
 ) -> None:
-    """Take no more reports into a round (run by the leader). It cannot be opened again."""
+    """Take no more reports into a round (leader).
+
+    It cannot be opened again.
+    """
     own = open_home(home)
     round_id = pick_round(own.store, round_)
-    confirm(f"Close {round_id} for good? Reports that arrive later are not counted.", yes=yes)
-    sync_once(own, quiet=True)
-    order_event(own, round_id, {"type": "close"})
-    sync_once(own, quiet=True)
-    say(f"{round_id} is closed. When every aggregator has synced: grievance release propose")
+    with leading(own, round_id) as (_, chain):
+        was_closed = chain.closed
+    if not was_closed:
+        confirm(f"Close {round_id} for good? Reports that arrive later are not counted.", yes=yes)
+        sync_quietly(own)
+        with leading(own, round_id) as (desk, chain):
+            desk.order(chain, {"type": "close"})
+            desk.publish()
+    sync_quietly(own)
+    if as_json:
+        emit_json({"round": round_id, "closed": True, "was_closed": was_closed})
+        return
+    say(f"{round_id} {'was closed already' if was_closed else 'is closed'}.")
+    say("When every aggregator has synced: grievance release propose")

@@ -1,14 +1,21 @@
-"""What a data steward types: identities, partners, sync and status."""
+"""What a data steward types: identities, partners and sync."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from grievance.cli.desk import NO_SPLIT_TRUST, order_event, sync_once
-from grievance.cli.output import REFUSED, Json, Yes, confirm, emit, emit_json, say
+from grievance.cli.desk import (
+    leading,
+    refuse_closed,
+    sync_once,
+    sync_quietly,
+    tell_sync,
+    warn_of_rehearsal,
+)
+from grievance.cli.output import REFUSED, Json, Yes, confirm, emit, emit_json, say, tell
 from grievance.cli.places import (
     HomeOption,
     RoundOption,
@@ -16,13 +23,9 @@ from grievance.cli.places import (
     open_home,
     passphrase,
     pick_round,
-    round_ids,
     vouch,
 )
-from grievance.errors import UsageError
-
-if TYPE_CHECKING:
-    from grievance.aggregator.status import RoundStatus
+from grievance.errors import GrievanceError, UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +34,6 @@ def register(app: typer.Typer) -> None:
     app.command()(admit)
     app.command()(expel)
     app.command()(sync)
-    app.command()(status)
 
 
 def init(
@@ -43,9 +45,10 @@ def init(
     home: HomeOption = None,
     as_json: Json = False,
 ) -> None:
-    """Make an organisation's identity and publish it in the pool.
+    """Make an organisation's identity.
 
-    Set GRIEVANCE_PASSPHRASE to protect the keys with a passphrase.
+    It is published in the pool; its keys stay in the organisation's own folder (--home). Set
+    GRIEVANCE_PASSPHRASE to protect the keys with a passphrase.
     """
     from grievance.home import Home
 
@@ -68,45 +71,87 @@ def init(
 
 
 def admit(
-    partner: Annotated[str, typer.Argument(metavar="NAME[:FINGERPRINT]")],
+    partner: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME[:FINGERPRINT]", help="Who, with the fingerprint they told you."
+        ),
+    ],
     round_: RoundOption = None,
     home: HomeOption = None,
     yes: Yes = False,
+    as_json: Json = False,
 ) -> None:
-    """Let an organisation relay reports into a round (run by the leader)."""
+    """Let an organisation relay reports (leader)."""
     from grievance.aggregator import Desk
+    from grievance.pool.rounds import read_invitation
 
     own = open_home(home)
     round_id = pick_round(own.store, round_)
-    identity = vouch(own, partner, yes=yes)
-    own.admit_later(round_id, [identity.name])
-    with Desk.open(own) as desk:
-        if desk.task(round_id) is None:
-            say(f"{identity.name} will be admitted as soon as {round_id} is signed.")
-            return
-    sync_once(own, quiet=True)
-    with Desk.open(own) as desk:
-        _, chain = desk.open_bench(round_id)
-    if identity.name not in chain.partners:
+    invitation = read_invitation(own.store, round_id)
+    if invitation is None or invitation.members[0] != own.identity:
+        leader = invitation.members[0].name if invitation else "the leader"
         raise UsageError(
-            f"{own.name} does not lead {round_id}, or the round is closed",
+            f"{own.name} does not lead {round_id}",
             code="round.leader",
-            hint="only the leader of an open round admits partners",
+            hint=f"ask {leader}, who does",
         )
-    say(f"{identity.name} may relay reports into {round_id}.")
+    warn_of_rehearsal(invitation.card.rehearsal)
+    identity = vouch(own, partner, yes=yes)
+    with Desk.open(own) as desk:
+        signed = desk.task(round_id) is not None
+    if signed:
+        sync_quietly(own)
+        with leading(own, round_id) as (_, chain):
+            refuse_closed(chain)
+            if identity.name in chain.expelled:
+                raise UsageError(
+                    f"{identity.name} was expelled from {round_id}, and that stands",
+                    code="round.expelled",
+                    hint="it may relay into another round",
+                )
+    own.admit_later(round_id, [identity.name])
+    admitted = False
+    if signed:
+        sync_quietly(own)
+        with leading(own, round_id) as (_, chain):
+            admitted = identity.name in chain.partners
+    if as_json:
+        emit_json({"round": round_id, "partner": identity.name, "admitted": admitted})
+    elif admitted:
+        say(f"{identity.name} may relay reports into {round_id}.")
+    else:
+        say(f"{identity.name} will be admitted as soon as all aggregators have signed {round_id}.")
 
 
 def expel(
-    partner: Annotated[str, typer.Argument(metavar="NAME")],
+    partner: Annotated[str, typer.Argument(metavar="NAME", help="Who.")],
     round_: RoundOption = None,
     home: HomeOption = None,
     yes: Yes = False,
+    as_json: Json = False,
 ) -> None:
-    """Take no further batches from a partner (run by the leader); earlier ones stay."""
+    """Take no further batches from a partner (leader).
+
+    Reports it relayed before still count.
+    """
     own = open_home(home)
     round_id = pick_round(own.store, round_)
-    confirm(f"Take no further reports from {partner} in {round_id}?", yes=yes)
-    order_event(own, round_id, {"type": "expel", "partner": partner})
+    with leading(own, round_id) as (desk, chain):
+        refuse_closed(chain)
+        present = [name for name in chain.partners if name not in chain.expelled]
+        if partner not in present:
+            raise UsageError(
+                f"{partner} relays nothing into {round_id}",
+                code="partner.missing",
+                hint=f"its relays are: {', '.join(present) or 'none yet'}",
+            )
+        confirm(f"Take no further reports from {partner} in {round_id}?", yes=yes)
+        desk.order(chain, {"type": "expel", "partner": partner})
+        desk.publish()
+    if as_json:
+        emit_json({"round": round_id, "partner": partner, "expelled": True})
+        return
     say(f"{partner} is expelled from {round_id}; reports it relayed before still count.")
 
 
@@ -118,53 +163,23 @@ def sync(
     home: HomeOption = None,
     as_json: Json = False,
 ) -> None:
-    """Do whatever can be done now; safe to run again at any moment, from cron or by hand."""
+    """Do whatever can be done now.
+
+    Safe to run again at any moment, from cron or by hand. With --watch it looks again and
+    again, goes on after errors, and with --json writes one line for every look.
+    """
     own = open_home(home)
-    while True:
-        result = sync_once(own, as_json=as_json)
-        if not watch:
-            break
-        time.sleep(interval)
-    if result.faults:
-        raise typer.Exit(REFUSED)
-
-
-def status(
-    home: HomeOption = None,
-    as_json: Json = False,
-) -> None:
-    """Say what waits for whom, since when, and which command moves it."""
-    from grievance.aggregator import Desk
-    from grievance.aggregator.status import status as read_status
-
-    own = open_home(home)
-    with Desk.open(own) as desk:
-        rounds = read_status(desk)
-    if as_json:
-        emit_json([line.to_json() for line in rounds])
+    if not watch:
+        result = sync_once(own)
+        tell_sync(result, as_json=as_json)
+        if result.faults:
+            raise typer.Exit(REFUSED)
         return
-    if not rounds:
-        others = ", ".join(round_ids(own.store)) or "none"
-        emit(f"{own.name} is an aggregator of no round. Rounds in this pool: {others}")
-    for line in rounds:
-        _show_round(line, own.name)
-
-
-def _show_round(line: RoundStatus, me: str) -> None:
-    emit(f"{line.round}: {line.title} [{line.stage}]")
-    if line.rehearsal:
-        emit(f"  {NO_SPLIT_TRUST}")
-    emit(f"  aggregators: {', '.join(line.aggregators)}; relays: {', '.join(line.partners) or '-'}")
-    emit(
-        f"  {line.rows} reports in {line.batches} batches; {line.decided} decided, "
-        f"{line.accepted} reports accepted"
-    )
-    for release_id, stage in line.releases.items():
-        emit(f"  release {release_id}: {stage}")
-    for item in line.waiting:
-        who = "you" if item.who == me else item.who
-        since = f", since {item.since}" if item.since else ""
-        emit(f"  waits for {who}: {item.what}{since}")
-        emit(f"      {item.command}")
-    if line.fault:
-        emit(f"  fault: {line.fault}")
+    say(f"Looking every {interval:g} seconds; Ctrl-C to stop.")
+    while True:
+        try:
+            tell_sync(sync_once(own), as_json=as_json, again=True)
+        except GrievanceError as error:
+            # A pool that is away or a desk that is busy may be back at the next look.
+            tell(error, as_json=as_json)
+        time.sleep(interval)

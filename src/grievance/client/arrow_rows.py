@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from grievance.client.rows import RowTable
@@ -25,44 +26,51 @@ class ArrowTable(RowTable):
         import pyarrow as pa
 
         self.source = name
-        self._reader = pa.RecordBatchReader.from_stream(source)
+        with _readable(name):
+            self._reader = pa.RecordBatchReader.from_stream(source)
         rows = getattr(source, "num_rows", None)
         self.num_rows = rows if isinstance(rows, int) else _length(source)
         self.columns, self.kinds = _describe(self._reader.schema)
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Yield every row once; a stream cannot be read twice."""
-        return _cells(iter(self._reader), columns)
+        """Yield every row once; a stream cannot be read twice. Raises MappingError."""
+        with _readable(self.source):
+            yield from _cells(iter(self._reader), columns)
 
 
 class ParquetTable(RowTable):
-    """A Parquet file of answers. Rows are numbered from 1."""
+    """A Parquet file of answers, the caller's own: Arrow reads it without special care.
+
+    Rows are numbered from 1.
+    """
 
     def __init__(self, path: Path) -> None:
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
         self.source = path.name
-        try:
+        with _readable(self.source):
             self._file = pq.ParquetFile(path)
-        except (pa.ArrowException, OSError) as error:
-            raise MappingError(
-                f"{path.name}: not readable as Parquet ({type(error).__name__})", code="table.read"
-            ) from None
         self.num_rows = self._file.metadata.num_rows
         self.columns, self.kinds = _describe(self._file.schema_arrow)
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row]:
         """Yield every row. Raises MappingError when the file is damaged inside."""
-        import pyarrow as pa
-
-        try:
+        with _readable(self.source):
             batches = self._file.iter_batches(batch_size=_SLICE, columns=list(columns))
             yield from _cells(batches, columns)
-        except (pa.ArrowException, OSError) as error:
-            raise MappingError(
-                f"{self.source}: damaged ({type(error).__name__})", code="table.read"
-            ) from None
+
+
+@contextlib.contextmanager
+def _readable(source: str) -> Iterator[None]:
+    """Turn Arrow's complaints, which may quote what they choke on, into a MappingError."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeError) as error:
+        raise MappingError(
+            f"{source}: not readable ({type(error).__name__})", code="table.read"
+        ) from None
 
 
 def _length(source: Any) -> int | None:
@@ -82,15 +90,23 @@ def _kind(arrow: pa.DataType) -> str:
 
     if types.is_dictionary(arrow):
         return _kind(arrow.value_type)
-    if types.is_string(arrow) or types.is_large_string(arrow) or types.is_string_view(arrow):
-        return "text"
-    if types.is_boolean(arrow) or types.is_null(arrow):
+    if _is_text(arrow) or types.is_boolean(arrow) or types.is_null(arrow):
         return "text"
     if types.is_integer(arrow) or types.is_floating(arrow) or types.is_decimal(arrow):
         return "number"
     if types.is_list(arrow) or types.is_large_list(arrow):
-        return "list" if _kind(arrow.value_type) == "text" else str(arrow)
+        item = arrow.value_type
+        is_text = _is_text(item.value_type if types.is_dictionary(item) else item)
+        return "list" if is_text else str(arrow)
     return str(arrow)
+
+
+def _is_text(arrow: pa.DataType) -> bool:
+    from pyarrow import types
+
+    return bool(
+        types.is_string(arrow) or types.is_large_string(arrow) or types.is_string_view(arrow)
+    )
 
 
 def _cells(batches: Iterator[pa.RecordBatch], columns: Sequence[str]) -> Iterator[Row]:

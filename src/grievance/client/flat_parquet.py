@@ -99,10 +99,14 @@ def locate(file: BinaryIO, size: int) -> FlatFile:
     """
     footer, end = _read_footer(file, size)
     columns = _columns(footer)
+    if not columns:
+        raise WireError("there are no columns")
     groups = []
-    place, total = len(MAGIC), 0
+    place, total, most = len(MAGIC), 0, rows_per_group(columns)
     for group in _structs(footer.get(4, [])):
         rows = _positive(group.get(3))
+        if rows > most:
+            raise WireError("a row group has too many rows")
         starts = []
         chunks = _structs(group.get(1))
         if len(chunks) != len(columns):

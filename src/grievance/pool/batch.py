@@ -3,19 +3,22 @@
     "GRVB" | u8 version | task digest 32 | relay's public key 32 | u32 rows | u64 payload size
     | SHA-256(payload) 32 | signature 64 | payload
 
-The payload is Parquet: fixed-width columns, uncompressed, no dictionaries, no nulls, no
-metadata. Size and signature are checked on raw bytes before Arrow sees any of it, and
-Arrow reads under a memory limit, because a footer can promise less than a page delivers.
+The payload is the flat Parquet of `client.flat_parquet`: fixed-width columns, uncompressed,
+no dictionaries, no nulls, no metadata. Size and signature are checked on raw bytes, then
+every row is sliced from the place that follows from the widths: Arrow never parses bytes of
+a stranger, so nothing a page claims can make it allocate or crash.
 Source: design.md, section 7; security.md, decision 9 and faults E1.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
+from grievance.client.files import report_schema
+from grievance.client.flat_parquet import locate, open_writer, rows_per_group
 from grievance.client.report import columns, to_row
 from grievance.crypto.signing import SigningKey, VerifyingKey
 from grievance.errors import BatchError, SignatureError, WireError
@@ -35,10 +38,9 @@ VERSION = 1
 LABEL = "grievance/1 batch"
 HEADER_SIZE = 4 + 1 + 32 + 32 + 4 + 8 + 32 + 64
 MAX_BATCH_ROWS = 100_000
-ROW_GROUP_ROWS = 10_000
-# What Parquet adds to the rows themselves: page and column headers, statistics, footer.
-_OVERHEAD_PER_GROUP = 16 << 10
-_OVERHEAD = 64 << 10
+# What the layout adds to the rows themselves: page headers and footer, a few hundred bytes a
+# column and row group.
+_OVERHEAD_PER_CHUNK = 1 << 10
 
 
 @dataclass(frozen=True)
@@ -58,24 +60,14 @@ def max_batch_size(task: Task) -> int:
 
 
 def _max_payload_size(task: Task, rows: int) -> int:
-    groups = -(-rows // ROW_GROUP_ROWS) + 1
-    return (
-        rows * row_width(task)
-        + groups * _OVERHEAD_PER_GROUP * (2 + len(task.aggregators))
-        + _OVERHEAD
-    )
+    widths = columns(task)
+    groups = -(-rows // rows_per_group(widths))
+    return rows * row_width(task) + (groups + 1) * (len(widths) + 1) * _OVERHEAD_PER_CHUNK
 
 
 def row_width(task: Task) -> int:
     """Bytes of one report in a batch."""
     return sum(width for _, width in columns(task))
-
-
-def schema(task: Task) -> pa.Schema:
-    """The one Arrow schema a batch of this task may have."""
-    import pyarrow as pa
-
-    return pa.schema([pa.field(n, pa.binary(w), nullable=False) for n, w in columns(task)])
 
 
 def reports_to_table(task: Task, reports: Sequence[Report]) -> pa.Table:
@@ -87,7 +79,7 @@ def reports_to_table(task: Task, reports: Sequence[Report]) -> pa.Table:
         pa.array([row[i] for row in rows], type=pa.binary(width))
         for i, (_, width) in enumerate(columns(task))
     ]
-    return pa.Table.from_arrays(arrays, schema=schema(task))
+    return pa.Table.from_arrays(arrays, schema=report_schema(task))
 
 
 def write_batch(task: Task, table: pa.Table, key: SigningKey) -> bytes:
@@ -95,25 +87,13 @@ def write_batch(task: Task, table: pa.Table, key: SigningKey) -> bytes:
 
     Raises BatchError when the table has another schema, no rows, or too many.
     """
-    import io
-
-    import pyarrow.parquet as pq
-
-    if table.schema != schema(task):
+    if table.schema != report_schema(task):
         raise BatchError("these rows are not reports of this round", code="batch.schema")
     if not 0 < table.num_rows <= MAX_BATCH_ROWS:
         raise BatchError(f"a batch has 1 to {MAX_BATCH_ROWS} reports", code="batch.rows")
     sink = io.BytesIO()
-    pq.write_table(
-        table,
-        sink,
-        row_group_size=ROW_GROUP_ROWS,
-        compression="none",
-        use_dictionary=False,
-        write_statistics=False,
-        store_schema=False,
-        column_encoding="PLAIN",
-    )
+    with open_writer(sink, table.schema) as writer:
+        writer.write_table(table, row_group_size=rows_per_group(columns(task)))
     payload = sink.getvalue()
     signed = _signed_part(
         task.digest, key.public.raw, table.num_rows, len(payload), hashlib.sha256(payload).digest()
@@ -161,96 +141,50 @@ def read_header(data: View, task: Task) -> BatchHeader:
 def read_rows(
     data: View, header: BatchHeader, task: Task, rows: int = 1_000
 ) -> Iterator[pa.RecordBatch]:
-    """Yield record batches of at most `rows` reports, in the file's order.
+    """Yield record batches of at most `rows` reports, in the file's order, without copying.
 
     Raises BatchError `batch.malformed` when the payload is not exactly what `write_batch`
     writes. Every aggregator comes to the same verdict, since it depends on bytes alone.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     payload = memoryview(data)[HEADER_SIZE:]
-    wanted = schema(task)
-    # Arrow holds a few copies of one row group at most; more means the pages lie.
-    allowed = 8 * min(header.rows, ROW_GROUP_ROWS) * row_width(task) + (256 << 20)
-    total = 0
     try:
-        with memory_limit(allowed):
-            file = pq.ParquetFile(pa.BufferReader(pa.py_buffer(payload)), pre_buffer=False)
-            _check_footer(file, header, task)
-            batches = file.iter_batches(batch_size=rows, use_threads=False)
-        while True:
-            # The caller's own work between two batches is not held to the limit.
-            with memory_limit(allowed):
-                batch = next(batches, None)
-            if batch is None:
-                break
-            total += batch.num_rows
-            if batch.schema != wanted or total > header.rows:
-                raise BatchError("the rows break the format", code="batch.malformed")
-            yield batch
-    except (pa.ArrowException, OSError, MemoryError) as error:
-        raise BatchError(
-            f"Parquet does not read ({type(error).__name__})", code="batch.malformed"
-        ) from None
-    if total != header.rows:
-        raise BatchError("rows are missing", code="batch.malformed")
+        flat = locate(cast("BinaryIO", _ViewFile(payload)), len(payload))
+    except WireError as error:
+        raise BatchError(f"the reports do not read: {error}", code="batch.malformed") from None
+    wanted = columns(task)
+    if list(flat.columns) != wanted or flat.metadata or flat.num_rows != header.rows:
+        raise BatchError("the batch holds other columns or rows", code="batch.malformed")
+    batch_schema = report_schema(task)
+    for group_rows, starts in flat.groups:
+        for first in range(0, group_rows, rows):
+            count = min(rows, group_rows - first)
+            arrays = []
+            for start, (_, width) in zip(starts, wanted, strict=True):
+                begin = start + first * width
+                cells = pa.py_buffer(payload[begin : begin + count * width])
+                arrays.append(pa.Array.from_buffers(pa.binary(width), count, [None, cells]))
+            yield pa.RecordBatch.from_arrays(arrays, schema=batch_schema)
 
 
-def _check_footer(file: object, header: BatchHeader, task: Task) -> None:
-    """Refuse everything a footer can say that our own writer never does."""
-    import pyarrow.parquet as pq
+class _ViewFile(io.RawIOBase):
+    """Reads a memory view as a file, so that a mapped batch is not copied to find its rows."""
 
-    if not isinstance(file, pq.ParquetFile):
-        raise TypeError("a ParquetFile is needed")
-    meta = file.metadata
-    plain = meta.num_rows == header.rows and file.schema_arrow == schema(task) and not meta.metadata
-    for group in range(meta.num_row_groups if plain else 0):
-        for index, (_, width) in enumerate(columns(task)):
-            chunk = meta.row_group(group).column(index)
-            plain = (
-                plain
-                and chunk.compression == "UNCOMPRESSED"
-                and not chunk.has_dictionary_page
-                and set(chunk.encodings) <= {"PLAIN", "RLE"}
-                and chunk.num_values == meta.row_group(group).num_rows
-                and chunk.total_uncompressed_size >= chunk.num_values * width
-            )
-    if not plain or meta.num_row_groups > header.rows:
-        raise BatchError("the Parquet file is not laid out as a batch", code="batch.malformed")
+    def __init__(self, view: memoryview) -> None:
+        super().__init__()
+        self._view, self._at = view, 0
 
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place counted from the start."""
+        if whence != io.SEEK_SET:
+            raise io.UnsupportedOperation
+        self._at = offset
+        return offset
 
-@contextlib.contextmanager
-def memory_limit(extra: int) -> Iterator[None]:
-    """Let the process grow by at most `extra` bytes while hostile bytes are parsed.
-
-    Where the system has no such limit (Windows), the size checks before it stand alone.
-    """
-    try:
-        import resource
-    except ImportError:
-        yield
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = _address_space() + extra
-    if hard != resource.RLIM_INFINITY:
-        limit = min(limit, hard)
-    if soft != resource.RLIM_INFINITY:
-        limit = min(limit, soft)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-
-
-def _address_space() -> int:
-    """Bytes of address space in use now; a generous guess where /proc is missing."""
-    import resource
-    from pathlib import Path
-
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    except (OSError, ValueError, IndexError):
-        return 4 << 30
-    return pages * resource.getpagesize()
+    def read(self, size: int = -1) -> bytes:
+        """Read at most `size` bytes."""
+        end = len(self._view) if size < 0 else self._at + size
+        piece = bytes(self._view[self._at : end])
+        self._at += len(piece)
+        return piece

@@ -1,7 +1,9 @@
 """Where everything lies in a pool: the one place that spells its paths.
 
     partners/<name>.json                        identity of an organisation
-    ledger/<aggregator>/<size>.json             entries
+    ledger/<aggregator>/<size>.json             the entry that makes the ledger so long
+    ledger/<aggregator>/<size>.checkpoint       its owner's signed head
+    ledger/<aggregator>/<size>.<witness>.cosignature, <size>.<witness>.fork
     rounds/<id>/plan.toml                       the plan as written
     rounds/<id>/cards/<aggregator>.json         a key for this round
     rounds/<id>/task.json                       the contract of the round
@@ -58,6 +60,21 @@ def ledger_folder(aggregator: str) -> str:
 def ledger_path(aggregator: str, size: int) -> str:
     """The entry that makes the ledger `size` entries long (1 is the first)."""
     return f"{ledger_folder(aggregator)}/{size}.json"
+
+
+def checkpoint_path(aggregator: str, size: int) -> str:
+    """The owner's signed head of that size."""
+    return f"{ledger_folder(aggregator)}/{size}.checkpoint"
+
+
+def cosignature_path(aggregator: str, size: int, witness: str) -> str:
+    """A witness's cosignature of that head."""
+    return f"{ledger_folder(aggregator)}/{size}.{_name(witness)}.cosignature"
+
+
+def fork_path(aggregator: str, size: int, witness: str) -> str:
+    """A witness's evidence that there are two heads of that size."""
+    return f"{ledger_folder(aggregator)}/{size}.{_name(witness)}.fork"
 
 
 @dataclass(frozen=True)

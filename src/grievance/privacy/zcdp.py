@@ -36,9 +36,12 @@ from decimal import (
 )
 from fractions import Fraction
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from grievance.errors import PrivacyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RHO_UNITS: Final = 10**9
 """`rho_for` answers in whole multiples of 1/RHO_UNITS."""
@@ -46,6 +49,7 @@ RHO_UNITS: Final = 10**9
 MAX_EPSILON: Final = 10**6
 MAX_RHO: Final = 10**6
 MIN_DELTA: Final = Fraction(1, 10**300)
+MAX_DELTA: Final = Fraction(1, 2)
 
 
 def _context(digits: int, rounding: str) -> Context:
@@ -77,7 +81,7 @@ _MAX_STEPS: Final = 200
 _EPSILON_STEP: Final = Decimal("1e-9")
 
 
-def _exact(value: Fraction, what: str, low: int | Fraction, high: int) -> Fraction:
+def _exact(value: Fraction, what: str, low: int | Fraction, high: int | Fraction) -> Fraction:
     if isinstance(value, bool) or not isinstance(value, int | Fraction):
         raise PrivacyError(f"{what} must be an exact fraction", code="privacy.exact")
     if not low <= value <= high:
@@ -85,34 +89,30 @@ def _exact(value: Fraction, what: str, low: int | Fraction, high: int) -> Fracti
     return Fraction(value)
 
 
-def _check_delta(delta: Fraction) -> Fraction:
-    value = _exact(delta, "delta", MIN_DELTA, 1)
-    if value == 1:
-        raise PrivacyError("a delta of 1 promises nothing", code="privacy.range")
-    return value
-
-
 def _decimal(value: Fraction, context: Context) -> Decimal:
     return context.divide(Decimal(value.numerator), Decimal(value.denominator))
+
+
+def _slope(rho: Decimal, epsilon: Decimal, x: Decimal) -> Decimal:
+    """Return the derivative of L at x, in the search context."""
+    return (2 * x + 1) * rho - epsilon - (1 + 1 / x).ln()
 
 
 def _best_order(rho: Decimal, epsilon: Decimal) -> Decimal:
     """Return about the x = alpha - 1 > 0 that minimises L. Runs in the search context.
 
-    The slope (2x + 1) rho - epsilon - ln(1 + 1/x) rises with x and is concave, so Newton's
-    method, started where the slope is negative, climbs to the root without passing it.
+    The slope rises with x and is concave, so Newton's method, started where the slope is not
+    positive, climbs to the root without passing it.
     """
-    x = max((epsilon - rho) / (2 * rho), _ONE)
+    x = max((epsilon - rho) / (2 * rho), _ONE)  # to the left of the root, if above 1
+    while _slope(rho, epsilon, x) > 0:
+        x /= 2
+        if x < _MIN_ORDER:
+            return _MIN_ORDER
     for _ in range(_MAX_STEPS):
-        slope = (2 * x + 1) * rho - epsilon - (1 + 1 / x).ln()
-        if slope > 0 and x <= 1:
-            step = -x / 2  # only on the way to a start: to the left of the root
-        else:
-            step = -slope / (2 * rho + 1 / (x * (1 + x)))
-            if abs(step) <= x * _STEP_ENOUGH:
-                break
+        step = -_slope(rho, epsilon, x) / (2 * rho + 1 / (x * (1 + x)))
         x += step
-        if not _MIN_ORDER < x < _MAX_ORDER:
+        if abs(step) <= x * _STEP_ENOUGH or x > _MAX_ORDER:
             break
     return _ORDER.plus(min(max(x, _MIN_ORDER), _MAX_ORDER))
 
@@ -159,15 +159,32 @@ def _keeps(rho: Fraction, epsilon: Fraction, delta: Fraction) -> bool:
     return delta_for(rho, epsilon) <= _decimal(delta, _DOWN)
 
 
+def _settle(guess: int, kept: Callable[[int], bool], *, towards_kept: int) -> int:
+    """Return the last n >= 0 that is kept, going from `guess` by single steps.
+
+    The guess is off by one at most. A plan comes from outside, so the number of steps is
+    limited all the same: nothing in it may make a reader loop.
+    """
+    units = guess
+    for _ in range(_MAX_STEPS):
+        if not kept(units):
+            units += towards_kept
+        elif units >= towards_kept and kept(units - towards_kept):
+            units -= towards_kept
+        else:
+            return units
+    raise PrivacyError("no exact conversion was found", code="privacy.range")
+
+
 @lru_cache(maxsize=256, typed=True)
 def rho_for(epsilon: Fraction, delta: Fraction) -> Fraction:
     """Return the largest multiple of 1e-9 whose `delta_for` at `epsilon` is at most `delta`.
 
-    Exact fractions in, 0 < epsilon <= MAX_EPSILON and MIN_DELTA <= delta < 1; PrivacyError
+    Exact fractions in, 0 < epsilon <= MAX_EPSILON and MIN_DELTA <= delta <= MAX_DELTA; PrivacyError
     else, and when even 1e-9 would be too much.
     """
     epsilon = _exact(epsilon, "epsilon", 0, MAX_EPSILON)
-    delta = _check_delta(delta)
+    delta = _exact(delta, "delta", MIN_DELTA, MAX_DELTA)
     if epsilon == 0:
         raise PrivacyError("an epsilon of 0 leaves nothing to publish", code="privacy.range")
     with localcontext(_SEARCH):
@@ -179,11 +196,12 @@ def rho_for(epsilon: Fraction, delta: Fraction) -> Fraction:
                 break
             rho = better
             x = _best_order(rho, target)
-        units = min(int(rho * RHO_UNITS), MAX_RHO * RHO_UNITS)
-    while units > 0 and not _keeps(Fraction(units, RHO_UNITS), epsilon, delta):
-        units -= 1
-    while units < MAX_RHO * RHO_UNITS and _keeps(Fraction(units + 1, RHO_UNITS), epsilon, delta):
-        units += 1
+        guess = min(int(rho * RHO_UNITS), MAX_RHO * RHO_UNITS)
+
+    def kept(units: int) -> bool:
+        return units <= MAX_RHO * RHO_UNITS and _keeps(Fraction(units, RHO_UNITS), epsilon, delta)
+
+    units = _settle(guess, kept, towards_kept=-1)
     if units == 0:
         raise PrivacyError(
             "epsilon and delta leave no budget at all", code="privacy.range", hint="raise epsilon"
@@ -196,10 +214,10 @@ def epsilon_for(rho: Fraction, delta: Fraction) -> Decimal:
     """Return the least multiple of 1e-9 at which `delta_for` of `rho` is at most `delta`.
 
     For people: costs are never computed from it. Exact fractions in, 0 <= rho <= MAX_RHO and
-    MIN_DELTA <= delta < 1; PrivacyError else, and for a result beyond MAX_EPSILON.
+    MIN_DELTA <= delta <= MAX_DELTA; PrivacyError else, and for a result beyond MAX_EPSILON.
     """
     rho = _exact(rho, "rho", 0, MAX_RHO)
-    delta = _check_delta(delta)
+    delta = _exact(delta, "delta", MIN_DELTA, MAX_DELTA)
     if rho == 0:
         return Decimal(0)
     with localcontext(_SEARCH):
@@ -211,11 +229,9 @@ def epsilon_for(rho: Fraction, delta: Fraction) -> Decimal:
                 break
             epsilon = better
             x = _best_order(cost, epsilon)
-        units = max(int(epsilon / _EPSILON_STEP), 0)
-    unit = Fraction(_EPSILON_STEP)
-    while units > 0 and _keeps(rho, (units - 1) * unit, delta):
-        units -= 1
-    while not _keeps(rho, units * unit, delta):
-        units += 1
-    with localcontext(_SEARCH):
-        return units * _EPSILON_STEP
+        guess = max(int(epsilon / _EPSILON_STEP), 0)
+
+    def kept(units: int) -> bool:
+        return _keeps(rho, units * Fraction(_EPSILON_STEP), delta)
+
+    return _SEARCH.multiply(Decimal(_settle(guess, kept, towards_kept=1)), _EPSILON_STEP)

@@ -52,7 +52,7 @@ class Noise:
 
     def variance(self, draws: int, factor: int = 1) -> float:
         """Return the variance for ratios of such a sum, drawn at `factor` times sigma."""
-        return ratio_variance(self.sigma * factor, draws * self.aggregators)
+        return ratio_variance(self.sigma, draws * self.aggregators, factor)
 
 
 @dataclass(frozen=True)

@@ -98,22 +98,23 @@ class DistributionTable(CountTable):
         below, draws_below = 0, 0
         people, all_draws = sum(counts), sum(draws)
         last = len(counts) - 1
+        share, rest = float(q), float(1 - q)
         estimate, possible = last, []
         reached_before = False  # whether F(b - 1) - q n is larger than noise below 0 allows
         for band, (count, num) in enumerate(zip(counts, draws, strict=True)):
             below, draws_below = below + count, draws_below + num
-            excess = below - q * people
+            excess = (below * q.denominator - q.numerator * people) / q.denominator
             spread = Z * math.sqrt(
-                float((1 - q) ** 2) * self.noise.variance(draws_below)
-                + float(q**2) * self.noise.variance(all_draws - draws_below)
+                rest * rest * self.noise.variance(draws_below)
+                + share * share * self.noise.variance(all_draws - draws_below)
             )
             # By definition the last band reaches every quantile: nothing to test there.
-            reaches = band == last or float(excess) >= -spread
+            reaches = band == last or excess >= -spread
             if excess >= 0:
                 estimate = min(estimate, band)
             if reaches and not reached_before:
                 possible.append(band)
-            reached_before = float(excess) > spread
+            reached_before = excess > spread
         return estimate, min(possible), max(possible)
 
 

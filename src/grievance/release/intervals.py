@@ -65,20 +65,18 @@ class Interval:
         )
 
 
-@lru_cache(maxsize=1024)
 def noise_sd(sigma: Fraction, draws: int) -> float:
     """Return the sd of a sum of `draws` discrete Gaussians of scale `sigma` (at most that)."""
-    return math.sqrt(float(sigma * sigma * draws))
+    return float(sigma) * math.sqrt(draws)
 
 
-@lru_cache(maxsize=1024)
-def ratio_variance(sigma: Fraction, draws: int) -> float:
-    """Return the variance a ratio's interval uses for a sum of `draws` draws.
+def ratio_variance(sigma: Fraction, draws: int, factor: int = 1) -> float:
+    """Return the variance a ratio's interval uses for a sum of draws at `factor` * `sigma`.
 
     Noise is whole numbers. Where its sd is small, the normal quantile can miss up to half a
     unit of it, which costs a ratio three per cent of coverage, so that half is added.
     """
-    sd = noise_sd(sigma, draws)
+    sd = factor * noise_sd(sigma, draws)
     if 0 < sd < _EXACT_BELOW:
         sd += 0.5 / Z
     return sd * sd

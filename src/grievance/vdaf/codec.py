@@ -1,6 +1,6 @@
 """The byte form of every Prio3 message: exact lengths, canonical elements, nothing left over.
 
-Source: VDAF draft-20, 7.2.6 "Message Serialization".
+Source: VDAF draft-20, 7.2.7 "Message Serialization".
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Vectors are plain lists of field elements; the byte forms are made by `Prio3.encode_...`
 and read by `Prio3.decode_...`.
-Source: VDAF draft-20, 7.2.6 "Message Serialization", for the parts of each message.
+Source: VDAF draft-20, 7.2.7 "Message Serialization", for the parts of each message.
 """
 
 from __future__ import annotations

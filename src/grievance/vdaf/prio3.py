@@ -51,7 +51,7 @@ class Prio3(Prio3Codec, Generic[Measurement, AggResult]):
 
     shares: 2 to 255 aggregators; proofs: 1 to 255. Raises VdafError "vdaf.parameters" for
     anything else, and for a circuit with joint randomness over Field64 with fewer than three
-    proofs, which an offline search could forge (draft-20, 9.6 "Choosing FLP Parameters").
+    proofs, which an offline search could forge (draft-20, 9.7 "Choosing FLP Parameters").
     """
 
     ID: ClassVar[int]
@@ -263,7 +263,7 @@ class Prio3(Prio3Codec, Generic[Measurement, AggResult]):
             raise ShapeError(f"{len(agg_shares)} aggregate shares, expected {self.SHARES}")
         return self.circuit.decode(self.merge(agg_shares), num_measurements)
 
-    # -- derivations: draft-20, 7.2.5 "Auxiliary Functions" ----------------------------
+    # -- derivations: draft-20, 7.2.6 "Auxiliary Functions" ----------------------------
 
     def expand_input_share(
         self, ctx: bytes, agg_id: int, input_share: InputShare

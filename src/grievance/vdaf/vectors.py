@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LARGEST_LENGTH = 1_000_000  # of a vector or chunk; a hostile file must not exhaust the memory
-FAMILIES = re.compile(r"(Prio3|Poplar|Idpf|Xof|Mastic)[A-Za-z0-9]+", re.IGNORECASE)
+FAMILIES = re.compile(
+    r"(?:Prio3|Xof|Idpf)[a-z0-9]+|(?:Poplar|Mastic|Prio2)[a-z0-9]*", re.IGNORECASE
+)
 
 
 class BadVector(Exception):  # noqa: N818 (a verdict on a file, not an error of the library)

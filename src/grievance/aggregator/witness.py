@@ -1,0 +1,183 @@
+"""Witness the other aggregators' ledgers, and refuse to work from an old memory of our own.
+
+A witness checks that a head extends the last head it stored, stores it, and only then
+cosigns: a restored backup or a forked ledger gets no cosignature, and two heads of one size
+are kept as evidence that anybody can check. Source: design.md, section 10; security.md, 3.1.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from grievance import task as tasks
+from grievance.crypto.merkle import root
+from grievance.errors import GrievanceError, LedgerError, SignatureError, StateError, WireError
+from grievance.ledger import LedgerLog, read_ledger
+from grievance.ledger.checkpoint import (
+    MAX_NOTE_SIZE,
+    Checkpoint,
+    check_cosignature,
+    cosign,
+    parse_checkpoint,
+)
+from grievance.ledger.evidence import sign_fork
+from grievance.pool.layout import checkpoint_path, cosignature_path, fork_path
+
+if TYPE_CHECKING:
+    from grievance.aggregator.desk import Desk
+    from grievance.crypto.signing import VerifyingKey
+    from grievance.pool.store import Store
+    from grievance.task import Task
+
+
+@dataclass(frozen=True)
+class Head:
+    """The last head of a peer's ledger that we stored and cosigned."""
+
+    size: int
+    root: bytes
+    checkpoint: bytes
+
+
+def peers(desk: Desk) -> dict[str, VerifyingKey]:
+    """Every other aggregator of a round we signed."""
+    found: dict[str, VerifyingKey] = {}
+    for data in desk.state.tasks():
+        for party in tasks.parse_task(data).aggregators:
+            if party.name != desk.home.name:
+                found[party.name] = party.identity
+    return found
+
+
+def witness_all(desk: Desk) -> tuple[list[str], list[GrievanceError]]:
+    """Cosign every new head of every peer that extends what we stored.
+
+    Returns what was done in words, and a fault for every ledger that does not.
+    """
+    done, faults = [], []
+    for name, key in peers(desk).items():
+        try:
+            cosigned = _witness(desk, name, key)
+        except GrievanceError as error:
+            faults.append(error)
+            continue
+        if cosigned:
+            done.append(f"witnessed the ledger of {name}, {cosigned} new")
+    return done, faults
+
+
+def _witness(desk: Desk, name: str, key: VerifyingKey) -> int:
+    state, store = desk.state, desk.home.store
+    stored = state.witnessed(key.raw)
+    if stored is not None:
+        _check_fork(desk, name, key, Head(*stored))
+    log = read_ledger(store, name, key)
+    if stored is not None and len(log.entries) >= stored[0]:
+        older = root([entry.data for entry in log.entries[: stored[0]]])
+        if older != stored[1]:
+            raise _rewritten(name)
+    count = 0
+    for size in range((stored[0] if stored else 0) + 1, len(log.entries) + 1):
+        checkpoint = read_checkpoint(store, name, key, size)
+        if checkpoint is None:
+            break
+        if checkpoint.root != root([entry.data for entry in log.entries[:size]]):
+            raise LedgerError(
+                f"the checkpoint {checkpoint_path(name, size)} is not about the entries beside it",
+                code="ledger.checkpoint",
+                hint=f"keep both as evidence and call {name}",
+            )
+        with state.transaction():
+            state.witness(key.raw, name, size, checkpoint.root, checkpoint.data)
+            line = cosign(checkpoint, desk.home.name, int(time.time()), desk.home.key)
+            state.spool(cosignature_path(name, size, desk.home.name), line)
+        count += 1
+    return count
+
+
+def _check_fork(desk: Desk, name: str, key: VerifyingKey, stored: Head) -> None:
+    """Hold the pool's head of the size we stored against ours; keep the pair if they differ."""
+    now = read_checkpoint(desk.home.store, name, key, stored.size)
+    if now is None or now.root == stored.root:
+        return
+    evidence = sign_fork(name, stored.size, [stored.checkpoint, now.data], desk.home.key)
+    path = fork_path(name, stored.size, desk.home.name)
+    if desk.state.outgoing(path) is None:
+        with desk.state.transaction():
+            desk.state.spool(path, evidence)
+        desk.publish()
+    raise LedgerError(
+        f"{name} signed two heads of one size of its ledger: a fork",
+        code="ledger.fork",
+        hint=f"the proof is in {path}; cosign nothing, and show it to the other organisations",
+    )
+
+
+def _rewritten(name: str) -> LedgerError:
+    return LedgerError(
+        f"the ledger of {name} does not extend the head we cosigned",
+        code="ledger.rollback",
+        hint=f"{name} may have restored an old backup; no release goes on until they recover",
+    )
+
+
+def read_checkpoint(store: Store, name: str, key: VerifyingKey, size: int) -> Checkpoint | None:
+    """The owner's checkpoint of a size; None until one it signed has arrived."""
+    data = store.view(checkpoint_path(name, size), MAX_NOTE_SIZE)
+    if data is None:
+        return None
+    try:
+        checkpoint = parse_checkpoint(bytes(data), name, key)
+    except (LedgerError, SignatureError):
+        return None
+    return checkpoint if checkpoint.size == size else None
+
+
+def missing_cosignatures(
+    store: Store, task: Task, name: str, log: LedgerLog, size: int
+) -> list[str]:
+    """Aggregators of a task that have not cosigned this size of a ledger; its owner if unsigned."""
+    owner = task.aggregators[task.index_of(name)]
+    checkpoint = read_checkpoint(store, name, owner.identity, size)
+    if checkpoint is None or checkpoint.root != root([e.data for e in log.entries[:size]]):
+        return [name]
+    missing = []
+    for party in task.aggregators:
+        if party.name == name:
+            continue
+        data = store.view(cosignature_path(name, size, party.name), MAX_NOTE_SIZE)
+        try:
+            check_cosignature(bytes(data or b""), checkpoint, party.name, party.identity)
+        except (LedgerError, SignatureError):
+            missing.append(party.name)
+    return missing
+
+
+def check_not_behind(desk: Desk) -> None:
+    """Refuse to work when the pool shows that we have done more than we remember.
+
+    Raises StateError `ledger.rollback`: this state is older than what we published, so the
+    budget could be spent twice and nonces verified again.
+    """
+    in_pool = read_own_ledger(desk)
+    ours = desk.state.ledger()
+    for size, entry in enumerate(in_pool.entries, start=1):
+        if size > len(ours) or ours[size - 1] != entry.data:
+            raise StateError(
+                f"our ledger has {len(ours)} entries, but the pool holds entry {size} with our "
+                "signature that we do not remember: this state is older than what we published",
+                code="ledger.rollback",
+                hint="this folder was restored from an old backup; run `grievance recover`",
+            )
+
+
+def read_own_ledger(desk: Desk) -> LedgerLog:
+    """Our own ledger as the pool has it; empty when it holds nothing we signed."""
+    try:
+        return read_ledger(desk.home.store, desk.home.name, desk.home.key.public)
+    except (LedgerError, WireError) as error:
+        raise StateError(
+            f"our own ledger in the pool does not read: {error}", code="ledger.own"
+        ) from None

@@ -1,0 +1,165 @@
+"""`grievance status`: where every round stands, what waits for whom, and what moves it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from grievance.cli.desk import NO_SPLIT_TRUST
+from grievance.cli.output import Json, counted, emit, emit_json
+from grievance.cli.places import HomeOption, open_home, round_ids
+
+if TYPE_CHECKING:
+    import typer
+
+    from grievance.aggregator.status import RoundStatus
+    from grievance.home import Home
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(status)
+
+
+def status(
+    home: HomeOption = None,
+    as_json: Json = False,
+) -> None:
+    """Say what waits for whom, since when.
+
+    For an aggregator: every round it takes part in, and the command that moves it. For a
+    relay: the rounds of the pool, and whether it is admitted.
+    """
+    from grievance.aggregator import Desk
+    from grievance.aggregator.status import status as read_status
+
+    own = open_home(home)
+    with Desk.open(own) as desk:
+        rounds = read_status(desk)
+    relayed = _relayed(own, {line.round for line in rounds})
+    if as_json:
+        emit_json(
+            [{"role": "aggregator", **line.to_json()} for line in rounds]
+            + [{"role": "relay", **vars(line)} for line in relayed]
+        )
+        return
+    if not rounds and not relayed:
+        emit(f"There is no round in this pool that {own.name} could take part in yet.")
+        emit("  next: grievance plan new, then grievance round new PLAN, or wait for an invitation")
+    for line in rounds:
+        _show_round(line, own.name)
+    for one in relayed:
+        _show_relayed(one, own.name)
+
+
+def _show_round(line: RoundStatus, me: str) -> None:
+    emit(f"{line.round}: {line.title} [{line.stage}]")
+    if line.rehearsal:
+        emit(f"  {NO_SPLIT_TRUST}")
+    emit(f"  aggregators: {', '.join(line.aggregators)} (the first one leads)")
+    relays = ", ".join(line.partners) or "none yet"
+    expelled = f"; expelled: {', '.join(line.expelled)}" if line.expelled else ""
+    emit(f"  relays: {relays}{expelled}")
+    if line.batches:
+        emit(
+            f"  {counted(line.rows, 'report')} in {counted(line.batches, 'batch', 'batches')}; "
+            f"{counted(line.decided, 'batch', 'batches')} decided, "
+            f"{counted(line.accepted, 'report')} accepted"
+        )
+    for release_id, stage in line.releases.items():
+        emit(f"  release {release_id}: {stage}")
+    for item in line.waiting:
+        who = "you" if item.who == me else item.who
+        since = f", since {_moment(item.since)}" if item.since else ""
+        emit(f"  waits for {who}: {item.what}{since}")
+        emit(f"      {item.command}")
+    if line.fault:
+        emit(f"  fault: {line.fault}")
+    elif not line.waiting:
+        emit(f"  next: {_next(line, me)}")
+
+
+def _moment(text: str) -> str:
+    """Write a moment as people do, by this machine's clock."""
+    return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M}"
+
+
+def _next(line: RoundStatus, me: str) -> str:
+    """What moves a round in which nobody is waited for."""
+    leads = line.aggregators[0] == me
+    leader = line.aggregators[0]
+    live = [stage for stage in line.releases.values() if not stage.startswith("declined")]
+    if line.stage == "open" and not line.partners:
+        return "grievance admit NAME" if leads else f"{leader} admits relays: grievance admit NAME"
+    if line.stage == "open":
+        close = "grievance round close" if leads else f"{leader} types: grievance round close"
+        return f"relays pass reports on, grievance relay; when all are in, {close}"
+    if line.stage == "decided" and not live:
+        return "grievance release propose"
+    if line.stage == "released":
+        return "grievance release show, grievance release export FOLDER"
+    return "grievance sync"
+
+
+@dataclass(frozen=True)
+class Relayed:
+    """A round seen by an organisation that is no aggregator of it."""
+
+    round: str
+    title: str
+    stage: str
+    rehearsal: bool
+    admitted: bool
+    batches: int
+    rows: int
+
+
+def _relayed(own: Home, known: set[str]) -> list[Relayed]:
+    """The signed rounds of the pool in which we are at most a relay."""
+    from grievance.errors import GrievanceError
+    from grievance.pool.order import read_chain
+    from grievance.pool.rounds import read_task
+
+    found = []
+    for round_id in round_ids(own.store):
+        if round_id in known:
+            continue
+        try:
+            task = read_task(own.store, round_id)
+            if task is None:
+                continue
+            chain = read_chain(own.store, task)
+        except GrievanceError:
+            continue
+        ours = [batch for batch in chain.batches if batch.relay == own.identity.key]
+        found.append(
+            Relayed(
+                round_id,
+                task.plan.title,
+                "closed" if chain.closed else "open",
+                task.rehearsal,
+                chain.partners.get(own.name) == own.identity.key
+                and own.name not in chain.expelled,
+                len(ours),
+                sum(batch.rows for batch in ours),
+            )
+        )
+    return found
+
+
+def _show_relayed(line: Relayed, me: str) -> None:
+    emit(f"{line.round}: {line.title} [{line.stage}]")
+    if line.rehearsal:
+        emit(f"  {NO_SPLIT_TRUST}")
+    if line.batches:
+        emit(
+            f"  {counted(line.rows, 'report')} of ours in "
+            f"{counted(line.batches, 'batch', 'batches')} (blank ones included) have their place"
+        )
+    if line.stage == "closed":
+        emit("  next: when it is released, grievance release show")
+    elif line.admitted:
+        emit(f"  next: grievance relay FOLDER --round {line.round}")
+    else:
+        emit(f"  next: the leader admits us: grievance admit {me}:FINGERPRINT")

@@ -1,0 +1,238 @@
+"""A whole coalition in a folder, driven through the library: what histories are tested on.
+
+Every organisation has its own home; all share one pool. A test plays honest steps with the
+methods here and does the dishonest ones by hand, on the pool's files or with an
+organisation's own keys.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grievance.aggregator import Desk, SyncResult, sync
+from grievance.aggregator.releases import answer, propose
+from grievance.aggregator.rounds import join_round, new_round
+from grievance.client import Report, seal
+from grievance.client.report import derive_nonce, input_share_info
+from grievance.home import Home
+from grievance.pool.layout import RoundPaths
+from grievance.pool.order import OrderChain, read_chain
+from grievance.pool.proposals import Approval, ReleaseView
+from grievance.pool.relay import make_batches, publish_batch
+from grievance.pool.rounds import read_invitation, read_task
+from grievance.release import Release, collect
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from grievance.task import Task
+
+PLAN = b"""
+title = "Pressure at work"
+campaign = "trial"
+opens = 2026-10-01
+closes = 2026-12-20
+
+[privacy]
+epsilon = 2.0
+delta = 1e-6
+lifetime_epsilon = 4.0
+minimum_reports = 10
+hide_below = 0
+
+[fields.region]
+question = "Where do you work?"
+choices = ["London", "North", "Wales"]
+required = true
+
+[fields.problems]
+question = "What is a problem?"
+choices = ["overtime", "targets", "bullying", "caseload"]
+pick = 2
+
+[fields.hours]
+question = "Unpaid hours"
+unit = "hours"
+minimum = 0
+maximum = 10
+step = 1
+bands = [0, 2, 5, 10]
+
+[statistics.problems_by_region]
+count = ["problems", "region"]
+
+[statistics.hours_mean]
+mean = "hours"
+by = ["region"]
+
+[statistics.hours_spread]
+distribution = "hours"
+"""
+
+ANSWERS: dict[str, object] = {"region": "London", "problems": ["targets"], "hours": "4"}
+
+
+class Federation:
+    """Aggregators (the first one leads) and relays around one pool."""
+
+    def __init__(
+        self,
+        folder: Path,
+        aggregators: Sequence[str] = ("north", "south"),
+        relays: Sequence[str] = ("nurses", "carers"),
+        pool: str | None = None,
+    ) -> None:
+        self.folder = folder
+        if pool is None:
+            (folder / "pool").mkdir(parents=True)
+            pool = str(folder / "pool")
+        self.pool = pool
+        self.homes = {
+            name: Home.create(folder / name, name, name.capitalize(), pool)
+            for name in (*aggregators, *relays)
+        }
+        self.aggregators, self.relays = list(aggregators), list(relays)
+        for home in self.homes.values():
+            for other in self.homes.values():
+                if other is not home:
+                    home.trust(other.identity)
+        self.round_id = ""
+
+    @property
+    def leader(self) -> Home:
+        return self.homes[self.aggregators[0]]
+
+    @property
+    def paths(self) -> RoundPaths:
+        return RoundPaths(self.round_id)
+
+    @property
+    def task(self) -> Task:
+        task = read_task(self.leader.store, self.round_id)
+        assert task is not None
+        return task
+
+    def file(self, path: str) -> Path:
+        return Path(self.pool) / path
+
+    def sync(self, *names: str, clean: bool = True) -> list[SyncResult]:
+        """Sync by name, in this order; all aggregators by default. `clean`: no faults allowed."""
+        results = []
+        for name in names or self.aggregators:
+            with Desk.open(self.homes[name]) as desk:
+                results.append(sync(desk))
+            if clean:
+                assert not results[-1].faults, (name, [str(f) for f in results[-1].faults])
+        return results
+
+    def settle(self, clean: bool = True) -> None:
+        """Sync everybody until nobody has anything left to do."""
+        while any(result.done for result in self.sync(clean=clean)):
+            pass
+
+    def open_round(self, plan: bytes = PLAN, rehearsal: bool = False, kem: str = "X25519") -> Task:
+        """Invite, join, sign and admit. X25519 keeps tests quick; pass a kem for the default."""
+        helpers = [self.homes[name].identity for name in self.aggregators[1:]]
+        with Desk.open(self.leader) as desk:
+            invitation = new_round(
+                self.leader, desk.state, plan, helpers, rehearsal=rehearsal, kem=kem
+            )
+            desk.publish()
+        self.round_id = invitation.round_id
+        self.leader.admit_later(self.round_id, self.relays)
+        for name in self.aggregators[1:]:
+            found = read_invitation(self.homes[name].store, self.round_id)
+            assert found is not None
+            with Desk.open(self.homes[name]) as desk:
+                join_round(self.homes[name], desk.state, found)
+                desk.publish()
+        self.settle()
+        return self.task
+
+    def chain(self) -> OrderChain:
+        return read_chain(self.leader.store, self.task)
+
+    def relay(self, relay: str, reports: Sequence[Report], pad_to: int = 1) -> list[str]:
+        """Publish reports as one batch; unpadded, so that tests can count."""
+        home = self.homes[relay]
+        batches = make_batches(self.task, reports, home.key, pad_to=pad_to)
+        return [publish_batch(home.store, self.task, relay, data) for data in batches]
+
+    def seal(self, number: int, answers: Mapping[str, object] = ANSWERS) -> list[Report]:
+        return [seal(self.task, answers) for _ in range(number)]
+
+    def close(self) -> None:
+        with Desk.open(self.leader) as desk:
+            _, chain = desk.open_bench(self.round_id)
+            desk.order(chain, {"type": "close"})
+            desk.publish()
+        self.settle()
+
+    def propose(self, name: str | None = None, statistics: Sequence[str] | None = None) -> ReleaseView:
+        home = self.homes[name or self.aggregators[0]]
+        with Desk.open(home) as desk:
+            bench, chain = desk.open_bench(self.round_id)
+            view = propose(bench, chain, statistics)
+            desk.publish()
+        return view
+
+    def answer(self, name: str, release_id: str, how: str = "approve", reason: str = "") -> None:
+        with Desk.open(self.homes[name]) as desk:
+            bench, chain = desk.open_bench(self.round_id)
+            answer(bench, chain, release_id, Approval(name, how, reason))  # type: ignore[arg-type]
+            desk.publish()
+
+    def release(self, statistics: Sequence[str] | None = None) -> Release:
+        """Close if need be, propose, approve everywhere, settle, add up."""
+        if not self.chain().closed:
+            self.close()
+        view = self.propose(statistics=statistics)
+        for name in self.aggregators[1:]:
+            self.answer(name, view.release_id)
+        self.settle()
+        return collect(self.leader.store, self.task, view.release_id)
+
+    def reasons(self) -> dict[int, dict[int, str]]:
+        """For every decided batch: refused row -> public reason code, as the leader signed it."""
+        from grievance.aggregator.batches import read_decision
+
+        found = {}
+        with Desk.open(self.leader) as desk:
+            bench, chain = desk.open_bench(self.round_id)
+            for batch in chain.batches:
+                decision = read_decision(bench, batch, 0)
+                if decision is not None:
+                    found[batch.seq] = {r: s.code for r, (s, _) in decision.refused.items()}
+        return found
+
+
+def seal_measurement(
+    task: Task,
+    meas: Sequence[int],
+    *,
+    salt: bytes = b"\x07" * 32,
+    rand: bytes | None = None,
+    nonce: bytes | None = None,
+) -> Report:
+    """Seal any encoded measurement, valid or not: what a dishonest client can do."""
+    import secrets
+
+    vdaf = task.vdaf
+    nonce = nonce or derive_nonce(task.digest, salt)
+    rand = rand or secrets.token_bytes(vdaf.RAND_SIZE)
+    public, shares = vdaf._shard_encoded(task.ctx, meas, nonce, rand)
+    encoded = vdaf.encode_public_share(public)
+    ciphertexts = tuple(
+        party.hpke.seal(
+            salt + vdaf.encode_input_share(share),
+            input_share_info(task.digest, index, nonce, encoded),
+        )
+        for index, (party, share) in enumerate(zip(task.aggregators, shares, strict=True))
+    )
+    return Report(task.digest, nonce, encoded, ciphertexts)
+
+
+def encode(task: Task, answers: Mapping[str, object] = ANSWERS) -> list[int]:
+    """The encoded measurement of honest answers: block bits, then weights."""
+    return list(task.vdaf.circuit.encode(task.layout.encode(task.layout.answers(answers))))
