@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from federation import ANSWERS, Federation
 
+from federation import ANSWERS, Federation
 from grievance.errors import ReleaseError
 
 

@@ -15,7 +15,7 @@ from grievance.plan import ChoiceField, Layout, MultiField, NumberField, Plan, R
 from grievance.vdaf import FIELD128
 
 P = FIELD128.MODULUS
-LENIENT = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LENIENT = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite

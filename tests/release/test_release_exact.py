@@ -148,6 +148,10 @@ def test_quantiles_are_nearest_rank(build, drawn, q: Fraction) -> None:
     if label is None:
         total = table.total(hours=table.bands[0])
         assert total.estimate == count(p["hours"] in (0, 0.5) for p in people)
+    # Those who left the number open are in no denominator, whatever the share is of.
+    london = table.share(of={"region": "London"})
+    hours = [p["region"] == "London" for p in people if p["hours"] is not None]
+    assert london.estimate == (pytest.approx(sum(hours) / len(hours)) if hours else None)
     spread = release["short_spread"]
     assert spread.ranges == ((-3, -1), (0, 1), (2, 4))
     first = spread.share(of={"estimate": spread.bands[0]})

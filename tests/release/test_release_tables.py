@@ -202,6 +202,16 @@ def test_frames(task: Any, make_release: Callable) -> None:
     assert frame["estimate"].to_list() == [float(at) for at in range(-3, 9)]
 
 
+def test_the_sd_of_a_row_counts_every_draw(task: Any, make_release: Callable) -> None:
+    release = make_release(task, zeros(task))
+    sigma = float(task.allocations["problems_by_region"].sigma)
+    # Two aggregators; one draw a cell, two in `regions`, three in `problems`.
+    for name, draws in (("problems_by_region", 1), ("regions", 2), ("problems", 3)):
+        (sd,) = {row["sd"] for row in release[name].to_rows()}
+        assert sd == pytest.approx(sigma * math.sqrt(2 * draws))
+    assert {row["sd"] for row in release["hours_mean"].to_rows()} == {None}
+
+
 @pytest.mark.parametrize("package", ["polars", "pandas"])
 def test_missing_packages_are_named(
     task: Any, make_release: Callable, monkeypatch: pytest.MonkeyPatch, package: str

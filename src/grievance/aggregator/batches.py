@@ -25,6 +25,7 @@ from grievance.errors import (
 from grievance.pipelines import decide_rows, open_rows, report_leaves, sum_rows, verify_rows
 from grievance.pool.batch import max_batch_size, read_header, read_rows
 from grievance.pool.layout import RoundPaths
+from grievance.pool.store import find
 from grievance.pool.verdicts import (
     Decision,
     Status,
@@ -93,7 +94,7 @@ class Bench:
 def find_batch(bench: Bench, batch: OrderedBatch) -> View | None:
     """The bytes of an ordered batch; None until they have arrived whole."""
     task = bench.seat.task
-    data = bench.store.view(bench.paths.batch(batch.partner, batch.digest), max_batch_size(task))
+    data = find(bench.store, bench.paths.batch(batch.partner, batch.digest), max_batch_size(task))
     if data is None or hashlib.sha256(data).digest() != batch.digest:
         return None
     return data
@@ -122,33 +123,46 @@ def verify_batch(
 ) -> None:
     """Open and verify every row, burn the nonces, spool the verifier shares: one transaction."""
     seat, state = bench.seat, bench.state
-    task = seat.task
-    readable = _reads(bench, batch, data)
     with state.transaction():
-        total = task.vdaf.agg_init()
-        statuses, pieces, done = bytearray(), [], 0
-        for rows in _rows(bench, batch, data) if readable else ():
-            opened = open_rows(seat, rows)
-            _burn(bench, opened)
-            verified = verify_rows(seat, rows, opened)
-            statuses += verified.found.statuses
-            pieces.append(verified.found.shares)
-            total = task.vdaf.agg_update(total, verified.total)
-            done += rows.num_rows
-            progress(done, batch.rows)
-        found = VerifierShares(bytes(statuses), b"".join(pieces))
-        if not readable:
-            found = _refuse_all(bench, batch)
+        found, total = examine(bench, batch, data, progress)
         state.spool(
             bench.paths.verify(batch.seq, bench.name),
-            write_verify_file(task, batch, seat.index, found, bench.key),
+            write_verify_file(seat.task, batch, seat.index, found, bench.key),
         )
-        findings = seal_at_rest(
-            bench.state_key, found.plaintext(), bench.context("findings", batch.seq)
-        )
-        state.add_batch(
-            task.digest, batch.seq, batch.digest, bench.seal_sum(batch.seq, total), findings
-        )
+        keep_findings(bench, batch, found, total)
+
+
+def examine(
+    bench: Bench, batch: OrderedBatch, data: View, progress: Callable[[int, int], None]
+) -> tuple[VerifierShares, list[int]]:
+    """Open, burn and verify, inside the caller's transaction. Returns findings and their sum."""
+    seat = bench.seat
+    total = seat.task.vdaf.agg_init()
+    if not _reads(bench, batch, data):
+        return _refuse_all(bench, batch), total
+    statuses, pieces, done = bytearray(), [], 0
+    for rows in _rows(bench, batch, data):
+        opened = open_rows(seat, rows)
+        _burn(bench, opened)
+        verified = verify_rows(seat, opened)
+        statuses += verified.found.statuses
+        pieces.append(verified.found.shares)
+        total = seat.task.vdaf.agg_update(total, verified.total)
+        done += rows.num_rows
+        progress(done, batch.rows)
+    return VerifierShares(bytes(statuses), b"".join(pieces)), total
+
+
+def keep_findings(
+    bench: Bench, batch: OrderedBatch, found: VerifierShares, total: list[int]
+) -> None:
+    """Store findings and their sum, sealed, until the batch is decided."""
+    findings = seal_at_rest(
+        bench.state_key, found.plaintext(), bench.context("findings", batch.seq)
+    )
+    bench.state.add_batch(
+        bench.seat.task.digest, batch.seq, batch.digest, bench.seal_sum(batch.seq, total), findings
+    )
 
 
 def _refuse_all(bench: Bench, batch: OrderedBatch) -> VerifierShares:
@@ -179,7 +193,7 @@ def read_findings(bench: Bench, batch: OrderedBatch, sender: int) -> VerifierSha
     seat = bench.seat
     name = seat.task.aggregators[sender].name
     path = bench.paths.verify(batch.seq, name)
-    data = bench.store.view(path, max_verify_size(seat.task, batch.rows))
+    data = find(bench.store, path, max_verify_size(seat.task, batch.rows))
     if data is None:
         return None
     try:
@@ -263,7 +277,7 @@ def _own_findings(bench: Bench, batch: OrderedBatch, box: bytes | None) -> Verif
 def read_decision(bench: Bench, batch: OrderedBatch, aggregator: int) -> Decision | None:
     """A peer's decision about a batch; None until one it signed has arrived."""
     name = bench.seat.task.aggregators[aggregator].name
-    data = bench.store.view(bench.paths.decide(batch.seq, name), decision_limit(batch.rows))
+    data = find(bench.store, bench.paths.decide(batch.seq, name), decision_limit(batch.rows))
     if data is None:
         return None
     try:

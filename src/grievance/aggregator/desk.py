@@ -10,16 +10,17 @@ from grievance.aggregator.batches import Bench
 from grievance.aggregator.state import State
 from grievance.crypto import keys
 from grievance.crypto.documents import parse_document
-from grievance.errors import OrderError, PoolError, StateError, UsageError
+from grievance.errors import GrievanceError, OrderError, PoolError, StateError, UsageError
 from grievance.pipelines import Seat
 from grievance.pool.layout import RoundPaths
-from grievance.pool.order import KIND, OrderChain, read_chain
+from grievance.pool.order import KIND, OrderChain, read_chain, sign_order_fork
 from grievance.pool.store import SMALL_FILE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from grievance.home import Home
+    from grievance.pool.store import Store
     from grievance.task import Task
 
 
@@ -29,6 +30,7 @@ class Desk:
     def __init__(self, home: Home, state: State) -> None:
         self.home = home
         self.state = state
+        self._looked_after = False
 
     @classmethod
     @contextlib.contextmanager
@@ -47,13 +49,24 @@ class Desk:
         return tasks.parse_task(data) if data is not None else None
 
     def bench(self, task: Task) -> Bench:
-        """Load our keys for a round. Raises KeyFileError when they are gone."""
+        """Load our keys for a round. Raises KeyFileError when they are gone.
+
+        Raises StateError `state.verify-key` when the verify key is not the one the task
+        commits to: no report is ever verified under a second one.
+        """
         files, passphrase = self.home.round_files(task.round_id), self.home.passphrase
+        verify_key = keys.read_verify_key(files.verify, passphrase)
+        if tasks.commitment(verify_key) != task.verify_key_commitment:
+            raise StateError(
+                f"{files.verify} is not the verify key that {task.round_id} commits to",
+                code="state.verify-key",
+                hint="put the round's own key back from a backup; verify nothing with this one",
+            )
         seat = Seat(
             task,
             task.index_of(self.home.name),
             keys.read_hpke_key(files.hpke, passphrase),
-            keys.read_verify_key(files.verify, passphrase),
+            verify_key,
         )
         state_key = keys.read_state_key(files.state, passphrase)
         return Bench(seat, self.home.key, state_key, self.state, self.home.store)
@@ -74,15 +87,9 @@ class Desk:
 
         Raises OrderError `order.fork` when the leader signed two events for one place.
         """
-        chain = read_chain(self.home.store, task)
         seen = self.state.order_length(task.digest)
-        for seq in range(1, min(seen, chain.length) + 1):
-            if self.state.order_digest(task.digest, seq) != chain.digests[seq - 1]:
-                raise OrderError(
-                    f"order/{seq}.json is not the event we saw there before",
-                    code="order.fork",
-                    hint="the leader signed two; keep both copies as evidence",
-                )
+        self._check_fork(task, seen)
+        chain = read_chain(self.home.store, task)
         if chain.length < seen:
             if task.aggregators[0].name != self.home.name:
                 raise PoolError(
@@ -92,10 +99,40 @@ class Desk:
                 )
             return self._own_chain(task, seen)
         if chain.length > seen:
+            if task.aggregators[0].name == self.home.name:
+                raise StateError(
+                    f"the pool has {chain.length} events with our signature, we remember {seen}",
+                    code="state.behind",
+                    hint="this folder was restored from an old backup; run `grievance recover`",
+                )
             with self.state.transaction():
                 for seq in range(seen + 1, chain.length + 1):
-                    self.state.see_order(task.digest, seq, chain.digests[seq - 1])
+                    self.state.see_order(task.digest, seq, chain.files[seq - 1])
         return chain
+
+    def _check_fork(self, task: Task, seen: int) -> None:
+        """Hold every event in the pool against the one we acted on; keep a pair that differs."""
+        paths = RoundPaths(task.round_id)
+        for seq in range(1, seen + 1):
+            first = self.state.order_file(task.digest, seq)
+            second = self.home.store.view(paths.order(seq), SMALL_FILE_SIZE)
+            if first is None or second is None or bytes(second) == first:
+                continue
+            try:
+                parse_document(bytes(second), kind=KIND, signer=task.aggregators[0].identity)
+            except GrievanceError:
+                continue
+            path = paths.order_fork(seq, self.home.name)
+            if self.state.outgoing(path) is None:
+                with self.state.transaction():
+                    evidence = sign_order_fork(seq, first, bytes(second), self.home.key)
+                    self.state.spool(path, evidence)
+                self.publish()
+            raise OrderError(
+                f"the leader signed two events for order/{seq}.json",
+                code="order.fork",
+                hint=f"the proof is in {path}; do nothing more, and show it to the others",
+            )
 
     def _own_chain(self, task: Task, length: int) -> OrderChain:
         """The leader's chain from its own outgoing files, ahead of what the pool has."""
@@ -115,27 +152,49 @@ class Desk:
         path = RoundPaths(task.round_id).order(chain.length + 1)
         with self.state.transaction():
             self.state.spool(path, data)
-            self.state.see_order(task.digest, chain.length + 1, document.digest)
+            self.state.see_order(task.digest, chain.length + 1, data)
         chain.extend(document)
 
     def publish(self) -> list[str]:
         """Put every spooled file that is not in the pool yet into it, byte for byte.
 
-        A file of ours that was changed in the pool is written again.
+        The first time at this desk also every file of ours that has gone from the pool or
+        was changed there; large ones are told by their size.
         """
         written = []
-        store = self.home.store
-        for path in self.state.unpublished():
+        store, waiting = self.home.store, self.state.unpublished()
+        if not self._looked_after:
+            wanted = {*waiting, *self._lost(set(waiting))}
+            waiting = [path for path, _ in self.state.all_outgoing() if path in wanted]
+            self._looked_after = True
+        for path in waiting:
             data = self.state.outgoing(path)
             if data is None:
                 raise StateError(f"{path}: the outgoing bytes are gone")
-            if not _holds(store.view(path, max(len(data), SMALL_FILE_SIZE)), data):
+            if not _holds(store, path, data):
                 store.put(path, data)
                 written.append(path)
             with self.state.transaction():
                 self.state.mark_published(path)
         return written
 
+    def _lost(self, waiting: set[str]) -> list[str]:
+        """Published files that the pool does not hold any more as we wrote them."""
+        found = []
+        for path, size in self.state.all_outgoing():
+            if path in waiting:
+                continue
+            held = self.home.store.size(path) == size
+            if held and size <= SMALL_FILE_SIZE:
+                held = _holds(self.home.store, path, self.state.outgoing(path) or b"")
+            if not held:
+                found.append(path)
+        return found
 
-def _holds(found: bytes | memoryview | None, data: bytes) -> bool:
+
+def _holds(store: Store, path: str, data: bytes) -> bool:
+    try:
+        found = store.view(path, max(len(data), SMALL_FILE_SIZE))
+    except PoolError:  # a link, a pipe, something far too large: not what we wrote
+        return False
     return found is not None and len(found) == len(data) and bytes(found) == data

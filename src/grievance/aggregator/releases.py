@@ -20,17 +20,18 @@ from grievance.crypto.merkle import root
 from grievance.errors import ReleaseError
 from grievance.ledger import LedgerEntry, LedgerLog, ReleaseEvent, read_ledger
 from grievance.ledger.checkpoint import sign_checkpoint
-from grievance.pool.layout import checkpoint_path, ledger_path
+from grievance.pool.layout import checkpoint_path, ledger_path, share_path
 from grievance.pool.noisy import digest_of
 from grievance.pool.proposals import Approval, Proposal, ReleaseView, read_releases
 from grievance.privacy import BudgetFilter
+from grievance.wire import length_prefixed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from grievance.aggregator.batches import Bench
     from grievance.aggregator.state import State
-    from grievance.crypto.signing import VerifyingKey
+    from grievance.crypto.signing import SigningKey, VerifyingKey
     from grievance.pool.order import OrderChain
     from grievance.task import Task
 
@@ -61,7 +62,7 @@ def accepted_set(bench: Bench, chain: OrderChain) -> AcceptedSet | None:
         return None
     task, seat = bench.seat.task, bench.seat
     leaves, accepted = [], 0
-    for batch in chain.batches:
+    for batch in chain.counted:
         decisions = [read_decision(bench, batch, i) for i in range(len(task.aggregators))]
         ours = decisions[seat.index]
         complete = [d for d in decisions if d is not None]
@@ -233,8 +234,9 @@ def charge(bench: Bench, chain: OrderChain, view: ReleaseView) -> bool:
         this_round.charge(cost)
         lifetime.charge(cost)
     total = task.vdaf.agg_init()
-    for row in state.batches(task.digest).values():
-        total = task.vdaf.agg_update(total, bench.open_sum(row.seq, row.sum))
+    stored = state.batches(task.digest)
+    for batch in chain.counted:
+        total = task.vdaf.agg_update(total, bench.open_sum(batch.seq, stored[batch.seq].sum))
     noisy = add_noise(task, view.release_id, bench.name, total, view.proposal.statistics)
     share = noisy.sign(task, bench.key)
     event = ReleaseEvent(
@@ -255,16 +257,43 @@ def charge(bench: Bench, chain: OrderChain, view: ReleaseView) -> bool:
         event=event,
     )
     log.append(entry)
-    sealed = seal_at_rest(bench.state_key, share, _share_context(bench, view.release_id))
+    sealed = seal_share_at_rest(bench, view.release_id, share)
     with state.transaction():
         state.charge(entry.size, entry.data, task.digest, view.release_id, sealed)
-        state.spool(ledger_path(bench.name, entry.size), entry.data)
-        head = root([item.data for item in log.entries])
-        state.spool(
-            checkpoint_path(bench.name, entry.size),
-            sign_checkpoint(bench.name, entry.size, head, bench.key),
-        )
+        spool_entry(state, log, bench.key)
+        # Sealed to ourselves beside the entry: a lost state must not cost a charged release.
+        state.spool(share_path(bench.name, entry.size), _seal_share(bench, view.release_id, share))
     return True
+
+
+def spool_entry(state: State, log: LedgerLog, key: SigningKey) -> None:
+    """Queue the newest entry of our ledger and the head it makes."""
+    entry = log.entries[-1]
+    state.spool(ledger_path(log.aggregator, entry.size), entry.data)
+    head = root([item.data for item in log.entries])
+    state.spool(
+        checkpoint_path(log.aggregator, entry.size),
+        sign_checkpoint(log.aggregator, entry.size, head, key),
+    )
+
+
+def _share_info(task: Task, release_id: str) -> bytes:
+    return length_prefixed(b"grievance/1 own noisy share", task.digest, release_id.encode())
+
+
+def _seal_share(bench: Bench, release_id: str, share: bytes) -> bytes:
+    task = bench.seat.task
+    return bench.seat.hpke.public.seal(share, _share_info(task, release_id))
+
+
+def open_share(bench: Bench, release_id: str, box: bytes) -> bytes:
+    """Open the noisy share we sealed to ourselves. Raises OpenError."""
+    return bench.seat.hpke.open(box, _share_info(bench.seat.task, release_id))
+
+
+def seal_share_at_rest(bench: Bench, release_id: str, share: bytes) -> bytes:
+    """Seal a noisy share for our own state."""
+    return seal_at_rest(bench.state_key, share, _share_context(bench, release_id))
 
 
 def _share_context(bench: Bench, release_id: str) -> bytes:
@@ -275,7 +304,7 @@ def _spent_in_round(log: LedgerLog, task: Task) -> Cost:
     total = Cost.zero(task.cost.kind)
     for entry in log.entries:
         if entry.task == task.digest:
-            total = total + entry.event.cost
+            total = total + entry.cost
     return total
 
 

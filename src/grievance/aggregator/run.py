@@ -9,8 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from grievance.aggregator import batches, releases, rounds, witness
-from grievance.errors import BatchError, BudgetExceededError, GrievanceError, PoolError
+from grievance import task as tasks
+from grievance.aggregator import batches, destroy, releases, rounds, witness
+from grievance.errors import (
+    BatchError,
+    BudgetExceededError,
+    GrievanceError,
+    OrderError,
+    PoolError,
+)
 from grievance.pool import rounds as pool_rounds
 from grievance.pool.batch import max_batch_size, read_header
 from grievance.pool.layout import RoundPaths, parse_batch_name
@@ -47,14 +54,22 @@ def _quiet(_what: str, _done: int, _total: int) -> None:
 def sync(desk: Desk, progress: Callable[[str, int, int], None] = _quiet) -> SyncResult:
     """Do everything that can be done at this desk now. `progress(what, done, total)`."""
     result = SyncResult()
+    for data in desk.state.tasks():
+        known = tasks.parse_task(data)
+        if desk.state.is_destroyed(known.digest) and destroy.key_files(desk, known):
+            destroy.finish(desk, known)
     witness.check_not_behind(desk)
     result.written += len(desk.publish())
     _witness(desk, result)
-    for invitation in pool_rounds.invitations(desk.home.store):
-        if desk.home.identity not in invitation.members:
-            continue
+    invited = {
+        invitation.round_id: invitation
+        for invitation in pool_rounds.invitations(desk.home.store)
+        if desk.home.identity in invitation.members
+    }
+    # What we signed goes on whatever anybody writes among the invitations.
+    for round_id in [*desk.state.rounds(), *sorted(set(invited) - set(desk.state.rounds()))]:
         try:
-            _sync_round(desk, invitation, result, progress)
+            _sync_round(desk, round_id, invited.get(round_id), result, progress)
         except GrievanceError as error:
             result.faults.append(error)
         result.written += len(desk.publish())
@@ -71,27 +86,42 @@ def _witness(desk: Desk, result: SyncResult) -> None:
 
 def _sync_round(
     desk: Desk,
-    invitation: Invitation,
+    round_id: str,
+    invitation: Invitation | None,
     result: SyncResult,
     progress: Callable[[str, int, int], None],
 ) -> None:
-    round_id = invitation.round_id
-    task = desk.task(round_id) or _open_round(desk, invitation, result)
+    task = desk.task(round_id)
+    if task is None and invitation is not None:
+        task = _open_round(desk, invitation, result)
     if task is None:
         return
     # The round begins when every aggregator has signed; until then nobody may act on it.
     if pool_rounds.read_task(desk.home.store, round_id) is None:
         return
+    if desk.state.is_destroyed(task.digest):
+        return
     bench = desk.bench(task)
     chain = desk.chain(task)
+    witness.check_round_not_behind(desk, task, chain)
     leads = bench.seat.index == 0
     if leads:
         _admit_waiting(desk, chain, result)
         _order_batches(desk, bench, chain, result)
-    for batch in chain.batches:
-        _verify(bench, batch, result, progress)
+    for batch in chain.counted:
+        # In the order of the chain, so that what a nonce is burnt with depends on it alone.
+        if not _verify(bench, batch, result, progress):
+            break
     desk.publish()
-    for batch in chain.batches:
+    for seq in chain.voided:
+        stored = desk.state.batches(task.digest).get(seq)
+        if stored is not None and stored.decided:
+            raise OrderError(
+                f"the leader voided batch {seq}, which all aggregators had checked",
+                code="order.void",
+                hint="keep the pool as evidence and talk to the leader",
+            )
+    for batch in chain.counted:
         if not _decide(bench, batch, result):
             break
     desk.publish()
@@ -173,18 +203,20 @@ def _verify(
     batch: OrderedBatch,
     result: SyncResult,
     progress: Callable[[str, int, int], None],
-) -> None:
+) -> bool:
+    """Verify a batch unless that is done; False means later batches must wait."""
     if batch.seq in bench.state.batches(bench.seat.task.digest):
-        return
+        return True
     data = batches.find_batch(bench, batch)
     if data is None:
-        return
+        return False
     what = f"checking batch {batch.seq} from {batch.partner}"
     batches.verify_batch(bench, batch, data, lambda done, total: progress(what, done, total))
     result.done.append(
         f"{bench.seat.task.round_id}: checked batch {batch.seq} ({batch.rows} reports, "
         f"{batch.partner})"
     )
+    return True
 
 
 def _decide(bench: Bench, batch: OrderedBatch, result: SyncResult) -> bool:

@@ -25,8 +25,9 @@ CREATE TABLE tasks (
     digest BLOB PRIMARY KEY, round TEXT NOT NULL UNIQUE, campaign TEXT NOT NULL,
     position INTEGER NOT NULL, data BLOB NOT NULL, UNIQUE (campaign, position)
 ) STRICT;
+CREATE TABLE destroyed (task BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE order_seen (
-    task BLOB NOT NULL, seq INTEGER NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (task, seq)
+    task BLOB NOT NULL, seq INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (task, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE burns (
     task BLOB NOT NULL, nonce BLOB NOT NULL, input BLOB NOT NULL,
@@ -142,17 +143,39 @@ class State:
         ).fetchone()
         return row[0] if row else None
 
+    def rounds(self) -> Sequence[str]:
+        """Ids of every round whose task we signed, oldest first."""
+        return [row[0] for row in self._db.execute("SELECT round FROM tasks ORDER BY rowid")]
+
     def tasks(self) -> Sequence[bytes]:
         """Every task we signed, as JCS bytes."""
         rows = self._db.execute("SELECT data FROM tasks ORDER BY campaign, position")
         return [row[0] for row in rows]
 
+    # Rounds whose keys are gone.
+
+    def is_destroyed(self, task: bytes) -> bool:
+        """Whether we destroyed a round."""
+        found = self._db.execute("SELECT 1 FROM destroyed WHERE task = ?", (task,)).fetchone()
+        return found is not None
+
+    def forget_round(self, task: bytes) -> None:
+        """Mark a round as destroyed and delete its sums, findings and sealed shares."""
+        self._db.execute("INSERT OR IGNORE INTO destroyed VALUES (?)", (task,))
+        self._db.execute("UPDATE batches SET sum = X'', findings = NULL WHERE task = ?", (task,))
+        self._db.execute("DELETE FROM noisy_shares WHERE task = ?", (task,))
+
+    def compact(self) -> None:
+        """Rewrite the file, so that deleted rows are in no free page and no log."""
+        self._db.execute("VACUUM")
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     # The order chain as far as we acted on it.
 
-    def order_digest(self, task: bytes, seq: int) -> bytes | None:
-        """The digest of the event we saw at a place."""
+    def order_file(self, task: bytes, seq: int) -> bytes | None:
+        """The file of the event we saw at a place."""
         row = self._db.execute(
-            "SELECT digest FROM order_seen WHERE task = ? AND seq = ?", (task, seq)
+            "SELECT data FROM order_seen WHERE task = ? AND seq = ?", (task, seq)
         ).fetchone()
         return row[0] if row else None
 
@@ -161,9 +184,9 @@ class State:
         found = self._db.execute("SELECT MAX(seq) FROM order_seen WHERE task = ?", (task,))
         return int(found.fetchone()[0] or 0)
 
-    def see_order(self, task: bytes, seq: int, digest: bytes) -> None:
-        """Remember an event."""
-        self._db.execute("INSERT INTO order_seen VALUES (?, ?, ?)", (task, seq, digest))
+    def see_order(self, task: bytes, seq: int, data: bytes) -> None:
+        """Remember an event's file: against another one for its place it is evidence."""
+        self._db.execute("INSERT INTO order_seen VALUES (?, ?, ?)", (task, seq, data))
 
     # The burn rule.
 
@@ -275,7 +298,15 @@ class State:
 
     def charge(self, size: int, entry: bytes, task: bytes, release: str, share: bytes) -> None:
         """Store an entry together with the sealed noisy share it pays for."""
+        self.add_entry(size, entry)
+        self.add_share(task, release, share)
+
+    def add_entry(self, size: int, entry: bytes) -> None:
+        """Store one ledger entry."""
         self._db.execute("INSERT INTO ledger VALUES (?, ?)", (size, entry))
+
+    def add_share(self, task: bytes, release: str, share: bytes) -> None:
+        """Store the sealed noisy share of a charged release."""
         self._db.execute("INSERT INTO noisy_shares VALUES (?, ?, ?)", (task, release, share))
 
     def noisy_share(self, task: bytes, release: str) -> bytes | None:

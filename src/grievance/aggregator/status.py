@@ -110,6 +110,9 @@ def _fill(desk: Desk, invitation: Invitation, line: RoundStatus) -> None:
     task = desk.task(round_id)
     if task is None or line.waiting:
         return
+    if desk.state.is_destroyed(task.digest):
+        line.stage = "destroyed"
+        return
     bench, chain = desk.bench(task), desk.chain(task)
     line.stage = "closed" if chain.closed else "open"
     line.partners = [name for name in chain.partners if name not in chain.expelled]
@@ -121,8 +124,8 @@ def _fill(desk: Desk, invitation: Invitation, line: RoundStatus) -> None:
 
 def _fill_batches(bench: Bench, chain: OrderChain, line: RoundStatus) -> None:
     task, stored = bench.seat.task, bench.state.batches(bench.seat.task.digest)
-    line.batches, line.rows = len(chain.batches), sum(b.rows for b in chain.batches)
-    for batch in chain.batches:
+    line.batches, line.rows = len(chain.counted), sum(b.rows for b in chain.counted)
+    for batch in chain.counted:
         row = stored.get(batch.seq)
         if row is None:
             have = batches.find_batch(bench, batch) is not None
@@ -147,7 +150,7 @@ def _fill_batches(bench: Bench, chain: OrderChain, line: RoundStatus) -> None:
 
 def _fill_decisions(bench: Bench, chain: OrderChain, line: RoundStatus) -> None:
     line.stage = "decided"
-    for batch in chain.batches:
+    for batch in chain.counted:
         since = bench.state.made_at(bench.paths.decide(batch.seq, bench.name))
         for index, party in enumerate(bench.seat.task.aggregators):
             if batches.read_decision(bench, batch, index) is None:

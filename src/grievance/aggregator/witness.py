@@ -23,11 +23,14 @@ from grievance.ledger.checkpoint import (
     parse_checkpoint,
 )
 from grievance.ledger.evidence import sign_fork
-from grievance.pool.layout import checkpoint_path, cosignature_path, fork_path
+from grievance.pool.layout import RoundPaths, checkpoint_path, cosignature_path, fork_path
+from grievance.pool.store import find
+from grievance.pool.verdicts import max_verify_size, read_signed_header
 
 if TYPE_CHECKING:
     from grievance.aggregator.desk import Desk
     from grievance.crypto.signing import VerifyingKey
+    from grievance.pool.order import OrderChain
     from grievance.pool.store import Store
     from grievance.task import Task
 
@@ -125,7 +128,7 @@ def _rewritten(name: str) -> LedgerError:
 
 def read_checkpoint(store: Store, name: str, key: VerifyingKey, size: int) -> Checkpoint | None:
     """The owner's checkpoint of a size; None until one it signed has arrived."""
-    data = store.view(checkpoint_path(name, size), MAX_NOTE_SIZE)
+    data = find(store, checkpoint_path(name, size), MAX_NOTE_SIZE)
     if data is None:
         return None
     try:
@@ -147,7 +150,7 @@ def missing_cosignatures(
     for party in task.aggregators:
         if party.name == name:
             continue
-        data = store.view(cosignature_path(name, size, party.name), MAX_NOTE_SIZE)
+        data = find(store, cosignature_path(name, size, party.name), MAX_NOTE_SIZE)
         try:
             check_cosignature(bytes(data or b""), checkpoint, party.name, party.identity)
         except (LedgerError, SignatureError):
@@ -171,6 +174,32 @@ def check_not_behind(desk: Desk) -> None:
                 code="ledger.rollback",
                 hint="this folder was restored from an old backup; run `grievance recover`",
             )
+
+
+def check_round_not_behind(desk: Desk, task: Task, chain: OrderChain) -> None:
+    """Refuse to work on a round in which we have published what we do not remember.
+
+    A verify file of ours that this state knows nothing of means that its burnt nonces are
+    missing too. Raises StateError `state.behind`.
+    """
+    paths, name = RoundPaths(task.round_id), desk.home.name
+    state, store = desk.state, desk.home.store
+    ours = [(paths.verify(b.seq, name), b) for b in chain.counted]
+    for path, batch in ours:
+        if state.outgoing(path) is not None:
+            continue
+        data = find(store, path, max_verify_size(task, batch.rows))
+        if data is None:
+            continue
+        try:
+            read_signed_header(data, task, batch, task.index_of(name))
+        except SignatureError:
+            continue
+        raise StateError(
+            f"{path} carries our signature, but this state does not remember it",
+            code="state.behind",
+            hint="this folder was restored from an old backup; run `grievance recover`",
+        )
 
 
 def read_own_ledger(desk: Desk) -> LedgerLog:

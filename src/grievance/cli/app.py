@@ -8,12 +8,12 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from grievance.cli import demo, partner, plans, release, rounds, steward, worker
+from grievance.cli import demo, partner, plans, release, rounds, status, steward, worker
 from grievance.cli.output import INTERRUPTED, emit, errors_to_words, interrupted
 
 EXIT_CODES = """\
 Exit codes: 0 done; 1 refused or failed; 2 typed wrongly; 3 waiting for somebody else, try
-again later; 130 interrupted, nothing is lost. Data goes to stdout, words go to stderr.
+again later; 130 interrupted, nothing is half done. Data goes to stdout, words go to stderr.
 
 A first look: grievance demo. A try-out of your own, on one machine: grievance init NAME
 --pool DIR, grievance plan new, grievance round new plan.toml --rehearsal.
@@ -29,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (steward, plans, rounds, worker, partner, release, demo):
+for module in (steward, status, plans, rounds, worker, partner, release, demo):
     module.register(app)
 
 

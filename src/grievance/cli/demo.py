@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import os
 import shutil
-import sys
 import tempfile
 from importlib import resources
 from pathlib import Path
@@ -14,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grievance.cli.output import emit, progress_bars, say, table, tell
-from grievance.errors import GrievanceError, UsageError
+from grievance.cli.output import emit, progress_bars, say, table
+from grievance.cli.stage import Stage
+from grievance.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,16 +37,22 @@ def register(app: typer.Typer) -> None:
 def demo(
     workers: Annotated[
         int, typer.Option("--workers", min=100, max=20_000, help="How many made-up workers.")
-    ] = 600,
+    ] = 580,
     seed: Annotated[int, typer.Option("--seed", help="Which made-up workers.")] = 1,
     keep: Annotated[
         Path | None,
-        typer.Option("--keep", help="Leave DIR/pool and every organisation's folder behind."),
+        typer.Option(
+            "--keep", metavar="DIR", help="Leave DIR/pool and every organisation's folder behind."
+        ),
     ] = None,
 ) -> None:
-    """Run a whole round between made-up organisations and hold the result against the truth."""
+    """Run a whole round of made-up organisations.
+
+    Shows every command they type, and holds what is released against the truth, which nobody
+    has in a real round. Takes some seconds and leaves nothing behind, unless with --keep.
+    """
     with _folder(keep) as folder:
-        Stage(folder).play(workers, seed)
+        Demo(folder).play(workers, seed)
     if keep is not None:
         say(f"Everything is in {keep}; look at the pool with: ls -R {keep / 'pool'}")
 
@@ -68,12 +72,8 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class Stage:
-    """The organisations' folders, and a way to type a command as one of them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        (folder / "pool").mkdir()
+class Demo(Stage):
+    """The demo's organisations and what they do."""
 
     def play(self, workers: int, seed: int) -> None:
         """Run the round from identities to released tables, and end in a refusal."""
@@ -171,43 +171,3 @@ class Stage:
             emit("")
         inside = sum(check.inside for check in checks)
         emit(f"{inside} of {len(checks)} cells lie inside their stated 95% margin.")
-
-    def title(self, text: str) -> None:
-        """Announce a step."""
-        emit(f"\n# {text}")
-
-    def init(self, name: str, shown: str) -> str:
-        """Make an organisation. Returns its fingerprint."""
-        pool = str(self.folder / "pool")
-        return self.type(name, "init", name, "--pool", pool, "--display-name", shown).strip()
-
-    def type(self, name: str, *words: str, quiet: bool = False, may_fail: bool = False) -> str:
-        """Type a command as an organisation: shown, run for real, its output indented.
-
-        `quiet` leaves out the words it writes for people. Returns its stdout.
-        """
-        from grievance.cli.app import app
-
-        shown = [word.replace(str(self.folder), ".") for word in words]
-        quoted = [f'"{word}"' if " " in word else word for word in shown]
-        emit(f"{name}$ grievance {' '.join(quoted)}")
-        before = os.environ.get("GRIEVANCE_HOME")
-        os.environ["GRIEVANCE_HOME"] = str(self.folder / name)
-        out, err = io.StringIO(), io.StringIO()
-        try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                app(list(words), standalone_mode=False)
-        except GrievanceError as error:
-            if not may_fail:
-                sys.stderr.write(err.getvalue())
-                raise
-            with contextlib.redirect_stderr(err):
-                tell(error)
-        finally:
-            if before is None:
-                del os.environ["GRIEVANCE_HOME"]
-            else:
-                os.environ["GRIEVANCE_HOME"] = before
-        for line in out.getvalue().splitlines() + ([] if quiet else err.getvalue().splitlines()):
-            emit(f"    {line.replace(str(self.folder), '.')}")
-        return out.getvalue()

@@ -50,8 +50,9 @@ def sync_once(own: Home) -> SyncResult:
     return result
 
 
-def tell_sync(result: SyncResult, *, as_json: bool = False, again: bool = False) -> None:
+def tell_sync(own: Home, result: SyncResult, *, as_json: bool = False, again: bool = False) -> None:
     """Say what a sync did. `again`: one of many, so nothing done is nothing to say."""
+    warn_of_rehearsal(any(line.startswith(_rehearsals(own)) for line in result.done))
     if as_json:
         faults = [{"error": f.code, "message": f.message, "hint": f.hint} for f in result.faults]
         value = {"done": result.done, "faults": faults, "files": result.written}
@@ -63,6 +64,13 @@ def tell_sync(result: SyncResult, *, as_json: bool = False, again: bool = False)
         say("Nothing to do now. `grievance status` says what waits for whom.")
     for fault in result.faults:
         tell(fault)
+
+
+def _rehearsals(own: Home) -> tuple[str, ...]:
+    """The ids of the pool's rehearsals."""
+    from grievance.pool.rounds import invitations
+
+    return tuple(i.round_id for i in invitations(own.store) if i.card.rehearsal)
 
 
 def sync_quietly(own: Home) -> None:
@@ -85,7 +93,6 @@ def leading(own: Home, round_id: str) -> Iterator[tuple[Desk, OrderChain]]:
                 code="round.leader",
                 hint=f"ask {leader}, who does",
             )
-        warn_of_rehearsal(bench.seat.task.rehearsal)
         yield desk, chain
 
 

@@ -1,7 +1,7 @@
 """How the command line speaks: data to stdout, words to stderr, every error with a next step.
 
 Exit codes: 0 done, 1 refused or failed, 2 typed wrongly, 3 waiting for somebody else,
-130 interrupted (nothing is lost; run it again).
+130 interrupted (nothing is half done; run it again).
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import sys
 import textwrap
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 REFUSED, TYPED_WRONGLY, WAITING, INTERRUPTED = 1, 2, 3, 130
+DECLINED = "usage.declined"
+_YES, _NO = {"y", "yes"}, {"n", "no", ""}
 _WAITING_CODES = {
     "release.waiting",
     "release.early",
@@ -43,7 +44,10 @@ def say(text: str = "") -> None:
 
 def _broken(text: str) -> str:
     """Break lines that are wider than the terminal, and keep their indentation."""
-    width = max(40, shutil.get_terminal_size().columns)
+    try:
+        width = max(40, os.get_terminal_size(sys.stderr.fileno()).columns)
+    except OSError:
+        return text
     lines: list[str] = []
     for line in text.split("\n"):
         indent = " " * (len(line) - len(line.lstrip(" ")))
@@ -77,6 +81,8 @@ def exit_code(error: GrievanceError) -> int:
     """Which exit code an error has."""
     if error.code in _WAITING_CODES:
         return WAITING
+    if error.code == DECLINED:
+        return REFUSED
     if isinstance(error, UsageError | PlanError | MappingError):
         return TYPED_WRONGLY
     return REFUSED
@@ -129,7 +135,7 @@ def errors_to_words(*, as_json: bool = False) -> Iterator[None]:
 
 def interrupted() -> NoReturn:
     """Leave after Ctrl-C, or after the end of input where a question was asked."""
-    say("\ngrievance: interrupted; nothing is lost, run the same command again")
+    say("\ngrievance: interrupted; nothing is half done, run the same command again")
     sys.exit(INTERRUPTED)
 
 
@@ -143,8 +149,23 @@ def confirm(question: str, *, yes: bool) -> None:
             code="usage.consent",
             hint="run it in a terminal, or add --yes if a person has read the above",
         )
-    if not typer.confirm(question, default=False, err=True):
-        raise UsageError("not confirmed; nothing was done", code="usage.declined")
+    while (reply := ask(f"{question} [y/N]: ").strip().casefold()) not in _YES | _NO:
+        say("Please answer y or n.")
+    if reply in _NO:
+        raise UsageError("not confirmed; nothing was done", code=DECLINED)
+
+
+def ask(prompt: str) -> str:
+    """Ask a person for one line. Raises typer.Abort at the end of the input.
+
+    The prompt goes to stderr, so that stdout holds nothing but data even in a terminal.
+    """
+    sys.stderr.write(prompt)
+    sys.stderr.flush()
+    line = sys.stdin.readline()
+    if not line:
+        raise typer.Abort
+    return line.removesuffix("\n")
 
 
 def refuse_usage(message: str, hint: str | None = None) -> NoReturn:

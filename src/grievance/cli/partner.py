@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grievance.cli.output import Json, emit, emit_json, progress_bars, say
+from grievance.cli.desk import warn_of_rehearsal
+from grievance.cli.output import Json, counted, emit, emit_json, progress_bars, say
 from grievance.cli.places import (
     HomeOption,
     RoundOption,
@@ -45,23 +46,33 @@ def relay(
     home: HomeOption = None,
     as_json: Json = False,
 ) -> None:
-    """Pass sealed reports on: padded to a multiple of 100, shuffled, signed, in one batch.
+    """Pass sealed reports on, in one batch.
 
-    Run it at fixed hours (cron, or --at), not whenever a report comes in: otherwise the hour
-    of a batch says who it is from.
+    Padded with blank reports to a multiple of 100, shuffled and signed. Run it at fixed hours
+    (cron, or --at), not whenever a report comes in: otherwise the hour of a batch says who it
+    is from.
     """
     from grievance.pool.order import read_chain
-    from grievance.pool.relay import make_batches, publish_batch
+    from grievance.pool.relay import PAD_TO, make_batches, publish_batch
 
     own = open_home(home)
     round_id = pick_round(own.store, round_)
     task = trusted_task(own.store, round_id, trust, own)
     chain = read_chain(own.store, task)
     if chain.closed:
-        raise PoolError(f"{round_id} is closed; it takes no more reports", code="period.closed")
-    if chain.partners.get(own.name) != own.identity.key or own.name in chain.expelled:
-        say(f"note: {own.name} is not admitted to {round_id} yet; the batch waits until it is.")
+        raise PoolError(
+            f"{round_id} is closed; it takes no more reports",
+            code="period.closed",
+            hint="talk to the leader; a new round needs new reports",
+        )
+    if own.name in chain.expelled:
+        raise PoolError(
+            f"{own.name} was expelled from {round_id}",
+            code="round.expelled",
+            hint=f"talk to the leader, {task.aggregators[0].name}",
+        )
     reports = list(_read_all(files, task))
+    warn_of_rehearsal(task.rehearsal)
     if at is not None:
         _wait_until(at)
     with progress_bars() as progress:
@@ -69,12 +80,31 @@ def relay(
             task, reports, own.key, progress=lambda d, t: progress("padding", d, t)
         )
     paths = [publish_batch(own.store, task, own.name, data) for data in batches]
+    different = len({report.digest for report in reports})
+    blank = -different % PAD_TO
+    admitted = chain.partners.get(own.name) == own.identity.key
     if as_json:
-        emit_json({"round": round_id, "reports": len(reports), "batches": paths})
+        emit_json(
+            {
+                "round": round_id,
+                "reports": different,
+                "blank": blank,
+                "batches": paths,
+                "admitted": admitted,
+                "rehearsal": task.rehearsal,
+            }
+        )
         return
     for path in paths:
         emit(path)
-    say(f"Relayed {len(reports)} reports in {len(paths)} batch(es), padded to a multiple of 100.")
+    say(
+        f"Relayed {counted(different, 'report')}, with {counted(blank, 'blank one')} to make it "
+        f"{different + blank:,}, in {counted(len(paths), 'batch', 'batches')}."
+    )
+    if len(reports) > different:
+        say(f"{counted(len(reports) - different, 'report')} came twice and went once.")
+    if not admitted:
+        say(f"{own.name} is not admitted to {round_id} yet; the batch waits until it is.")
     say("Keep the files until the round is decided, then delete them.")
 
 
@@ -93,10 +123,17 @@ def _read_all(files: Sequence[Path], task: Task) -> Iterator[Report]:
                 yield from read_reports(file, task)
             elif not path.is_dir():
                 raise UsageError(
-                    f"{file} is neither a .report nor a .reports file", code="relay.file"
+                    f"{file} is neither a .report nor a .reports file"
+                    if file.exists()
+                    else f"{file}: there is no such file",
+                    code="relay.file",
                 )
     if not found:
-        raise UsageError("there are no .report or .reports files here", code="relay.file")
+        raise UsageError(
+            "there are no .report or .reports files here",
+            code="relay.file",
+            hint="name the files, or the folder in which they lie; folders inside it are left out",
+        )
 
 
 def _wait_until(at: str) -> None:
@@ -109,5 +146,5 @@ def _wait_until(at: str) -> None:
     target = now.replace(hour=hour.hour, minute=hour.minute, second=0, microsecond=0)
     if target <= now:
         target += timedelta(days=1)
-    say(f"Waiting until {target:%Y-%m-%d %H:%M}; interrupt to stop, nothing is lost.")
+    say(f"Waiting until {target:%Y-%m-%d %H:%M}; Ctrl-C to stop, nothing is sent then.")
     time.sleep((target - now).total_seconds())

@@ -28,6 +28,7 @@ def new(
     path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("plan.toml"),
     title: Annotated[str, typer.Option(help="What the round is about.")] = "Our first round",
     campaign: Annotated[str, typer.Option(help="A short name for all rounds.")] = "first-campaign",
+    as_json: Json = False,
 ) -> None:
     """Write a commented plan to edit."""
     from grievance.plan import new_plan
@@ -37,6 +38,9 @@ def new(
     today = datetime.now(UTC).date()
     text = new_plan(title, campaign, opens=today, closes=today + timedelta(days=60))
     path.write_text(text, encoding="utf-8")
+    if as_json:
+        emit_json({"file": str(path)})
+        return
     say(f"Wrote {path}. Edit it, then run: grievance plan check {path} --reports 500")
 
 
@@ -45,11 +49,16 @@ def check(
     reports: Annotated[
         int | None, typer.Option("--reports", min=1, help="How many reports you expect.")
     ] = None,
-    aggregators: Annotated[int, typer.Option("--aggregators", min=2, max=16)] = 2,
+    aggregators: Annotated[
+        int, typer.Option("--aggregators", min=2, max=16, help="How many organisations count.")
+    ] = 2,
     words: Annotated[bool, typer.Option("--words", help="Show the plan in words too.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Check a plan and say what it costs and what it can show, before anything is collected."""
+    """Say what a plan costs and can show.
+
+    Run it before anything is collected, with the number of reports you expect.
+    """
     from grievance.plan import forecast, load_plan, plan_in_words
 
     plan = load_plan(path)
@@ -102,7 +111,10 @@ def _show_forecast(found: Forecast) -> None:
 def mapping(
     path: Annotated[Path, typer.Argument(help="The plan.")],
 ) -> None:
-    """Print a mapping to edit, for sealing a table of rows you hold already."""
+    """Print a mapping from a table to a plan.
+
+    To edit, and to give to `grievance seal --table --mapping` for rows you hold already.
+    """
     from grievance.client import mapping_template
     from grievance.plan import load_plan
 

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
-from grievance.cli.output import Json, Yes, confirm, emit, emit_json, say
+from grievance.cli.desk import warn_of_rehearsal
+from grievance.cli.output import (
+    Json,
+    Yes,
+    confirm,
+    counted,
+    emit,
+    emit_json,
+    refuse_usage,
+    say,
+)
 from grievance.cli.places import (
     HomeOption,
     RoundOption,
@@ -16,15 +26,25 @@ from grievance.cli.places import (
     pick_round,
     trusted_task,
 )
+from grievance.errors import ReleaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from grievance.pool.proposals import Approval, Proposal, ReleaseView
+    from grievance.home import Home
+    from grievance.pool.order import OrderChain
+    from grievance.pool.proposals import Proposal, ReleaseView
     from grievance.release import Release
     from grievance.task import Task
 
-ReleaseArgument = Annotated[str | None, typer.Argument(metavar="[RELEASE]", show_default=False)]
+ReleaseArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RELEASE",
+        show_default=False,
+        help="The release, or the start of its name; needed only where there are several.",
+    ),
+]
 PoolOption = Annotated[
     str | None,
     typer.Option("--pool", help="Read this pool without being an organisation; needs --trust."),
@@ -51,25 +71,56 @@ def propose(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Propose to release statistics of a closed round; this is also our approval."""
+    """Propose to release a closed round.
+
+    This is also our approval. Without names: all statistics of the plan.
+    """
     from grievance.aggregator import Desk
-    from grievance.aggregator.releases import charged_names
+    from grievance.aggregator.releases import accepted_set, charged_names
     from grievance.aggregator.releases import propose as propose_release
 
     own = open_home(home)
     round_id = pick_round(own.store, round_)
     with Desk.open(own) as desk:
         bench, chain = desk.open_bench(round_id)
-        _show_cost(bench.seat.task, charged_names(bench.seat.task, statistics))
+        task = bench.seat.task
+        names = charged_names(task, statistics)
+        if accepted_set(bench, chain) is None:
+            _refuse_early(chain)
+        warn_of_rehearsal(task.rehearsal)
+        _show_cost(task, names)
         confirm("Propose this release?", yes=yes)
         view = propose_release(bench, chain, statistics)
         desk.publish()
     if as_json:
-        emit_json({"release": view.release_id, "statistics": list(view.proposal.statistics)})
+        emit_json(
+            {
+                "release": view.release_id,
+                "statistics": list(view.proposal.statistics),
+                "missing": view.missing(task),
+                "rehearsal": task.rehearsal,
+            }
+        )
         return
     emit(view.release_id)
-    for name in view.missing(bench.seat.task):
+    if task.rehearsal:
+        say("Next: grievance sync, in which the local helper approves; then grievance release show")
+        return
+    for name in view.missing(task):
         say(f"{name} now runs: grievance release approve {view.release_id}")
+
+
+def _refuse_early(chain: OrderChain) -> NoReturn:
+    """Raise ReleaseError before anybody is asked for consent to what cannot be."""
+    raise ReleaseError(
+        f"{chain.task.round_id} is not closed yet"
+        if not chain.closed
+        else f"not all batches of {chain.task.round_id} are decided by everybody yet",
+        code="release.early",
+        hint="the leader closes it: grievance round close"
+        if not chain.closed
+        else "run `grievance sync` at every aggregator, then try again",
+    )
 
 
 def _show_cost(task: Task, names: Sequence[str]) -> None:
@@ -83,12 +134,14 @@ def approve(
     round_: RoundOption = None,
     home: HomeOption = None,
     yes: Yes = False,
+    as_json: Json = False,
 ) -> None:
-    """Approve a release that another aggregator proposed."""
-    from grievance.pool.proposals import Approval
-
-    own_name = _answer(home, round_, release, yes=yes, make=lambda n: Approval(n, "approve", ""))
-    say(f"{own_name} approves. `grievance sync` at each aggregator moves it on.")
+    """Approve a release that another proposed."""
+    own, view = _answer(home, round_, release, "approve", "", yes=yes)
+    if as_json:
+        emit_json({"release": view.release_id, "answer": "approve"})
+        return
+    say(f"{own.name} approves. `grievance sync` at each aggregator moves it on.")
 
 
 def decline(
@@ -97,48 +150,55 @@ def decline(
     round_: RoundOption = None,
     home: HomeOption = None,
     yes: Yes = False,
+    as_json: Json = False,
 ) -> None:
-    """Refuse a release that another aggregator proposed; nothing is charged."""
-    from grievance.pool.proposals import MAX_REASON_LENGTH, Approval
+    """Refuse a release that another proposed.
 
-    own_name = _answer(
-        home,
-        round_,
-        release,
-        yes=yes,
-        make=lambda n: Approval(n, "decline", reason[:MAX_REASON_LENGTH]),
-    )
-    say(f"{own_name} declines. The statistics may be proposed again.")
+    Nothing is charged, and the statistics may be proposed again.
+    """
+    from grievance.pool.proposals import MAX_REASON_LENGTH
+
+    if len(reason) > MAX_REASON_LENGTH:
+        refuse_usage(f"a reason has at most {MAX_REASON_LENGTH:,} characters")
+    own, view = _answer(home, round_, release, "decline", reason, yes=yes)
+    if as_json:
+        emit_json({"release": view.release_id, "answer": "decline"})
+        return
+    say(f"{own.name} declines. The statistics may be proposed again.")
 
 
 def _answer(
     home: Path | None,
     round_: str | None,
     release: str | None,
+    given: Literal["approve", "decline"],
+    reason: str,
     *,
     yes: bool,
-    make: Callable[[str], Approval],
-) -> str:
+) -> tuple[Home, ReleaseView]:
     from grievance.aggregator import Desk
     from grievance.aggregator.releases import answer, find_release
+    from grievance.pool.proposals import Approval
 
     own = open_home(home)
     round_id = pick_round(own.store, round_)
     with Desk.open(own) as desk:
         bench, chain = desk.open_bench(round_id)
         view = find_release(bench, release or "")
-        _show_proposal(bench.seat.task, view)
-        approval = make(own.name)
-        confirm(f"{approval.answer.capitalize()} this release?", yes=yes)
-        answer(bench, chain, view.release_id, approval)
+        before = view.answers.get(own.name)
+        warn_of_rehearsal(bench.seat.task.rehearsal)
+        if before is None:
+            _show_proposal(bench.seat.task, view)
+            confirm(f"{given.capitalize()} this release?", yes=yes)
+        view = answer(bench, chain, view.release_id, Approval(own.name, given, reason))
         desk.publish()
-    return own.name
+    return own, view
 
 
 def _show_proposal(task: Task, view: ReleaseView) -> None:
     proposal: Proposal = view.proposal
     say(f"Release {view.release_id} of {task.round_id}, proposed by {proposal.proposer}:")
-    say(f"  over {proposal.accepted} accepted reports")
+    say(f"  over {counted(proposal.accepted, 'accepted report')}")
     _show_cost(task, proposal.statistics)
 
 
@@ -172,8 +232,7 @@ def show(
     if as_json:
         emit_json(found.to_json())
         return
-    if found.task.rehearsal:
-        say("This is a REHEARSAL: there was no split trust.")
+    warn_of_rehearsal(found.task.rehearsal)
     for one in found:
         emit(one.plain())
         emit("")
@@ -188,18 +247,28 @@ def export(
     pool: PoolOption = None,
     trust: TrustOption = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the folder's contents.")
+        bool, typer.Option("--overwrite", help="Replace an earlier export there.")
     ] = False,
     home: HomeOption = None,
     as_json: Json = False,
 ) -> None:
-    """Write release.json and tidy tables (CSV and Parquet) into a folder."""
+    """Write a release into a folder of files.
+
+    That is release.json and tidy tables, as CSV and Parquet.
+    """
     from grievance.release import export as export_release
 
     found = _load(home, pool, round_, release, trust)
     written = export_release(found, folder, overwrite=overwrite)
+    warn_of_rehearsal(found.task.rehearsal)
     if as_json:
-        emit_json({"release": found.release_id, "files": [str(path) for path in written]})
+        emit_json(
+            {
+                "release": found.release_id,
+                "files": [str(path) for path in written],
+                "rehearsal": found.task.rehearsal,
+            }
+        )
         return
     for path in written:
         emit(str(path))

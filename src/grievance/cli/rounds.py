@@ -231,6 +231,7 @@ def close(
     round_id = pick_round(own.store, round_)
     with leading(own, round_id) as (_, chain):
         was_closed = chain.closed
+        warn_of_rehearsal(chain.task.rehearsal)
     if not was_closed:
         confirm(f"Close {round_id} for good? Reports that arrive later are not counted.", yes=yes)
         sync_quietly(own)

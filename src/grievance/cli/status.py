@@ -139,8 +139,7 @@ def _relayed(own: Home, known: set[str]) -> list[Relayed]:
                 task.plan.title,
                 "closed" if chain.closed else "open",
                 task.rehearsal,
-                chain.partners.get(own.name) == own.identity.key
-                and own.name not in chain.expelled,
+                chain.partners.get(own.name) == own.identity.key and own.name not in chain.expelled,
                 len(ours),
                 sum(batch.rows for batch in ours),
             )

@@ -146,6 +146,7 @@ def expel(
                 code="partner.missing",
                 hint=f"its relays are: {', '.join(present) or 'none yet'}",
             )
+        warn_of_rehearsal(chain.task.rehearsal)
         confirm(f"Take no further reports from {partner} in {round_id}?", yes=yes)
         desk.order(chain, {"type": "expel", "partner": partner})
         desk.publish()
@@ -171,14 +172,14 @@ def sync(
     own = open_home(home)
     if not watch:
         result = sync_once(own)
-        tell_sync(result, as_json=as_json)
+        tell_sync(own, result, as_json=as_json)
         if result.faults:
             raise typer.Exit(REFUSED)
         return
     say(f"Looking every {interval:g} seconds; Ctrl-C to stop.")
     while True:
         try:
-            tell_sync(sync_once(own), as_json=as_json, again=True)
+            tell_sync(own, sync_once(own), as_json=as_json, again=True)
         except GrievanceError as error:
             # A pool that is away or a desk that is busy may be back at the next look.
             tell(error, as_json=as_json)

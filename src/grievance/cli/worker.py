@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from grievance.cli.desk import warn_of_rehearsal
 from grievance.cli.output import (
     REFUSED,
     Json,
+    ask,
+    counted,
     emit,
     emit_json,
     progress_bars,
@@ -40,7 +43,7 @@ def seal(
     trust: TrustOption = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Where to write: a .report file, or a folder for tables."),
+        typer.Option("--out", "-o", help="Where to write: a .report file or a folder."),
     ] = None,
     answers: Annotated[
         Path | None, typer.Option("--answers", help="Answers as a JSON object; - is stdin.")
@@ -59,7 +62,7 @@ def seal(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Seal answers so that no single organisation can read them.
+    """Seal answers: no organisation alone reads them.
 
     Asks the questions, or takes --answers, or --table with --mapping. Whoever seals a table
     sees its rows; a worker who seals on their own device shows them to nobody.
@@ -68,12 +71,18 @@ def seal(
 
     if sum([answers is not None, table_ is not None, blank]) > 1:
         refuse_usage("give one of --answers, --table and --blank")
+    if table_ is None and (mapping is not None or workers is not None):
+        refuse_usage("--mapping and --workers belong to --table")
     loaded = load_task(task, trust=trust or [])
-    if loaded.rehearsal:
-        say("This round is a REHEARSAL: one machine could read every answer. Make answers up.")
+    warn_of_rehearsal(loaded.rehearsal)
     if table_ is not None:
         _seal_table(loaded, table_, mapping, out or Path("sealed"), workers, as_json=as_json)
         return
+    if out is not None and out.exists() and not out.is_dir():
+        # Said before questions are answered for nothing.
+        raise UsageError(
+            f"{out} exists already", code="usage.exists", hint="move it away, or name another"
+        )
     if blank:
         given: dict[str, object] = {}
     elif answers is not None:
@@ -89,13 +98,23 @@ def _seal_one(task: Task, answers: dict[str, object], out: Path | None, *, as_js
 
     report = seal_report(task, answers)
     # The name says nothing about when or by whom: it is the start of the receipt.
-    path = out or Path(f"{report.digest.hex()[:12]}.report")
+    path = out or Path()
+    if path.is_dir():
+        path /= f"{report.digest.hex()[:12]}.report"
     write_report(path, report)
     if as_json:
-        emit_json({"file": str(path), "receipt": report.digest.hex(), "round": task.round_id})
+        emit_json(
+            {
+                "file": str(path),
+                "receipt": report.digest.hex(),
+                "round": task.round_id,
+                "rehearsal": task.rehearsal,
+            }
+        )
         return
     emit(report.digest.hex())
-    say(f"Sealed into {path}. Give the file to your union or network; nobody there can read it.")
+    nobody = "" if task.rehearsal else "; nobody there can read it"
+    say(f"Sealed into {path}. Give the file to your union or network{nobody}.")
     say("The line above is your receipt: it shows that your report was counted, not what it says.")
 
 
@@ -105,14 +124,15 @@ def _read_answers(path: Path) -> dict[str, object]:
         value = json.loads(text, parse_float=Decimal, object_pairs_hook=_no_duplicates)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}", code="answers.file") from None
-    except ValueError:
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        source = "standard input" if str(path) == "-" else str(path)
         raise UsageError(
-            f"{path} is not a JSON object of answers",
+            f"{source} is not a JSON object of answers",
             code="answers.syntax",
             hint='it looks like {"region": "London", "problems": ["targets"], "unpaid_hours": 4.5}',
-        ) from None
-    if not isinstance(value, dict):
-        raise UsageError(f"{path} is not a JSON object of answers", code="answers.syntax")
+        )
     return value
 
 
@@ -133,31 +153,42 @@ def _ask(task: Task) -> dict[str, object]:
             code="usage.answers",
             hint="run it in a terminal, or give --answers FILE, --table FILE or --blank",
         )
-    say("\n".join(plan_in_words(task.plan, [a.display_name for a in task.aggregators])))
-    say()
+    say("\n".join(_without_questions(plan_in_words(task.plan, _names(task)))))
     answers = {}
-    for question in questions(task.plan):
+    asked = questions(task.plan)
+    for number, question in enumerate(asked, 1):
+        say(f"\nQuestion {number} of {len(asked)}: {question.text}")
         answer = _ask_one(question)
         if answer is not None:
             answers[question.name] = answer
+    say()
     return answers
 
 
+def _names(task: Task) -> list[str]:
+    return [aggregator.display_name for aggregator in task.aggregators]
+
+
+def _without_questions(lines: list[str]) -> list[str]:
+    """Leave out the list of questions, which are about to be asked one by one."""
+    if "What is asked" not in lines:
+        return lines
+    start = lines.index("What is asked")
+    return [*lines[:start], *lines[lines.index("", start) + 1 :]]
+
+
 def _ask_one(question: Question) -> object:
-    say(question.text)
     if question.help:
         say(f"  {question.help}")
     for number, choice in enumerate(question.choices, 1):
         say(f"  {number:3}  {choice}" if question.numbered else f"       {choice}")
-    optional = "" if question.required else "; empty for no answer"
+    rule = question.rule[0].upper() + question.rule[1:]
+    say(f"  {rule}{'' if question.required else '; empty for no answer'}.")
     while True:
-        reply = typer.prompt(
-            f"  ({question.rule}{optional})", default="", show_default=False, err=True
-        )
         try:
-            return question.parse(reply)
+            return question.parse(ask("  > "))
         except AnswerError as error:
-            say(f"  {error}")
+            say(f"  {error.message.removeprefix(f'{error.field}: ')}; please try again")
 
 
 def _seal_table(
@@ -213,7 +244,7 @@ def _tell_table(sealed: SealedTable, out: Path, files: dict[str, int], *, as_jso
     rows = [[str(out / name), str(count)] for name, count in files.items()]
     if rows:
         emit(table(["file", "reports"], rows, right=(1,)))
-    say(f"{sealed.num_sealed} rows sealed, {sealed.num_blank} of them blank.")
+    say(f"{counted(sealed.num_sealed, 'row')} sealed, {sealed.num_blank:,} of them blank.")
     for row in sealed.refused[:20]:
         say(f"refused: {row}")
     if len(sealed.refused) > 20:

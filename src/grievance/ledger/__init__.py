@@ -1,6 +1,20 @@
 """Each aggregator's own ledger: what every release cost, signed, chained, published."""
 
-from grievance.ledger.entry import KIND, LedgerEntry, ReleaseEvent, entry_size_limit
+from grievance.ledger.entry import (
+    KIND,
+    DestroyedEvent,
+    LedgerEntry,
+    ReleaseEvent,
+    entry_size_limit,
+)
 from grievance.ledger.log import LedgerLog, read_ledger
 
-__all__ = ["KIND", "LedgerEntry", "LedgerLog", "ReleaseEvent", "entry_size_limit", "read_ledger"]
+__all__ = [
+    "KIND",
+    "DestroyedEvent",
+    "LedgerEntry",
+    "LedgerLog",
+    "ReleaseEvent",
+    "entry_size_limit",
+    "read_ledger",
+]

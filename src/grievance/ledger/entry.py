@@ -8,7 +8,8 @@ An entry is a signed document of kind `grievance/1 ledger entry`:
                "statistics": {name: cost}, "accepted": n, "root": hex,
                "noisy_share": SHA-256 of the noisy share}}
 
-`spent` counts this entry in. Source: design.md, section 10; security.md, 3.1.
+or `{"type": "destroyed"}`: the round's keys are gone, and nothing of it can be opened any
+more. `spent` counts this entry in. Source: design.md, section 10; security.md, 3.1.
 """
 
 from __future__ import annotations
@@ -87,6 +88,15 @@ class ReleaseEvent:
 
 
 @dataclass(frozen=True)
+class DestroyedEvent:
+    """The aggregator deleted its keys of the round. It costs nothing."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The event's canonical form."""
+        return {"type": "destroyed"}
+
+
+@dataclass(frozen=True)
 class LedgerEntry:
     """One entry; `digest` is the SHA-256 of its file, which the next entry names."""
 
@@ -96,9 +106,21 @@ class LedgerEntry:
     campaign: str
     task: bytes
     spent: Cost
-    event: ReleaseEvent
+    event: ReleaseEvent | DestroyedEvent
     data: bytes
     digest: bytes
+
+    @property
+    def cost(self) -> Cost:
+        """What this entry charges."""
+        if isinstance(self.event, ReleaseEvent):
+            return self.event.cost
+        return Cost.zero(self.spent.kind)
+
+    @property
+    def statistics(self) -> Mapping[str, Cost]:
+        """The statistics this entry charges for, each with its cost."""
+        return self.event.statistics if isinstance(self.event, ReleaseEvent) else {}
 
     @classmethod
     def sign(
@@ -110,7 +132,7 @@ class LedgerEntry:
         campaign: str,
         task: bytes,
         spent: Cost,
-        event: ReleaseEvent,
+        event: ReleaseEvent | DestroyedEvent,
     ) -> LedgerEntry:
         """Make the entry after `after` (None: the first one)."""
         body = {
@@ -145,9 +167,15 @@ class LedgerEntry:
                 str(body["campaign"]),
                 bytes.fromhex(body["task"]),
                 Cost.from_json(body["spent"]),
-                ReleaseEvent.from_json(body["event"]),
+                _event(body["event"]),
                 data,
                 document.digest,
             )
         except (TypeError, ValueError) as error:
             raise LedgerError("this is not a ledger entry", code="ledger.syntax") from error
+
+
+def _event(value: Any) -> ReleaseEvent | DestroyedEvent:
+    if value == DestroyedEvent().to_json():
+        return DestroyedEvent()
+    return ReleaseEvent.from_json(value)

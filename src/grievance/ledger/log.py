@@ -13,13 +13,27 @@ from typing import TYPE_CHECKING
 from grievance.cost import Cost
 from grievance.crypto.merkle import root
 from grievance.errors import LedgerError, SignatureError, WireError
-from grievance.ledger.entry import LedgerEntry, entry_size_limit
+from grievance.ledger.entry import (
+    DestroyedEvent,
+    LedgerEntry,
+    ReleaseEvent,
+    entry_size_limit,
+)
 from grievance.pool.layout import ledger_path
+from grievance.pool.store import find
 
 if TYPE_CHECKING:
     from grievance.cost import Kind
     from grievance.crypto.signing import VerifyingKey
     from grievance.pool.store import Store
+
+
+@dataclass(frozen=True)
+class ReleaseEntry:
+    """What an entry says about a release, and how long it made the ledger."""
+
+    size: int
+    event: ReleaseEvent
 
 
 @dataclass
@@ -48,12 +62,17 @@ class LedgerLog:
                 return entry.spent
         return Cost.zero(kind)
 
-    def release(self, task: bytes, release: str) -> LedgerEntry | None:
-        """The entry that charges a release, if there is one."""
+    def release(self, task: bytes, release: str) -> ReleaseEntry | None:
+        """The entry that charges a release, if there is one, with its place."""
         for entry in self.entries:
-            if entry.task == task and entry.event.release == release:
-                return entry
+            event = entry.event
+            if entry.task == task and isinstance(event, ReleaseEvent) and event.release == release:
+                return ReleaseEntry(entry.size, event)
         return None
+
+    def destroyed(self, task: bytes) -> bool:
+        """Whether the owner has declared its keys of a round destroyed."""
+        return any(e.task == task and isinstance(e.event, DestroyedEvent) for e in self.entries)
 
     def append(self, entry: LedgerEntry) -> None:
         """Add an entry. Raises LedgerError, changing nothing, when it does not extend the chain."""
@@ -64,16 +83,18 @@ class LedgerLog:
             raise LedgerError(f"{where}: it is another aggregator's entry", code="ledger.owner")
         if (entry.size, entry.previous) != expected:
             raise LedgerError(f"{where}: it does not follow the last entry", code="ledger.chain")
-        if entry.spent != self.spent(entry.campaign, entry.spent.kind) + entry.event.cost:
+        if entry.spent != self.spent(entry.campaign, entry.spent.kind) + entry.cost:
             raise LedgerError(f"{where}: its sum is wrong", code="ledger.sum")
-        for name in entry.event.statistics:
+        if self.destroyed(entry.task):
+            raise LedgerError(f"{where}: its round was destroyed before", code="ledger.destroyed")
+        for name in entry.statistics:
             if self.released(entry.task, name):
                 raise LedgerError(f"{where}: {name} was released before", code="ledger.twice")
         self.entries.append(entry)
 
     def released(self, task: bytes, statistic: str) -> bool:
         """Whether a statistic of a round was charged before."""
-        return any(e.task == task and statistic in e.event.statistics for e in self.entries)
+        return any(e.task == task and statistic in e.statistics for e in self.entries)
 
 
 def read_ledger(store: Store, aggregator: str, key: VerifyingKey) -> LedgerLog:
@@ -84,7 +105,7 @@ def read_ledger(store: Store, aggregator: str, key: VerifyingKey) -> LedgerLog:
     """
     log = LedgerLog(aggregator)
     while True:
-        data = store.view(ledger_path(aggregator, len(log.entries) + 1), entry_size_limit())
+        data = find(store, ledger_path(aggregator, len(log.entries) + 1), entry_size_limit())
         if data is None:
             return log
         try:

@@ -39,9 +39,12 @@ class Opened:
     """Rows after decryption. `shares[row]` is the encoded input share where the status is OK.
 
     `digests[row]` is SHA-256(public share || own ciphertext), what the burn rule remembers.
+    Nonces and public shares are copies: what is verified later is what was burnt, even if
+    the mapped file below it has changed.
     """
 
     nonces: list[bytes]
+    publics: list[bytes]
     statuses: bytearray
     digests: list[bytes]
     shares: list[bytes | None]
@@ -71,7 +74,7 @@ def _column(batch: pa.RecordBatch, index: int) -> Callable[[int], bytes]:
 def open_rows(seat: Seat, batch: pa.RecordBatch) -> Opened:
     """Decrypt our share of every row and check its salt. Verifies nothing yet."""
     nonce, public, own = (_column(batch, i) for i in (0, 1, 2 + seat.index))
-    opened = Opened([], bytearray(batch.num_rows), [], [])
+    opened = Opened([], [], bytearray(batch.num_rows), [], [])
     for row in range(batch.num_rows):
         row_nonce, row_public, ciphertext = nonce(row), public(row), own(row)
         share: bytes | None = None
@@ -84,19 +87,19 @@ def open_rows(seat: Seat, batch: pa.RecordBatch) -> Opened:
         except ReportError:
             opened.statuses[row] = Status.NONCE
         opened.nonces.append(row_nonce)
+        opened.publics.append(row_public)
         opened.digests.append(hashlib.sha256(row_public + ciphertext).digest())
         opened.shares.append(share)
     return opened
 
 
-def verify_rows(seat: Seat, batch: pa.RecordBatch, opened: Opened) -> Verified:
+def verify_rows(seat: Seat, opened: Opened) -> Verified:
     """Compute our verifier share of every row that is still OK.
 
     The caller has recorded the nonces durably and marked the burnt ones: from the moment
     this result leaves the machine, no other bytes may be verified under these nonces.
     """
     prio3 = seat.task.vdaf
-    public = _column(batch, 1)
     empty = bytes(prio3.VERIFIER_SHARE_SIZE)
     statuses = bytearray(opened.statuses)
     pieces: list[bytes] = []
@@ -110,7 +113,7 @@ def verify_rows(seat: Seat, batch: pa.RecordBatch, opened: Opened) -> Verified:
                     seat.task.ctx,
                     seat.index,
                     opened.nonces[row],
-                    prio3.decode_public_share(public(row)),
+                    prio3.decode_public_share(opened.publics[row]),
                     prio3.decode_input_share(seat.index, share),
                 )
                 piece = prio3.encode_verifier_share(verifier)

@@ -154,7 +154,7 @@ def _who(aggregators: Sequence[str], partners: Sequence[str]) -> list[str]:
         "Each of them holds only random-looking parts of every answer.",
         "No answer can be read as long as one of them refuses to work together with the others.",
         "If all of them worked together, they could read every answer.",
-        "After the round they destroy its keys; from then on not even all of them can.",
+        "After the round they destroy its keys: from then on only an old copy of a key could.",
     ]
     if partners:
         lines.append(f"Reports are passed on, sealed, by {listed(partners)}.")

@@ -21,7 +21,7 @@ from grievance.client.files import report_schema
 from grievance.client.flat_parquet import locate, open_writer, rows_per_group
 from grievance.client.report import columns, to_row
 from grievance.crypto.signing import SigningKey, VerifyingKey
-from grievance.errors import BatchError, SignatureError, WireError
+from grievance.errors import BatchError, CryptoError, WireError
 from grievance.wire import Reader, Writer
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def read_header(data: View, task: Task) -> BatchHeader:
     try:
         key = VerifyingKey(relay)
         key.check(LABEL, _signed_part(task_digest, relay, rows, size, digest), signature)
-    except SignatureError:
+    except CryptoError:  # no usable key, or a signature it did not make
         raise BatchError("the relay's signature does not hold", code="batch.signature") from None
     if hashlib.sha256(memoryview(data)[HEADER_SIZE:]).digest() != digest:
         raise BatchError("the reports are not those the relay signed", code="batch.digest")

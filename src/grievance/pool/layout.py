@@ -3,6 +3,7 @@
     partners/<name>.json                        identity of an organisation
     ledger/<aggregator>/<size>.json             the entry that makes the ledger so long
     ledger/<aggregator>/<size>.checkpoint       its owner's signed head
+    ledger/<aggregator>/<size>.share            its noisy share, sealed to itself
     ledger/<aggregator>/<size>.<witness>.cosignature, <size>.<witness>.fork
     rounds/<id>/plan.toml                       the plan as written
     rounds/<id>/cards/<aggregator>.json         a key for this round
@@ -11,6 +12,7 @@
     rounds/<id>/signatures/<aggregator>.json    its signature under the task
     rounds/<id>/batches/<partner>-<digest>      sealed reports
     rounds/<id>/order/<seq>.json                the leader's chain of events
+    rounds/<id>/evidence/order-<seq>-<witness>.json
     rounds/<id>/verify/<seq>/<aggregator>       verifier shares of a batch
     rounds/<id>/decide/<seq>/<aggregator>.json  which rows count
     rounds/<id>/releases/<release>/             proposal.json, approvals/, noisy/
@@ -65,6 +67,11 @@ def ledger_path(aggregator: str, size: int) -> str:
 def checkpoint_path(aggregator: str, size: int) -> str:
     """The owner's signed head of that size."""
     return f"{ledger_folder(aggregator)}/{size}.checkpoint"
+
+
+def share_path(aggregator: str, size: int) -> str:
+    """The noisy share that this entry pays for, sealed by the aggregator to itself."""
+    return f"{ledger_folder(aggregator)}/{size}.share"
 
 
 def cosignature_path(aggregator: str, size: int, witness: str) -> str:
@@ -137,6 +144,10 @@ class RoundPaths:
     def order(self, seq: int) -> str:
         """One event of the order chain, counted from 1."""
         return f"{self.folder}/order/{seq}.json"
+
+    def order_fork(self, seq: int, witness: str) -> str:
+        """A witness's evidence that the leader signed two events for one place."""
+        return f"{self.folder}/evidence/order-{seq}-{_name(witness)}.json"
 
     def verify(self, seq: int, aggregator: str) -> str:
         """One aggregator's verifier shares for the batch ordered as `seq`."""

@@ -22,7 +22,7 @@ from grievance.crypto.signing import VerifyingKey
 from grievance.errors import GrievanceError, OrderError
 from grievance.names import is_name
 from grievance.pool.layout import RoundPaths, is_release_id
-from grievance.pool.store import SMALL_FILE_SIZE
+from grievance.pool.store import SMALL_FILE_SIZE, find
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +36,7 @@ _SHAPES: dict[str, dict[str, type]] = {
     "admit": {"partner": str, "identity": str},
     "expel": {"partner": str},
     "batch": {"partner": str, "batch": str, "rows": int},
+    "void": {"batch": int},
     "close": {},
     "release": {"release": str, "proposal": str},
 }
@@ -59,10 +60,11 @@ class OrderChain:
     task: Task
     head: bytes
     length: int = 0
-    digests: list[bytes] = field(default_factory=list)
+    files: list[bytes] = field(default_factory=list)
     partners: dict[str, VerifyingKey] = field(default_factory=dict)
     expelled: set[str] = field(default_factory=set)
     batches: list[OrderedBatch] = field(default_factory=list)
+    voided: set[int] = field(default_factory=set)
     releases: dict[str, bytes] = field(default_factory=dict)
     closed_by: bytes | None = None
 
@@ -70,6 +72,11 @@ class OrderChain:
     def start(cls, task: Task) -> OrderChain:
         """Return the empty chain, whose head is the task's digest."""
         return cls(task, task.digest)
+
+    @property
+    def counted(self) -> list[OrderedBatch]:
+        """The ordered batches that the leader did not void."""
+        return [batch for batch in self.batches if batch.seq not in self.voided]
 
     @property
     def closed(self) -> bool:
@@ -99,10 +106,11 @@ class OrderChain:
             self.task,
             self.head,
             self.length,
-            list(self.digests),
+            list(self.files),
             dict(self.partners),
             set(self.expelled),
             list(self.batches),
+            set(self.voided),
             dict(self.releases),
             self.closed_by,
         )
@@ -119,7 +127,7 @@ class OrderChain:
             raise self._error(seq, "it does not follow the event before it", code="order.chain")
         self._apply(seq, body["event"], document.digest)
         self.head, self.length = document.digest, seq
-        self.digests.append(document.digest)
+        self.files.append(document.data)
 
     def _error(self, seq: int, message: str, code: str = "order") -> OrderError:
         return OrderError(
@@ -135,7 +143,7 @@ class OrderChain:
             raise self._error(seq, "the event is not known")
         if any(type(event[name]) is not wanted for name, wanted in shape.items()):
             raise self._error(seq, "a field of the event has the wrong type")
-        if kind != "release" and self.closed:
+        if kind not in ("release", "void") and self.closed:
             raise self._error(seq, "the round is closed", code="order.closed")
         if "partner" in shape and not is_name(event["partner"]):
             raise self._error(seq, "the partner's name is not a name")
@@ -171,6 +179,14 @@ class OrderChain:
             raise self._error(seq, "the batch was ordered before")
         self.batches.append(OrderedBatch(seq, name, self.partners[name], digest, event["rows"]))
 
+    def _void(self, seq: int, event: dict[str, Any], _digest: bytes) -> None:
+        place = event["batch"]
+        if place in self.voided or all(batch.seq != place for batch in self.batches):
+            raise self._error(seq, "there is no such batch to void")
+        if self.releases:
+            raise self._error(seq, "a batch is voided after a release", code="order.closed")
+        self.voided.add(place)
+
     def _close(self, _seq: int, _event: dict[str, Any], digest: bytes) -> None:
         self.closed_by = digest
 
@@ -199,7 +215,7 @@ def read_chain(store: Store, task: Task) -> OrderChain:
     paths = RoundPaths(task.round_id)
     leader = task.aggregators[0].identity
     while True:
-        data = store.view(paths.order(chain.length + 1), SMALL_FILE_SIZE)
+        data = find(store, paths.order(chain.length + 1), SMALL_FILE_SIZE)
         if data is None:
             return chain
         try:
@@ -207,3 +223,12 @@ def read_chain(store: Store, task: Task) -> OrderChain:
         except GrievanceError:
             return chain
         chain.extend(document)
+
+
+FORK_KIND = "grievance/1 order fork"
+
+
+def sign_order_fork(seq: int, first: bytes, second: bytes, key: SigningKey) -> bytes:
+    """Write down two events the leader signed for one place. The two files prove it."""
+    files = [first.decode("utf-8"), second.decode("utf-8")]
+    return sign_document(FORK_KIND, {"seq": seq, "files": files}, key)

@@ -15,7 +15,7 @@ from grievance.crypto.documents import canonical, parse_document, sign_document
 from grievance.crypto.strict import StrictObject
 from grievance.errors import GrievanceError, ReleaseError
 from grievance.pool.layout import RoundPaths
-from grievance.pool.store import SMALL_FILE_SIZE
+from grievance.pool.store import SMALL_FILE_SIZE, find
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,7 +162,7 @@ def read_releases(store: Store, task: Task) -> Sequence[ReleaseView]:
     views = []
     for release_id in store.names(paths.releases):
         try:
-            data = store.view(paths.proposal(release_id), SMALL_FILE_SIZE)
+            data = find(store, paths.proposal(release_id), SMALL_FILE_SIZE)
             if data is None:
                 continue
             proposal = parse_proposal(bytes(data), task)
@@ -172,7 +172,7 @@ def read_releases(store: Store, task: Task) -> Sequence[ReleaseView]:
             continue
         answers = {}
         for index, party in enumerate(task.aggregators):
-            data = store.view(paths.approval(release_id, party.name), SMALL_FILE_SIZE)
+            data = find(store, paths.approval(release_id, party.name), SMALL_FILE_SIZE)
             if data is None:
                 continue
             try:

@@ -14,7 +14,7 @@ from grievance import task as tasks
 from grievance.errors import GrievanceError, UsageError, WireError
 from grievance.plan import Plan
 from grievance.pool.layout import RoundPaths
-from grievance.pool.store import SMALL_FILE_SIZE
+from grievance.pool.store import SMALL_FILE_SIZE, find
 
 if TYPE_CHECKING:
     from grievance.pool.store import Store
@@ -46,11 +46,11 @@ def plan_text(plan_bytes: bytes, source: str) -> str:
 def read_invitation(store: Store, round_id: str) -> Invitation | None:
     """Read a round's plan and its leader's card; None until both have arrived and fit."""
     paths = RoundPaths(round_id)
-    plan_bytes = store.view(paths.plan, SMALL_FILE_SIZE)
+    plan_bytes = find(store, paths.plan, SMALL_FILE_SIZE)
     if plan_bytes is None:
         return None
     for name in store.names(paths.cards):
-        data = store.view(f"{paths.cards}/{name}", SMALL_FILE_SIZE)
+        data = find(store, f"{paths.cards}/{name}", SMALL_FILE_SIZE)
         try:
             card = tasks.parse_card(bytes(data or b""))
         except GrievanceError:
@@ -82,7 +82,7 @@ def read_cards(store: Store, invitation: Invitation) -> dict[str, Card]:
     paths = RoundPaths(invitation.round_id)
     found = {}
     for member in invitation.members:
-        data = store.view(paths.card(member.name), SMALL_FILE_SIZE)
+        data = find(store, paths.card(member.name), SMALL_FILE_SIZE)
         if data is None:
             continue
         try:
@@ -117,7 +117,7 @@ def read_task_and_signatures(
 ) -> tuple[Task, dict[str, bytes], list[str]] | None:
     """A round's task, the signatures that hold, and the names of those still missing."""
     paths = RoundPaths(round_id)
-    data = store.view(paths.task, SMALL_FILE_SIZE)
+    data = find(store, paths.task, SMALL_FILE_SIZE)
     if data is None:
         return None
     try:
@@ -128,7 +128,7 @@ def read_task_and_signatures(
         return None
     signatures, missing = {}, []
     for party in task.aggregators:
-        signature = store.view(paths.signature(party.name), SMALL_FILE_SIZE)
+        signature = find(store, paths.signature(party.name), SMALL_FILE_SIZE)
         try:
             signer = tasks.parse_task_signature(bytes(signature or b""), task)
         except GrievanceError:

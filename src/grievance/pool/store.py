@@ -8,6 +8,7 @@ Source: design.md, section 7.
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
 import secrets
@@ -48,6 +49,21 @@ def open_store(location: str | Path) -> Store:
     if "://" in text:
         return FsspecStore(text)
     return LocalStore(Path(text))
+
+
+def find(store: Store, path: str, limit: int) -> View | None:
+    """The file's bytes, or None where nothing lies that its owner could have written.
+
+    A link, a pipe or something above `limit` under an organisation's name is as if it were
+    not there, like a file with a signature that does not hold: else anybody who can write to
+    the folder could stop those who read it. Raises PoolError when the pool itself fails.
+    """
+    try:
+        return store.view(path, limit)
+    except PoolError as error:
+        if error.code in ("pool.kind", "pool.size", "pool.link"):
+            return None
+        raise
 
 
 class LocalStore:
@@ -93,8 +109,10 @@ class LocalStore:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
+            link = error.errno == errno.ELOOP
             raise PoolError(
-                f"{path}: cannot be read ({error.strerror})", code="pool.read"
+                f"{path}: cannot be read ({error.strerror})",
+                code="pool.link" if link else "pool.read",
             ) from None
         try:
             status = os.fstat(fd)

@@ -137,7 +137,7 @@ def open_verify_file(
     Raises SignatureError when `sender` did not sign these bytes (the file then does not
     exist), PoolError when `sender` signed nonsense, OpenError when our box does not open.
     """
-    plaintext_digest, rows, boxes = _read_signed_header(data, task, batch, sender)
+    plaintext_digest, rows, boxes = read_signed_header(data, task, batch, sender)
     if recipient not in boxes:
         raise PoolError("the sender sealed nothing to us", code="verify.recipient")
     plaintext = key.open(
@@ -154,9 +154,14 @@ def open_verify_file(
     return VerifierShares(statuses, plaintext[rows:])
 
 
-def _read_signed_header(
+def read_signed_header(
     data: View, task: Task, batch: OrderedBatch, sender: int
 ) -> tuple[bytes, int, dict[int, bytes]]:
+    """Check what lies in the open: SHA-256 of the plaintext, rows, and the box for each recipient.
+
+    Raises SignatureError when `sender` did not sign these bytes, PoolError when it signed
+    something that is not about this batch.
+    """
     view = memoryview(data)
     try:
         reader = Reader(view)
@@ -237,14 +242,17 @@ def parse_decision(data: bytes, task: Task, batch: OrderedBatch, aggregator: int
         limit=decision_limit(batch.rows),
     )
     decision = _decision_from(document)
-    if decision is None or decision.body(task) != document.body:
-        raise PoolError("this is not a decision about this batch", code="decide.syntax")
+    if decision is None:
+        raise PoolError("this is not a decision about a batch", code="decide.syntax")
+    # Before the body is rebuilt: nothing may grow with a number the file merely claims.
     if (decision.seq, decision.batch_digest, decision.rows) != (
         batch.seq,
         batch.digest,
         batch.rows,
     ):
         raise PoolError("this decision is about another batch", code="decide.batch")
+    if decision.body(task) != document.body:
+        raise PoolError("this is not a decision about this batch", code="decide.syntax")
     return decision
 
 

@@ -1,0 +1,91 @@
+"""Destroy a round: delete the keys, so that nothing of it can ever be opened again.
+
+Before it, all aggregators together could open every report in the pool, or be made to; after
+it, a seizure of every one of them opens nothing that is not in an old backup. Source:
+design.md, section 5.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grievance.aggregator.releases import own_ledger, spool_entry
+from grievance.errors import StateError
+from grievance.ledger import DestroyedEvent, LedgerEntry
+from grievance.pool.proposals import read_releases
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from grievance.aggregator.desk import Desk
+    from grievance.pool.order import OrderChain
+    from grievance.task import Task
+
+
+def pending(desk: Desk, chain: OrderChain) -> list[str]:
+    """What would be lost if the round's keys were deleted now, in words."""
+    task, state = chain.task, desk.state
+    found = []
+    if not chain.closed:
+        found.append("the round is not closed")
+    stored = state.batches(task.digest)
+    undecided = [b.seq for b in chain.counted if b.seq not in stored or not stored[b.seq].decided]
+    if undecided:
+        found.append(f"{len(undecided)} batches are not decided")
+    for view in read_releases(desk.home.store, task):
+        path = desk.bench(task).paths.noisy(view.release_id, desk.home.name)
+        if view.declined_by is None and state.outgoing(path) is None:
+            found.append(f"release {view.release_id} is not complete")
+    return found
+
+
+def key_files(desk: Desk, task: Task) -> list[Path]:
+    """What is deleted from this machine: every file in the round's own folder."""
+    folder = desk.home.round_files(task.round_id).folder
+    return sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+
+
+def destroy(desk: Desk, chain: OrderChain) -> list[str]:
+    """Delete the round's keys, sums and unpublished shares, and write the ledger entry.
+
+    Raises StateError `destroy.pending` when something still needs the keys. Returns what was
+    deleted. Safe to run again after a crash: what is marked is finished by the next sync.
+    """
+    task, state = chain.task, desk.state
+    waiting = pending(desk, chain)
+    if waiting:
+        raise StateError(
+            f"{task.round_id} still needs its keys: {'; '.join(waiting)}",
+            code="destroy.pending",
+            hint="finish or decline what is under way, then run this again",
+        )
+    log = own_ledger(state, desk.home.name, desk.home.key.public)
+    entry = LedgerEntry.sign(
+        desk.home.key,
+        ledger=desk.home.name,
+        after=log.last,
+        campaign=task.campaign,
+        task=task.digest,
+        spent=log.spent(task.campaign, task.cost.kind),
+        event=DestroyedEvent(),
+    )
+    log.append(entry)
+    with state.transaction():
+        state.forget_round(task.digest)
+        state.add_entry(entry.size, entry.data)
+        spool_entry(state, log, desk.home.key)
+    return [str(path) for path in finish(desk, task)]
+
+
+def finish(desk: Desk, task: Task) -> list[Path]:
+    """Delete the key files of a round that is marked destroyed, before its entry is published."""
+    files = key_files(desk, task)
+    for path in files:
+        size = path.stat().st_size
+        # Overwriting helps on some media and hurts on none; it is no promise.
+        with path.open("r+b") as file:
+            file.write(bytes(size))
+            file.flush()
+        path.unlink()
+    desk.state.compact()
+    return files

@@ -1,0 +1,278 @@
+"""Rebuild a lost state from the pool: our own signed files, our keys, what others cosigned.
+
+Everything an aggregator did is a pure function of the order chain and its keys, so it can be
+done again and held against what it published. The first byte that differs stops it: then
+the pool, the keys or this program are not what they were, and going on could spend budget
+twice or verify a nonce with other bytes. Source: design.md, section 8.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from grievance.aggregator import batches, releases, witness
+from grievance.aggregator.desk import Desk
+from grievance.aggregator.state import State
+from grievance.errors import (
+    GrievanceError,
+    LedgerError,
+    OpenError,
+    SignatureError,
+    StateError,
+    UsageError,
+)
+from grievance.ledger import ReleaseEvent, read_ledger
+from grievance.ledger.checkpoint import MAX_NOTE_SIZE, check_cosignature
+from grievance.pool import rounds as pool_rounds
+from grievance.pool.layout import (
+    RoundPaths,
+    checkpoint_path,
+    cosignature_path,
+    fork_path,
+    ledger_path,
+    share_path,
+)
+from grievance.pool.noisy import LIMIT, digest_of
+from grievance.pool.order import read_chain
+from grievance.pool.proposals import read_releases
+from grievance.pool.store import SMALL_FILE_SIZE
+from grievance.pool.verdicts import decision_limit, max_verify_size, read_signed_header
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from grievance.aggregator.batches import Bench
+    from grievance.crypto.signing import VerifyingKey
+    from grievance.home import Home
+    from grievance.ledger import LedgerLog
+    from grievance.pool.order import OrderedBatch
+    from grievance.pool.rounds import Invitation
+    from grievance.task import Task
+
+
+def recover(
+    home: Home, progress: Callable[[str, int, int], None] = lambda _w, _d, _t: None
+) -> list[str]:
+    """Rebuild `state.sqlite`. Returns what was recovered, in words.
+
+    Raises UsageError while there is a state (move it away first), StateError `recover.*` at the
+    first thing that differs from what we published.
+    """
+    if home.state_path.exists():
+        raise UsageError(
+            f"there is a state at {home.state_path}",
+            code="recover.state",
+            hint="if it is older than the pool, move it away (do not delete it), then run this",
+        )
+    fresh = home.state_path.with_name("state.recovering")
+    with home.lock():
+        _discard(fresh)
+        state = State(fresh)
+        try:
+            done = _Recovery(Desk(home, state), progress).run()
+        finally:
+            state.close()
+        fresh.rename(home.state_path)
+    return done
+
+
+def _discard(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+class _Recovery:
+    def __init__(self, desk: Desk, progress: Callable[[str, int, int], None]) -> None:
+        self.desk, self.home, self.state = desk, desk.home, desk.state
+        self.store, self.progress = desk.home.store, progress
+        self.done: list[str] = []
+
+    def run(self) -> list[str]:
+        found = [
+            invitation
+            for invitation in pool_rounds.invitations(self.store)
+            if self.home.identity in invitation.members
+        ]
+        signed = [(i, self._signed_task(i)) for i in found]
+        # A campaign's tasks are chained: the reserved budget grows from one to the next.
+        signed.sort(key=lambda pair: pair[1].reserved.amount if pair[1] else 0)
+        for invitation, task in signed:
+            self._files_of_round(invitation, task)
+        log = self._ledger([task for _, task in signed if task is not None])
+        for _, task in signed:
+            if task is not None and not log.destroyed(task.digest):
+                self._round(task, log)
+        self._witnessed()
+        return self.done
+
+    def _signed_task(self, invitation: Invitation) -> Task | None:
+        found = pool_rounds.read_task_and_signatures(self.store, invitation.round_id)
+        return found[0] if found is not None and self.home.name in found[1] else None
+
+    def _keep(self, path: str, limit: int = SMALL_FILE_SIZE) -> bytes | None:
+        """Take one of our own files back into the spool, as it lies in the pool."""
+        data = self.store.view(path, limit)
+        if data is None:
+            return None
+        with self.state.transaction():
+            self.state.spool(path, bytes(data))
+        return bytes(data)
+
+    def _files_of_round(self, invitation: Invitation, task: Task | None) -> None:
+        paths = RoundPaths(invitation.round_id)
+        leads = invitation.members[0] == self.home.identity
+        self._keep(paths.card(self.home.name))
+        if leads:
+            self._keep(paths.plan)
+        if task is None:
+            return
+        if leads:
+            self._keep(paths.task)
+            self._keep(paths.verify_key)
+        self._keep(paths.signature(self.home.name))
+        with self.state.transaction():
+            self.state.add_task(task.digest, task.round_id, task.campaign, task.data)
+        self.done.append(f"{task.round_id}: the task we signed")
+
+    def _ledger(self, signed: list[Task]) -> LedgerLog:
+        """Our ledger from the pool; it must reach every head that anybody cosigned."""
+        name, key = self.home.name, self.home.key.public
+        log = read_ledger(self.store, name, key)
+        for task in signed:
+            self._check_reaches(task, log, name, key)
+        with self.state.transaction():
+            for entry in log.entries:
+                self.state.add_entry(entry.size, entry.data)
+        for entry in log.entries:
+            for path in (ledger_path(name, entry.size), checkpoint_path(name, entry.size)):
+                self._keep(path)
+            self._keep(share_path(name, entry.size), LIMIT)
+        if log.entries:
+            self.done.append(f"our ledger, {len(log.entries)} entries")
+        return log
+
+    def _check_reaches(self, task: Task, log: LedgerLog, name: str, key: VerifyingKey) -> None:
+        for party in task.aggregators:
+            for size in range(len(log.entries) + 1, len(log.entries) + 100):
+                checkpoint = witness.read_checkpoint(self.store, name, key, size)
+                data = self.store.view(cosignature_path(name, size, party.name), MAX_NOTE_SIZE)
+                if checkpoint is None or data is None:
+                    continue
+                try:
+                    check_cosignature(bytes(data), checkpoint, party.name, party.identity)
+                except (LedgerError, SignatureError):
+                    continue
+                raise StateError(
+                    f"{party.name} cosigned our ledger at {size} entries, but the pool has only "
+                    f"{len(log.entries)}",
+                    code="recover.ledger",
+                    hint="wait until the pool has arrived whole; if entries are gone, stop here",
+                )
+
+    def _round(self, task: Task, log: LedgerLog) -> None:
+        bench, chain = self.desk.bench(task), read_chain(self.store, task)
+        leads = bench.seat.index == 0
+        with self.state.transaction():
+            for seq, data in enumerate(chain.files, start=1):
+                self.state.see_order(task.digest, seq, data)
+        for seq in range(1, chain.length + 1):
+            if leads:
+                self._keep(bench.paths.order(seq))
+        for batch in chain.counted:
+            if not self._batch(bench, batch):
+                break
+        for view in read_releases(self.store, task):
+            if view.proposal.proposer == self.home.name:
+                self._keep(bench.paths.proposal(view.release_id))
+            if self.home.name in view.answers:
+                self._keep(bench.paths.approval(view.release_id, self.home.name))
+            entry = log.release(task.digest, view.release_id)
+            if entry is not None:
+                self._share(bench, entry.size, entry.event)
+
+    def _batch(self, bench: Bench, batch: OrderedBatch) -> bool:
+        """Do a batch again and hold it against our published findings and decision."""
+        task, path = bench.seat.task, bench.paths.verify(batch.seq, bench.name)
+        published = self.store.view(path, max_verify_size(task, batch.rows))
+        data = batches.find_batch(bench, batch)
+        if published is None:
+            return False
+        if data is None:
+            raise StateError(f"batch {batch.seq} is not in the pool", code="recover.batch")
+        try:
+            digest, _, _ = read_signed_header(published, task, batch, bench.seat.index)
+        except GrievanceError as error:
+            raise _differs(path, str(error)) from None
+        what = f"doing batch {batch.seq} again"
+        with self.state.transaction():
+            found, total = batches.examine(
+                bench, batch, data, lambda done, rows: self.progress(what, done, rows)
+            )
+            if hashlib.sha256(found.plaintext()).digest() != digest:
+                raise _differs(path, "it is not what we find today")
+            self.state.spool(path, bytes(published))
+            batches.keep_findings(bench, batch, found, total)
+        self.done.append(f"{task.round_id}: batch {batch.seq}")
+        decision_path = bench.paths.decide(batch.seq, bench.name)
+        if self._keep(decision_path, decision_limit(batch.rows)) is None:
+            return False
+        peers = [
+            None if i == bench.seat.index else batches.read_findings(bench, batch, i)
+            for i in range(len(task.aggregators))
+        ]
+        try:
+            # Spooling other bytes than those kept above is refused.
+            batches.decide_batch(bench, batch, data, peers)
+        except StateError as error:
+            raise _differs(decision_path, str(error)) from None
+        return True
+
+    def _share(self, bench: Bench, size: int, event: ReleaseEvent) -> None:
+        """The noisy share of a charged release: published, or sealed to us beside the entry."""
+        path = bench.paths.noisy(event.release, bench.name)
+        share = self._keep(path, LIMIT)
+        if share is None:
+            box = self.store.view(share_path(bench.name, size), LIMIT)
+            try:
+                share = releases.open_share(bench, event.release, bytes(box or b""))
+            except OpenError:
+                self.done.append(
+                    f"{bench.seat.task.round_id}: release {event.release} was charged, but its "
+                    "noisy share is gone; it can never be completed"
+                )
+                return
+        if digest_of(share) != event.noisy_share:
+            raise _differs(path, "it is not the share our ledger names")
+        sealed = releases.seal_share_at_rest(bench, event.release, share)
+        with self.state.transaction():
+            self.state.add_share(bench.seat.task.digest, event.release, sealed)
+        self.done.append(f"{bench.seat.task.round_id}: the noisy share of {event.release}")
+
+    def _witnessed(self) -> None:
+        """The last head of every peer's ledger that carries our own cosignature."""
+        for name, key in witness.peers(self.desk).items():
+            log = read_ledger(self.store, name, key)
+            for size in range(1, len(log.entries) + 1):
+                checkpoint = witness.read_checkpoint(self.store, name, key, size)
+                path = cosignature_path(name, size, self.home.name)
+                line = self.store.view(path, MAX_NOTE_SIZE)
+                if checkpoint is None or line is None:
+                    break
+                try:
+                    check_cosignature(bytes(line), checkpoint, self.home.name, self.home.key.public)
+                except (LedgerError, SignatureError) as error:
+                    raise _differs(path, str(error)) from None
+                self._keep(path)
+                self._keep(fork_path(name, size, self.home.name))
+                with self.state.transaction():
+                    self.state.witness(key.raw, name, size, checkpoint.root, checkpoint.data)
+
+
+def _differs(path: str, why: str) -> StateError:
+    return StateError(
+        f"{path} differs from what we would publish today: {why}",
+        code="recover.differs",
+        hint="stop here and keep everything; the pool, the keys or the program have changed",
+    )

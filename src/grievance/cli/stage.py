@@ -1,0 +1,93 @@
+"""Several organisations on one machine, each typing its own commands: for demos and examples.
+
+Every command goes through the command line as a person's would; only that one process types
+for all, and each organisation's folder is given to it by GRIEVANCE_HOME.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from typing import TYPE_CHECKING
+
+import typer
+
+from grievance.cli.output import emit, tell
+from grievance.errors import GrievanceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class Stage:
+    """A folder with `pool` and one folder for each organisation.
+
+    What is typed, and what the commands answer, is shown on stdout.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "pool").mkdir(parents=True)
+
+    def title(self, text: str) -> None:
+        """Announce a step."""
+        emit(f"\n# {text}")
+
+    def init(self, name: str, shown: str) -> str:
+        """Make an organisation. Returns its fingerprint."""
+        pool = str(self.folder / "pool")
+        return self.type(name, "init", name, "--pool", pool, "--display-name", shown).strip()
+
+    def type(
+        self,
+        name: str,
+        *words: str,
+        quiet: bool = False,
+        live: bool = False,
+        may_fail: bool = False,
+    ) -> str:
+        """Type a command as the organisation `name`; show it and its output, indented.
+
+        `quiet` leaves out the words it writes for people; `live` lets them through as they
+        come, progress bars included. Returns its stdout. Raises what the command raises,
+        unless it `may_fail`: then the error is shown as a person would see it.
+        """
+        from grievance.cli.app import app
+
+        shown = [word.replace(str(self.folder), ".") for word in words]
+        quoted = [f'"{word}"' if " " in word else word for word in shown]
+        emit(f"{name}$ grievance {' '.join(quoted)}")
+        out, err = io.StringIO(), io.StringIO()
+        failed = False
+        with self._at_home(name), contextlib.redirect_stdout(out):
+            with contextlib.nullcontext() if live else contextlib.redirect_stderr(err):
+                try:
+                    code = app(list(words), prog_name="grievance", standalone_mode=False)
+                    failed = bool(code)
+                except GrievanceError as error:
+                    if not may_fail:
+                        raise
+                    tell(error)
+        words_for_people = [] if quiet and not failed else err.getvalue().splitlines()
+        for line in out.getvalue().splitlines() + words_for_people:
+            emit(f"    {line.replace(str(self.folder), '.')}".rstrip())
+        if failed and not may_fail:
+            raise typer.Exit(1)
+        return out.getvalue()
+
+    @contextlib.contextmanager
+    def _at_home(self, name: str) -> Iterator[None]:
+        """Work in an organisation's own folder; without a passphrase that was meant for another."""
+        given = {"GRIEVANCE_HOME": str(self.folder / name), "GRIEVANCE_PASSPHRASE": ""}
+        before = {key: os.environ.get(key) for key in given}
+        os.environ.update(given)
+        try:
+            yield
+        finally:
+            for key, value in before.items():
+                if value is None:
+                    os.environ.pop(key, None)
+                else:
+                    os.environ[key] = value

@@ -1,0 +1,126 @@
+"""Destroying a round, and a batch that never arrives."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from federation import Federation
+from grievance.aggregator import Desk
+from grievance.aggregator.destroy import destroy, key_files
+from grievance.errors import GrievanceError, StateError
+from grievance.ledger import read_ledger
+from grievance.release import collect
+
+
+@pytest.fixture
+def federation(tmp_path: Path) -> Federation:
+    made = Federation(tmp_path)
+    made.open_round()
+    made.relay("nurses", made.seal(12))
+    made.settle()
+    return made
+
+
+def run_destroy(federation: Federation, name: str) -> list[str]:
+    with Desk.open(federation.homes[name]) as desk:
+        task = desk.task(federation.round_id)
+        assert task is not None
+        done = destroy(desk, desk.chain(task))
+        desk.publish()
+    return done
+
+
+def test_nothing_is_destroyed_while_something_needs_the_keys(federation: Federation) -> None:
+    with pytest.raises(StateError, match="not closed"):
+        run_destroy(federation, "south")
+    federation.close()
+    view = federation.propose()
+    with pytest.raises(StateError, match="is not complete"):
+        run_destroy(federation, "north")
+    federation.answer("south", view.release_id)
+    federation.settle()
+    assert len(run_destroy(federation, "south")) == 3
+
+
+def test_keys_and_sums_are_gone_and_the_release_stays(federation: Federation) -> None:
+    release = federation.release()
+    task = federation.task
+    home = federation.homes["south"]
+    secrets = [
+        path.read_bytes() for path in home.round_files(federation.round_id).folder.iterdir()
+    ]
+    before = federation.file(federation.paths.batch("nurses", federation.chain().batches[0].digest))
+    assert before.exists()
+    deleted = run_destroy(federation, "south")
+    assert {Path(path).name for path in deleted} == {"hpke.key", "verify.key", "state.key"}
+    with Desk.open(home) as desk:
+        assert key_files(desk, task) == []
+        with pytest.raises(GrievanceError):
+            desk.bench(task)
+    for path in home.root.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            assert not any(secret in data for secret in secrets)
+    db = sqlite3.connect(home.state_path)
+    assert db.execute("SELECT SUM(LENGTH(sum)) FROM batches").fetchone()[0] == 0
+    assert db.execute("SELECT COUNT(*) FROM noisy_shares").fetchone()[0] == 0
+    db.close()
+    federation.settle()
+    log = read_ledger(home.store, "south", home.key.public)
+    assert log.destroyed(task.digest) and len(log.entries) == 2
+    assert collect(home.store, task).values == release.values
+
+
+def test_a_crash_between_mark_and_deletion_is_finished(
+    federation: Federation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from grievance.aggregator import destroy as module
+
+    federation.release()
+    home = federation.homes["south"]
+
+    def crash(*_args: object) -> list[Path]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, "finish", crash)
+        run_destroy(federation, "south")
+    folder = home.round_files(federation.round_id).folder
+    assert len(list(folder.iterdir())) == 3
+    federation.settle()
+    assert list(folder.iterdir()) == []
+
+
+def void(federation: Federation, seq: int) -> None:
+    with Desk.open(federation.leader) as desk:
+        _, chain = desk.open_bench(federation.round_id)
+        desk.order(chain, {"type": "void", "batch": seq})
+        desk.publish()
+
+
+def test_a_batch_that_never_arrives_is_voided(federation: Federation) -> None:
+    reports = federation.seal(3)
+    (path,) = federation.relay("carers", reports)
+    federation.sync("north")
+    seq = federation.chain().batches[-1].seq
+    # It vanishes before the helper ever sees it: nobody can decide it, and later ones wait.
+    federation.file(path).unlink()
+    federation.relay("nurses", federation.seal(5))
+    federation.settle()
+    assert len(federation.reasons()) == 1
+    void(federation, seq)
+    federation.settle()
+    assert len(federation.reasons()) == 2
+    # Sent again, the same reports count.
+    federation.relay("carers", reports)
+    federation.settle()
+    assert federation.release().accepted == 20
+
+
+def test_voiding_a_decided_batch_is_the_leaders_fault(federation: Federation) -> None:
+    void(federation, federation.chain().batches[0].seq)
+    results = federation.sync("south", clean=False)
+    assert [fault.code for fault in results[0].faults] == ["order.void"]

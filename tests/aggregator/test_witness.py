@@ -1,0 +1,157 @@
+"""The ledgers are witnessed: no backup, no fork and no late aim gets past the others."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from federation import PLAN, Federation
+from grievance.aggregator import Desk
+from grievance.aggregator.releases import own_ledger
+from grievance.errors import ReleaseError, StateError
+from grievance.ledger.checkpoint import parse_checkpoint, sign_checkpoint
+from grievance.ledger.evidence import parse_fork
+from grievance.pool.layout import checkpoint_path, cosignature_path, fork_path, ledger_path
+from grievance.release import collect
+
+
+@pytest.fixture
+def federation(tmp_path: Path) -> Federation:
+    made = Federation(tmp_path)
+    made.open_round()
+    made.relay("nurses", made.seal(12))
+    made.settle()
+    made.close()
+    return made
+
+
+def test_every_entry_is_cosigned_by_the_other(federation: Federation) -> None:
+    federation.release()
+    for owner, witness in (("north", "south"), ("south", "north")):
+        note = federation.file(checkpoint_path(owner, 1)).read_bytes()
+        key = federation.homes[owner].identity.key
+        assert parse_checkpoint(note, owner, key).size == 1
+        assert federation.file(cosignature_path(owner, 1, witness)).exists()
+
+
+def test_a_noisy_share_waits_for_every_entry_and_cosignature(federation: Federation) -> None:
+    view = federation.propose()
+    federation.answer("south", view.release_id)
+    noisy = federation.file(federation.paths.noisy(view.release_id, "north"))
+    federation.sync("north")
+    assert federation.file(ledger_path("north", 1)).exists() and not noisy.exists()
+    federation.sync("south")
+    # South has charged and cosigned; its own share waits until its entry is cosigned.
+    assert not federation.file(federation.paths.noisy(view.release_id, "south")).exists()
+    with pytest.raises(ReleaseError) as error:
+        collect(federation.leader.store, federation.task, view.release_id)
+    assert error.value.code == "release.waiting"
+    federation.sync("north")
+    assert noisy.exists()
+    federation.sync("south")
+    assert collect(federation.leader.store, federation.task, view.release_id).accepted == 12
+
+
+def snapshot(federation: Federation, name: str) -> Path:
+    copy = federation.folder / f"{name}-backup"
+    shutil.copytree(federation.folder / name, copy)
+    return copy
+
+
+def restore(federation: Federation, name: str, copy: Path) -> None:
+    shutil.rmtree(federation.folder / name)
+    shutil.copytree(copy, federation.folder / name)
+
+
+def test_a_restored_backup_refuses_to_start(federation: Federation) -> None:
+    copy = snapshot(federation, "south")
+    federation.release()
+    restore(federation, "south", copy)
+    with pytest.raises(StateError) as error:
+        federation.sync("south")
+    assert error.value.code == "ledger.rollback" and "recover" in str(error.value.hint)
+
+
+def test_a_restored_backup_with_a_wiped_ledger_gets_no_cosignature(federation: Federation) -> None:
+    """South goes back, hides its own entries from itself, and charges again: a fork."""
+    copy = snapshot(federation, "south")
+    federation.release(["hours_mean"])
+    restore(federation, "south", copy)
+    for path in (federation.folder / "pool/ledger/south").iterdir():
+        path.unlink()
+    for path in federation.file(federation.paths.releases).iterdir():
+        shutil.rmtree(path)
+    # Without any memory of it, South proposes the same statistic again and forks its ledger.
+    homes = federation.homes["south"]
+    with Desk.open(homes) as desk:
+        log = own_ledger(desk.state, "south", homes.key.public)
+        assert log.entries == []
+    fake = sign_checkpoint("south", 1, b"\x01" * 32, homes.key)
+    federation.file(checkpoint_path("south", 1)).write_bytes(fake)
+    results = federation.sync("north", clean=False)
+    faults = [fault.code for fault in results[0].faults]
+    assert "ledger.fork" in faults
+    evidence = federation.file(fork_path("south", 1, "north")).read_bytes()
+    fork = parse_fork(evidence, homes.identity.key)
+    assert fork.size == 1 and fork.heads[0].root != fork.heads[1].root
+
+
+def test_a_ledger_that_does_not_extend_is_not_cosigned(federation: Federation) -> None:
+    federation.release(["hours_mean"])
+    south = federation.homes["south"]
+    # South replaces its first entry by one that never charged, keeping the old checkpoint.
+    from grievance.ledger import LedgerEntry
+
+    old = LedgerEntry.parse(federation.file(ledger_path("south", 1)).read_bytes(), south.key.public)
+    forged = LedgerEntry.sign(
+        south.key,
+        ledger="south",
+        after=None,
+        campaign=old.campaign,
+        task=b"\x00" * 32,
+        spent=old.spent,
+        event=old.event,
+    )
+    federation.file(ledger_path("south", 1)).write_bytes(forged.data)
+    results = federation.sync("north", clean=False)
+    assert [fault.code for fault in results[0].faults] == ["ledger.rollback"]
+
+
+def test_a_lifetime_that_would_be_exceeded_is_not_signed(tmp_path: Path) -> None:
+    federation = Federation(tmp_path)
+    plan = PLAN.replace(b"lifetime_epsilon = 4.0", b"lifetime_epsilon = 3.0")
+    federation.open_round(plan)
+    federation.open_round(plan)
+    with pytest.raises(AssertionError, match="is left"):
+        federation.open_round(plan)
+    # The third task does not exist, so nobody can seal for it.
+    assert not federation.file(federation.paths.task).exists() or federation.round_id
+
+
+def test_an_equivocating_leader_is_noticed_by_whoever_saw_the_other_event(
+    federation: Federation,
+) -> None:
+    path = federation.file(federation.paths.order(2))
+    with Desk.open(federation.homes["south"]) as desk:
+        task = desk.task(federation.round_id)
+        assert task is not None
+        chain = desk.chain(task)
+    from grievance.crypto.documents import parse_document
+    from grievance.pool.order import KIND, OrderChain
+
+    first = OrderChain.start(federation.task)
+    first.extend(
+        parse_document(federation.file(federation.paths.order(1)).read_bytes(), kind=KIND)
+    )
+    other = first.sign_next({"type": "close"}, federation.leader.key)
+    kept = path.read_bytes()
+    path.write_bytes(other)
+    assert chain.length > 2
+    results = federation.sync("south", clean=False)
+    assert [fault.code for fault in results[0].faults] == ["order.fork"]
+    evidence = federation.file(federation.paths.order_fork(2, "south"))
+    assert evidence.exists() and kept.decode()[:200] in evidence.read_text().replace("\\", "")
+    path.write_bytes(kept)
+    federation.sync("south")
