@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import shutil
 from typing import TYPE_CHECKING
 
 from federation import encode
@@ -135,6 +136,22 @@ def own_total(bench: Bench) -> list[int]:
     for row in bench.state.batches(task.digest).values():
         total = task.vdaf.agg_update(total, bench.open_sum(row.seq, row.sum))
     return total
+
+
+class Snapshot:
+    """A federation's whole folder, to go back to: cheaper than opening a round again."""
+
+    def __init__(self, federation: Federation) -> None:
+        self.federation = federation
+        name = f"{federation.folder.name}-{secrets.token_hex(4)}"
+        self.copy = federation.folder.with_name(name)
+        shutil.copytree(federation.folder, self.copy)
+
+    def restore(self) -> Federation:
+        """Put every file back as it was."""
+        shutil.rmtree(self.federation.folder)
+        shutil.copytree(self.copy, self.federation.folder)
+        return self.federation
 
 
 def exact_totals(federation: Federation) -> list[int]:

@@ -169,7 +169,9 @@ class Federation:
             desk.publish()
         self.settle()
 
-    def propose(self, name: str | None = None, statistics: Sequence[str] | None = None) -> ReleaseView:
+    def propose(
+        self, name: str | None = None, statistics: Sequence[str] | None = None
+    ) -> ReleaseView:
         home = self.homes[name or self.aggregators[0]]
         with Desk.open(home) as desk:
             bench, chain = desk.open_bench(self.round_id)

@@ -20,6 +20,7 @@ TIERS = [
     {"client"},
     {"pool"},
     {"ledger", "home"},
+    {"backup"},
     {"pipelines"},
     {"aggregator", "release"},
     {"demo", "testing"},

@@ -3,6 +3,9 @@
     organisation.json      name, display name, pool: nothing secret
     known.json             fingerprints this organisation has compared with others
     identity.pem           the long-lived Ed25519 key
+    mailbox.key            the long-lived HPKE key to which others seal letters to us
+    admissions.json        partners to admit once a round is signed
+    backup.json            which backup of our keys there is (see `backup`); nothing secret
     state.sqlite           what an aggregator remembers (see `aggregator.state`)
     rounds/<id>/hpke.key, verify.key, state.key
 
@@ -22,12 +25,19 @@ from typing import TYPE_CHECKING, Any, Self
 from grievance.crypto import keys
 from grievance.crypto.documents import b64decode, b64encode
 from grievance.crypto.fingerprint import matches, short
+from grievance.crypto.hpke import HpkePrivateKey, HpkePublicKey
 from grievance.crypto.signing import SigningKey, VerifyingKey
 from grievance.errors import GrievanceError, PoolError, StateError, TrustError, UsageError
 from grievance.names import check_name
-from grievance.pool.layout import RoundPaths, partner_path
-from grievance.pool.store import SMALL_FILE_SIZE, open_store, sync_folder
-from grievance.task import Identity, make_identity, parse_identity
+from grievance.pool.layout import RoundPaths, mailbox_path, partner_path
+from grievance.pool.store import SMALL_FILE_SIZE, find, open_store, sync_folder
+from grievance.task import (
+    Identity,
+    make_identity,
+    make_mailbox,
+    parse_identity,
+    parse_mailbox,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +82,7 @@ class Home:
     def create(
         cls, root: Path, name: str, display_name: str, pool: str, passphrase: str | None = None
     ) -> Self:
-        """Make the folder and a fresh identity, and publish the identity in the pool.
+        """Make the folder, a fresh identity and a mailbox, and publish both in the pool.
 
         Raises UsageError when the folder is an organisation's already, PoolError when the
         name is taken in the pool.
@@ -98,6 +108,7 @@ class Home:
         _write_json(root / "organisation.json", settings)
         home = cls(root, settings, passphrase)
         store.put(partner_path(name), make_identity(name, display_name, key))
+        home.mailbox()
         return home
 
     @classmethod
@@ -135,6 +146,20 @@ class Home:
         """What others know us by."""
         return Identity(self.name, self.display_name, self.key.public)
 
+    def mailbox(self) -> HpkePrivateKey:
+        """Our mailbox key, with its public half in the pool; made when it is first needed.
+
+        Raises KeyFileError, PoolError.
+        """
+        path = self.root / "mailbox.key"
+        if not path.exists():
+            keys.write_hpke_key(path, HpkePrivateKey.generate(), self.passphrase)
+        key = keys.read_hpke_key(path, self.passphrase)
+        if _read_mailbox(self.store, self.identity) != key.public:
+            document = make_mailbox(self.name, key.public, self.key)
+            self.store.put(mailbox_path(self.name), document)
+        return key
+
     @property
     def state_path(self) -> Path:
         """The aggregator's memory."""
@@ -147,6 +172,14 @@ class Home:
     def settings_file(self, name: str) -> Path:
         """A small JSON file of ours."""
         return self.root / f"{name}.json"
+
+    def read_settings(self, name: str) -> dict[str, Any]:
+        """One of our small JSON files; empty when there is none. Raises StateError."""
+        return _read_json(self.settings_file(name))
+
+    def write_settings(self, name: str, value: dict[str, Any]) -> None:
+        """Replace one of our small JSON files, whole."""
+        _write_json(self.settings_file(name), value)
 
     # Partners to admit as soon as a round is signed.
 
@@ -241,6 +274,26 @@ def read_identity(store: Store, name: str) -> Identity:
     if identity.name != name:
         raise PoolError(f"{partner_path(name)} is about somebody else", code="partner.name")
     return identity
+
+
+def read_mailbox(store: Store, owner: Identity) -> HpkePublicKey:
+    """Read the mailbox of an organisation whose identity is trusted. Raises PoolError."""
+    found = _read_mailbox(store, owner)
+    if found is None:
+        raise PoolError(
+            f"{owner.name} has no mailbox in this pool that carries its signature",
+            code="partner.mailbox",
+            hint=f"{owner.name} runs `grievance backup status` once, which makes one",
+        )
+    return found
+
+
+def _read_mailbox(store: Store, owner: Identity) -> HpkePublicKey | None:
+    data = find(store, mailbox_path(owner.name), SMALL_FILE_SIZE)
+    try:
+        return parse_mailbox(bytes(data), owner) if data is not None else None
+    except GrievanceError:
+        return None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from grievance.crypto.documents import canonical
 from grievance.crypto.hpke import DEFAULT_KEM, HpkePrivateKey
@@ -22,7 +22,7 @@ from grievance.task.task import LedgerHeads, Task, build_task, parse_task
 from grievance.task.verify_key import seal_verify_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 EXAMPLE_PLAN = """\
 title = "Workload, a small example"
@@ -122,11 +122,13 @@ def make_coalition(
     previous: Coalition | None = None,
     ledger_heads: LedgerHeads | None = None,
     rehearsal: bool = False,
+    backup: Mapping[str, Any] | None = None,
 ) -> Coalition:
     """Let fresh aggregators agree on a task for `plan`, given as TOML or as a `Plan`.
 
     A `Plan` stands in for its own file with its JSON form. With `previous` the round
-    continues that coalition's campaign, and aggregators of the same name keep their keys.
+    continues that coalition's campaign, and aggregators of the same name keep their keys. Every
+    card says `backup`.
     """
     parsed = Plan.from_toml(plan) if isinstance(plan, str) else plan
     plan_file = plan.encode() if isinstance(plan, str) else canonical(parsed.to_json())
@@ -149,6 +151,7 @@ def make_coalition(
                 plan_sha256=hashlib.sha256(plan_file).digest(),
                 members=members,
                 rehearsal=rehearsal,
+                backup=backup,
             )
         )
         for key, hpke in zip(signing_keys, hpke_keys, strict=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dishonest import TINY_PLAN, at_bench, new_salt, publish
+from dishonest import TINY_ANSWERS, TINY_PLAN, at_bench, new_salt, publish
 from federation import Federation
 from grievance.aggregator import Desk
 from grievance.aggregator.batches import read_decision
@@ -24,6 +24,7 @@ from grievance.crypto import keys
 from grievance.crypto.documents import b64encode, sign_document
 from grievance.errors import GrievanceError, ProofError, ReportError
 from grievance.pool.verdicts import Status, max_verify_size, open_verify_file
+from grievance.secret import VerifyKey
 from grievance.task import verify_key as verify_keys
 from vdaf import attacks
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from grievance.pool.order import OrderedBatch
-    from grievance.secret import VerifyKey
     from grievance.vdaf import InputShare, PublicShare, VerifierShare
 
 
@@ -287,6 +287,21 @@ def test_c_with_an_aggregator_that_takes_another_key(
     assert attacks.attack_c_two_keys(two_faced)
     first, second = two_faced.seen
     assert first != second
+
+
+def test_c_another_key_in_the_place_of_the_rounds_own_is_refused(federation: Federation) -> None:
+    path = federation.homes["south"].round_files(federation.round_id).verify
+    own = path.rename(path.with_suffix(".own"))
+    keys.write_verify_key(path, VerifyKey.generate())
+    publish(federation, "carers", federation.seal(1, TINY_ANSWERS))
+    try:
+        _, result = federation.sync("north", "south", clean=False)
+        assert [fault.code for fault in result.faults] == ["state.verify-key"]
+        seq = federation.chain().batches[-1].seq
+        assert not federation.file(federation.paths.verify(seq, "south")).exists()
+    finally:
+        own.replace(path)
+    federation.settle()
 
 
 # -- D: a second public share ---------------------------------------------------------------

@@ -49,9 +49,7 @@ def test_keys_and_sums_are_gone_and_the_release_stays(federation: Federation) ->
     release = federation.release()
     task = federation.task
     home = federation.homes["south"]
-    secrets = [
-        path.read_bytes() for path in home.round_files(federation.round_id).folder.iterdir()
-    ]
+    secrets = [path.read_bytes() for path in home.round_files(federation.round_id).folder.iterdir()]
     before = federation.file(federation.paths.batch("nurses", federation.chain().batches[0].digest))
     assert before.exists()
     deleted = run_destroy(federation, "south")

@@ -142,9 +142,7 @@ def test_an_equivocating_leader_is_noticed_by_whoever_saw_the_other_event(
     from grievance.pool.order import KIND, OrderChain
 
     first = OrderChain.start(federation.task)
-    first.extend(
-        parse_document(federation.file(federation.paths.order(1)).read_bytes(), kind=KIND)
-    )
+    first.extend(parse_document(federation.file(federation.paths.order(1)).read_bytes(), kind=KIND))
     other = first.sign_next({"type": "close"}, federation.leader.key)
     kept = path.read_bytes()
     path.write_bytes(other)

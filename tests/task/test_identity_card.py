@@ -12,10 +12,20 @@ from grievance.crypto.fingerprint import short
 from grievance.crypto.hpke import HpkePrivateKey
 from grievance.crypto.signing import SigningKey
 from grievance.errors import GrievanceError, SignatureError, TaskError, WireError
-from grievance.task import Identity, card_matches, make_card, make_identity, parse_card
+from grievance.task import (
+    Identity,
+    card_matches,
+    make_card,
+    make_identity,
+    make_mailbox,
+    parse_card,
+    parse_mailbox,
+)
+from grievance.task.backup import backup_in_words
 from grievance.task.card import KIND as CARD_KIND
 from grievance.task.identity import KIND as IDENTITY_KIND
 from grievance.task.identity import MAX_AGGREGATORS, check_members, check_round_id, parse_identity
+from grievance.task.mailbox import KIND as MAILBOX_KIND
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +39,14 @@ MEMBERS = (
 )
 PLAN = bytes(range(32))
 HPKE = HpkePrivateKey.generate("X25519").public
+
+
+BACKUP = {
+    "rehearsed": "2026-09-30",
+    "set": "ab" * 8,
+    "threshold": 2,
+    "trustees": ["nurses", "carers", "patients"],
+}
 
 
 def card_body() -> dict[str, Any]:
@@ -137,7 +155,34 @@ def test_card_round_trip() -> None:
     assert (card.round_id, card.plan_sha256, card.index) == ("round-1", PLAN, 1)
     assert (card.members, card.owner, card.hpke) == (MEMBERS, MEMBERS[1], HPKE)
     assert card.rehearsal is True
+    assert card.backup is None
     assert card.data == data
+
+
+def test_a_card_says_whether_there_is_a_backup() -> None:
+    words = {"round_id": "round-1", "plan_sha256": PLAN, "members": MEMBERS}
+    card = parse_card(make_card(KEY, HPKE, **words, backup=BACKUP))  # type: ignore[arg-type]
+    assert card.backup is not None and card.backup.to_json() == BACKUP
+    shown = backup_in_words("North Union", card.backup)
+    assert "any 2 of nurses, carers, patients" in shown and "2026-09-30" in shown
+    assert "no rehearsed backup" in backup_in_words("North Union", None)
+    with pytest.raises(TaskError):
+        make_card(KEY, HPKE, **words, backup={"set": "ab" * 8})  # type: ignore[arg-type]
+
+
+def test_a_mailbox_belongs_to_one_organisation() -> None:
+    data = make_mailbox("north-union", HPKE, KEY)
+    assert parse_mailbox(data, MEMBERS[0]) == HPKE
+    renamed = Identity("northern-union", "North Union", KEY.public)
+    with pytest.raises(TaskError, match="somebody else"):
+        parse_mailbox(data, renamed)
+    with pytest.raises(SignatureError):
+        parse_mailbox(data, MEMBERS[1])
+    with pytest.raises(WireError):
+        parse_mailbox(make_identity("north-union", "North Union", KEY), MEMBERS[0])
+    body = {"hpke": b64encode(bytes(32)), "kem": "X25519", "name": "north-union"}
+    with pytest.raises(TaskError):
+        parse_mailbox(sign_document(MAILBOX_KIND, body, KEY), MEMBERS[0])
 
 
 def test_a_card_needs_its_owners_signature() -> None:
@@ -180,6 +225,24 @@ def test_a_card_needs_its_owners_signature() -> None:
             [MEMBERS[0].to_json(), MEMBERS[1].to_json() | {"identity": b64encode(bytes(32))}],
             "plan.key",
         ),
+        ("backup", {}, "task.card"),
+        ("backup", False, "task.card"),
+        ("backup", BACKUP | {"more": 1}, "task.card"),
+        ("backup", BACKUP | {"set": "AB" * 8}, "task.card"),
+        ("backup", BACKUP | {"set": "ab" * 9}, "task.card"),
+        ("backup", BACKUP | {"threshold": 1}, "task.card"),
+        ("backup", BACKUP | {"threshold": 4}, "task.card"),
+        ("backup", BACKUP | {"threshold": True}, "task.card"),
+        ("backup", BACKUP | {"trustees": ["nurses"]}, "task.card"),
+        ("backup", BACKUP | {"trustees": []}, "task.card"),
+        ("backup", BACKUP | {"trustees": ["nurses", "nurses"]}, "task.card"),
+        ("backup", BACKUP | {"trustees": ["nurses", ["carers"]]}, "task.card"),
+        ("backup", BACKUP | {"trustees": ["nurses", "../x"]}, "task.card"),
+        ("backup", BACKUP | {"trustees": ["nurses", "north-union"]}, "task.card"),
+        ("backup", BACKUP | {"trustees": [f"t{at}" for at in range(17)]}, "task.card"),
+        ("backup", BACKUP | {"rehearsed": "2026-02-30"}, "task.card"),
+        ("backup", BACKUP | {"rehearsed": "20260930"}, "task.card"),
+        ("backup", BACKUP | {"rehearsed": None}, "task.card"),
         ("more", 1, "task.card"),
     ],
 )

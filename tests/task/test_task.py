@@ -172,6 +172,40 @@ def test_every_leaf_is_bound(later: bool) -> None:
         assert path[1] not in ("version", "campaign")
 
 
+BACKUP = {"rehearsed": "2026-09-30", "set": "ab" * 8, "threshold": 2, "trustees": ["a", "b", "c"]}
+
+
+def test_what_a_task_says_about_backups_is_what_the_cards_say() -> None:
+    coalition = make_coalition(backup=BACKUP)
+    body = body_of(coalition)
+    for entry, card in zip(coalition.task.aggregators, coalition.cards, strict=True):
+        assert entry.backup is not None and entry.backup == card.backup
+        assert entry.backup.to_json() == BACKUP
+    check_cards(coalition.task, coalition.cards)
+    path: Path = ("aggregators", 1, "backup")
+    changes = [
+        BACKUP | {key: value}
+        for key, value in (
+            ("rehearsed", "2026-10-01"),
+            ("set", "cd" * 8),
+            ("threshold", 3),
+            ("trustees", ["a", "b"]),
+            ("trustees", ["a", "c", "b"]),
+        )
+    ]
+    for new in (None, *changes):
+        task = parse_task(canonical(replace(body, path, new)))
+        assert task.digest != coalition.task.digest
+        with pytest.raises(TaskError, match="about the backup of south-network"):
+            check_cards(task, coalition.cards)
+    for leaf, value in leaves(BACKUP):
+        for new in of_another_type(value):
+            with pytest.raises(TaskError):
+                parse_task(canonical(replace(body, (*path, *leaf), new)))
+    with pytest.raises(TaskError):
+        parse_task(canonical(replace(body, (*path, "trustees"), ["a", "south-network"])))
+
+
 def test_nothing_is_missing_and_nothing_is_added(coalition: Coalition) -> None:
     body = body_of(coalition)
     for path in objects(body):

@@ -180,8 +180,10 @@ class _Recovery:
         for seq in range(1, chain.length + 1):
             if leads:
                 self._keep(bench.paths.order(seq))
-        for batch in chain.counted:
-            if not self._batch(bench, batch):
+        for batch in chain.batches:
+            if batch.seq in chain.voided:
+                self._voided(bench, batch)
+            elif not self._batch(bench, batch):
                 break
         for view in read_releases(self.store, task):
             if view.proposal.proposer == self.home.name:
@@ -191,6 +193,17 @@ class _Recovery:
             entry = log.release(task.digest, view.release_id)
             if entry is not None:
                 self._share(bench, entry.size, entry.event)
+
+    def _voided(self, bench: Bench, batch: OrderedBatch) -> None:
+        """Do a voided batch again where we had verified it: what it burnt stays burnt."""
+        path, task = bench.paths.verify(batch.seq, bench.name), bench.seat.task
+        if batches.find_batch(bench, batch) is not None:
+            self._batch(bench, batch)
+        elif self._keep(path, max_verify_size(task, batch.rows)) is not None:
+            self.done.append(
+                f"{task.round_id}: batch {batch.seq} was voided and is gone; the nonces we "
+                "verified in it are not remembered any more"
+            )
 
     def _batch(self, bench: Bench, batch: OrderedBatch) -> bool:
         """Do a batch again and hold it against our published findings and decision."""

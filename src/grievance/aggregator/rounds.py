@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from grievance import task as tasks
 from grievance.aggregator.releases import own_ledger
+from grievance.backup import statement
 from grievance.crypto import keys
 from grievance.crypto.hpke import DEFAULT_KEM, HpkePrivateKey
 from grievance.errors import PoolError, TaskError, TrustError
@@ -82,6 +83,7 @@ def _make_card(
         plan_sha256=hashlib.sha256(plan_bytes).digest(),
         members=members,
         rehearsal=rehearsal,
+        backup=statement(home),
     )
 
 

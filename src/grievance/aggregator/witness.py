@@ -184,7 +184,7 @@ def check_round_not_behind(desk: Desk, task: Task, chain: OrderChain) -> None:
     """
     paths, name = RoundPaths(task.round_id), desk.home.name
     state, store = desk.state, desk.home.store
-    ours = [(paths.verify(b.seq, name), b) for b in chain.counted]
+    ours = [(paths.verify(b.seq, name), b) for b in chain.batches]
     for path, batch in ours:
         if state.outgoing(path) is not None:
             continue

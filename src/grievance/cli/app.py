@@ -8,7 +8,18 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from grievance.cli import demo, partner, plans, release, rounds, status, steward, worker
+from grievance.cli import (
+    auditor,
+    backup,
+    demo,
+    partner,
+    plans,
+    release,
+    rounds,
+    status,
+    steward,
+    worker,
+)
 from grievance.cli.output import INTERRUPTED, emit, errors_to_words, interrupted
 
 EXIT_CODES = """\
@@ -29,7 +40,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (steward, status, plans, rounds, worker, partner, release, demo):
+for module in (steward, status, plans, rounds, worker, partner, release, backup, auditor, demo):
     module.register(app)
 
 

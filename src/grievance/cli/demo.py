@@ -93,15 +93,16 @@ class Demo(Stage):
         self.title("What may be asked, and at what cost to privacy")
         self.type("health-union", "plan", "check", str(plan), "--reports", str(workers))
         self.title("Two of them open a round: neither can read an answer alone")
+        # Nobody waits for trustees in a demo, and nothing of it is worth a backup.
+        consent = ["--yes", "--no-backup"]
         admit = [f"--admit={name}:{prints[name]}" for name in PARTNERS]
         helper = f"--with=law-centre:{prints['law-centre']}"
         round_id = self.type(
-            "health-union", "round", "new", str(plan), helper, *admit, "--yes", quiet=True
+            "health-union", "round", "new", str(plan), helper, *admit, *consent, quiet=True
         ).strip()
         expect = f"--expect=health-union:{prints['health-union']}"
-        self.type("law-centre", "round", "join", round_id, expect, "--yes", quiet=True)
-        for name in (*AGGREGATORS, "health-union"):
-            self.type(name, "sync")
+        self.type("law-centre", "round", "join", round_id, expect, *consent, quiet=True)
+        self.settle(*AGGREGATORS)
         invitation = self.folder / "round.json"
         return self.type("health-union", "round", "invite", str(invitation)).strip()
 
@@ -129,8 +130,7 @@ class Demo(Stage):
             trust = ["--trust", digest]
             self.type(inbox.name, "relay", str(inbox), *trust)
         self.title("Both aggregators check and sum what they cannot read")
-        for name in (*AGGREGATORS, "health-union"):
-            self.type(name, "sync")
+        self.settle(*AGGREGATORS)
         return task, people
 
     def release(self, task: Task) -> Release:
@@ -140,11 +140,10 @@ class Demo(Stage):
 
         self.title("The round is closed, and a release agreed")
         self.type("health-union", "round", "close", "--yes")
-        self.type("law-centre", "sync")
+        self.settle(*AGGREGATORS)
         release_id = self.type("health-union", "release", "propose", "--yes").strip()
         self.type("law-centre", "release", "approve", release_id, "--yes")
-        for name in ("health-union", "law-centre") * 2:
-            self.type(name, "sync")
+        self.settle(*AGGREGATORS)
         self.type("health-union", "release", "export", str(self.folder / "results"), quiet=True)
         return collect(open_store(self.folder / "pool"), task, release_id)
 

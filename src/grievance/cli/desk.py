@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from grievance.home import Home
     from grievance.pool.order import OrderChain
 
+NOTHING_TO_DO = "Nothing to do now."
 NO_SPLIT_TRUST = (
     "REHEARSAL: all aggregators of this round are on one machine. There is NO SPLIT TRUST: "
     "whoever has that machine can read every answer. Use made-up answers only."
@@ -35,6 +36,7 @@ def sync_once(own: Home) -> SyncResult:
     from grievance.aggregator import Desk
     from grievance.aggregator import sync as run_sync
     from grievance.aggregator.rehearsal import sync_helper
+    from grievance.cli.backup import refresh_quietly
 
     with progress_bars() as progress:
         with Desk.open(own) as desk:
@@ -47,6 +49,8 @@ def sync_once(own: Home) -> SyncResult:
             result.written += again.written
             if not again.done:
                 break
+    # Signing a task and destroying a round change the keys; without a backup this does nothing.
+    refresh_quietly(own)
     return result
 
 
@@ -61,7 +65,7 @@ def tell_sync(own: Home, result: SyncResult, *, as_json: bool = False, again: bo
     for line in result.done:
         say(line)
     if not (result.done or result.faults or again):
-        say("Nothing to do now. `grievance status` says what waits for whom.")
+        say(f"{NOTHING_TO_DO} `grievance status` says what waits for whom.")
     for fault in result.faults:
         tell(fault)
 

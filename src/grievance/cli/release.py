@@ -31,6 +31,7 @@ from grievance.errors import ReleaseError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from grievance.aggregator.batches import Bench
     from grievance.home import Home
     from grievance.pool.order import OrderChain
     from grievance.pool.proposals import Proposal, ReleaseView
@@ -184,7 +185,7 @@ def _answer(
     round_id = pick_round(own.store, round_)
     with Desk.open(own) as desk:
         bench, chain = desk.open_bench(round_id)
-        view = find_release(bench, release or "")
+        view = find_release(bench, release or _only_open(bench))
         before = view.answers.get(own.name)
         warn_of_rehearsal(bench.seat.task.rehearsal)
         if before is None:
@@ -193,6 +194,15 @@ def _answer(
         view = answer(bench, chain, view.release_id, Approval(own.name, given, reason))
         desk.publish()
     return own, view
+
+
+def _only_open(bench: Bench) -> str:
+    """The one release that waits for our answer; "" when there is none, or several."""
+    from grievance.pool.proposals import read_releases
+
+    views = read_releases(bench.store, bench.seat.task)
+    waiting = [v for v in views if bench.name not in v.answers and v.declined_by is None]
+    return waiting[0].release_id if len(waiting) == 1 else ""
 
 
 def _show_proposal(task: Task, view: ReleaseView) -> None:

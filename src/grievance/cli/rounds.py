@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from grievance.cli.backup import NoBackupOption, refresh_quietly, require_backup
 from grievance.cli.desk import leading, sync_quietly, warn_of_rehearsal
 from grievance.cli.output import Json, Yes, confirm, emit, emit_json, refuse_usage, say
 from grievance.cli.places import (
@@ -54,6 +55,7 @@ def new(
         bool,
         typer.Option("--x25519", help="Plain X25519 envelopes, not post-quantum, for old devices."),
     ] = False,
+    no_backup: NoBackupOption = False,
     home: HomeOption = None,
     yes: Yes = False,
     as_json: Json = False,
@@ -61,6 +63,8 @@ def new(
     """Invite others to a round, and lead it.
 
     Shows the plan in words first: `grievance sync` signs the task as soon as all have joined.
+    All aggregators are needed to the end, so a real round wants a rehearsed backup of our keys
+    (grievance backup make), or --no-backup.
     """
     from grievance.aggregator import Desk
     from grievance.aggregator.rehearsal import make_helper
@@ -86,6 +90,8 @@ def new(
     say("\n".join(plan_in_words(plan, names, [p.display_name for p in partners])))
     say()
     warn_of_rehearsal(rehearsal)
+    if not rehearsal:
+        require_backup(own, no_backup=no_backup)
     confirm("Do you consent to this plan, and invite these organisations?", yes=yes)
     with Desk.open(own) as desk:
         invitation = new_round(
@@ -103,6 +109,7 @@ def new(
         # Whoever is alone relays too.
         admitted.append(own.name)
     own.admit_later(invitation.round_id, admitted)
+    refresh_quietly(own)
     if rehearsal:
         sync_quietly(own)
     if as_json:
@@ -126,6 +133,7 @@ def join(
             help="An aggregator's fingerprint as you were told it; repeat for each.",
         ),
     ] = None,
+    no_backup: NoBackupOption = False,
     home: HomeOption = None,
     yes: Yes = False,
     as_json: Json = False,
@@ -133,11 +141,13 @@ def join(
     """Read a round's plan in words and consent.
 
     You then take part as an aggregator, and `grievance sync` signs the task when it is there.
+    Like the leader, you need a rehearsed backup of your keys, or --no-backup.
     """
     from grievance.aggregator import Desk
     from grievance.aggregator.rounds import join_round
     from grievance.plan import plan_in_words
-    from grievance.pool.rounds import read_invitation
+    from grievance.pool.rounds import read_cards, read_invitation
+    from grievance.task.backup import backup_in_words
 
     own = open_home(home)
     round_id = pick_round(own.store, round_)
@@ -168,11 +178,16 @@ def join(
                 )
     say("\n".join(plan_in_words(invitation.plan, [m.display_name for m in members.values()])))
     say()
+    for card in read_cards(own.store, invitation).values():
+        say(backup_in_words(card.owner.display_name, card.backup))
     warn_of_rehearsal(invitation.card.rehearsal)
+    if not invitation.card.rehearsal:
+        require_backup(own, no_backup=no_backup)
     confirm("Do you consent to this plan and to these organisations?", yes=yes)
     with Desk.open(own) as desk:
         join_round(own, desk.state, invitation)
         desk.publish()
+    refresh_quietly(own)
     if as_json:
         emit_json({"round": round_id, "joined": True})
         return

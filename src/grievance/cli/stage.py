@@ -11,10 +11,9 @@ import io
 import os
 from typing import TYPE_CHECKING
 
-import typer
-
-from grievance.cli.output import emit, tell
-from grievance.errors import GrievanceError
+from grievance.cli.desk import NOTHING_TO_DO
+from grievance.cli.output import INTERRUPTED, emit, tell
+from grievance.errors import GrievanceError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +28,8 @@ class Stage:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.said = ""
+        """What the last command wrote for people."""
         (folder / "pool").mkdir(parents=True)
 
     def title(self, text: str) -> None:
@@ -39,6 +40,16 @@ class Stage:
         """Make an organisation. Returns its fingerprint."""
         pool = str(self.folder / "pool")
         return self.type(name, "init", name, "--pool", pool, "--display-name", shown).strip()
+
+    def settle(self, *names: str, quiet: bool = False) -> None:
+        """Let aggregators sync in turn until none of them has anything left to do."""
+        idle = 0
+        while idle < len(names):
+            for name in names:
+                self.type(name, "sync", quiet=quiet)
+                idle = idle + 1 if NOTHING_TO_DO in self.said else 0
+                if idle == len(names):
+                    break
 
     def type(
         self,
@@ -61,20 +72,28 @@ class Stage:
         emit(f"{name}$ grievance {' '.join(quoted)}")
         out, err = io.StringIO(), io.StringIO()
         failed = False
-        with self._at_home(name), contextlib.redirect_stdout(out):
-            with contextlib.nullcontext() if live else contextlib.redirect_stderr(err):
-                try:
-                    code = app(list(words), prog_name="grievance", standalone_mode=False)
-                    failed = bool(code)
-                except GrievanceError as error:
-                    if not may_fail:
-                        raise
-                    tell(error)
-        words_for_people = [] if quiet and not failed else err.getvalue().splitlines()
+        listening = contextlib.nullcontext() if live else contextlib.redirect_stderr(err)
+        with self._at_home(name), contextlib.redirect_stdout(out), listening:
+            try:
+                code = app(list(words), prog_name="grievance", standalone_mode=False)
+                if code == INTERRUPTED:
+                    raise KeyboardInterrupt
+                failed = bool(code)
+            except GrievanceError as error:
+                if not may_fail:
+                    raise
+                tell(error)
+                failed = True
+        self.said = err.getvalue()
+        words_for_people = [] if quiet and not failed else self.said.splitlines()
         for line in out.getvalue().splitlines() + words_for_people:
             emit(f"    {line.replace(str(self.folder), '.')}".rstrip())
         if failed and not may_fail:
-            raise typer.Exit(1)
+            raise UsageError(
+                f"`grievance {words[0]}` of {name} was not done whole",
+                code="stage.failed",
+                hint="what it said is above",
+            )
         return out.getvalue()
 
     @contextlib.contextmanager

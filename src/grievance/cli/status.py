@@ -76,7 +76,7 @@ def _show_round(line: RoundStatus, me: str) -> None:
         emit(f"      {item.command}")
     if line.fault:
         emit(f"  fault: {line.fault}")
-    elif not line.waiting:
+    elif not line.waiting and line.stage != "destroyed":
         emit(f"  next: {_next(line, me)}")
 
 

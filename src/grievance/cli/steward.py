@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from grievance.cli.backup import ThresholdOption, make_backup
 from grievance.cli.desk import (
     leading,
     refuse_closed,
@@ -42,18 +43,33 @@ def init(
     display_name: Annotated[
         str | None, typer.Option("--display-name", help="The name people know you by.")
     ] = None,
+    backup_to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--backup-to",
+            metavar="NAME[:FINGERPRINT]",
+            help="Back the keys up with this trustee, who is in the pool already; repeat.",
+        ),
+    ] = None,
+    threshold: ThresholdOption = 2,
     home: HomeOption = None,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Make an organisation's identity.
 
     It is published in the pool; its keys stay in the organisation's own folder (--home). Set
-    GRIEVANCE_PASSPHRASE to protect the keys with a passphrase.
+    GRIEVANCE_PASSPHRASE to protect the keys with a passphrase. With --backup-to this goes on as
+    `grievance backup make` does.
     """
     from grievance.home import Home
 
     made = Home.create(home_path(home), name, display_name or name, pool, passphrase())
     identity = made.identity
+    if not as_json:
+        # Before the backup: if that is refused, the identity is there all the same.
+        emit(identity.fingerprint)
+    backed_up = make_backup(made, backup_to, threshold, yes=yes) if backup_to else None
     if as_json:
         emit_json(
             {
@@ -62,11 +78,13 @@ def init(
                 "fingerprint_hex": identity.key.fingerprint.hex(),
                 "home": str(made.root),
                 "pool": made.pool,
+                **({"backup": backed_up.set_id} if backed_up else {}),
             }
         )
         return
-    emit(identity.fingerprint)
     say(f"{name} now has an identity in {made.root}; back this folder up.")
+    if backed_up is None:
+        say("An aggregator does it with trustees: grievance backup make --to NAME --to NAME")
     say("Put the fingerprint above on your web site and posters, and read it out when called.")
 
 
@@ -169,6 +187,8 @@ def sync(
     Safe to run again at any moment, from cron or by hand. With --watch it looks again and
     again, goes on after errors, and with --json writes one line for every look.
     """
+    from grievance.home import Home
+
     own = open_home(home)
     if not watch:
         result = sync_once(own)
@@ -179,6 +199,8 @@ def sync(
     say(f"Looking every {interval:g} seconds; Ctrl-C to stop.")
     while True:
         try:
+            # Opened anew: a pool that went away must not be taken for an empty one.
+            own = Home.open(own.root, own.passphrase)
             tell_sync(own, sync_once(own), as_json=as_json, again=True)
         except GrievanceError as error:
             # A pool that is away or a desk that is busy may be back at the next look.

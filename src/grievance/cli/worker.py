@@ -96,7 +96,11 @@ def _seal_one(task: Task, answers: dict[str, object], out: Path | None, *, as_js
     from grievance.client import seal as seal_report
     from grievance.client import write_report
 
-    report = seal_report(task, answers)
+    try:
+        report = seal_report(task, answers)
+    except AnswerError as error:
+        error.hint = error.hint or "nothing was sealed; mend this answer and seal again"
+        raise
     # The name says nothing about when or by whom: it is the start of the receipt.
     path = out or Path()
     if path.is_dir():

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from grievance.cost import Cost
 from grievance.crypto.documents import Document, parse_document, sign_document
 from grievance.errors import GrievanceError, LedgerError
+from grievance.pool.layout import is_release_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +81,14 @@ class ReleaseEvent:
                 bytes.fromhex(value["root"]),
                 bytes.fromhex(value["noisy_share"]),
             )
-            if event.to_json() == value and type(event.accepted) is int and event.accepted >= 0:
+            digests = (event.proposal, event.root, event.noisy_share)
+            if (
+                event.to_json() == value
+                and is_release_id(event.release)
+                and all(len(digest) == 32 for digest in digests)
+                and type(event.accepted) is int
+                and event.accepted >= 0
+            ):
                 return event
         except (KeyError, TypeError, ValueError, AttributeError, GrievanceError):
             pass

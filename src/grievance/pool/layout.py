@@ -1,6 +1,7 @@
 """Where everything lies in a pool: the one place that spells its paths.
 
     partners/<name>.json                        identity of an organisation
+    partners/<name>.mailbox.json                the key others seal letters to it with
     ledger/<aggregator>/<size>.json             the entry that makes the ledger so long
     ledger/<aggregator>/<size>.checkpoint       its owner's signed head
     ledger/<aggregator>/<size>.share            its noisy share, sealed to itself
@@ -16,6 +17,12 @@
     rounds/<id>/verify/<seq>/<aggregator>       verifier shares of a batch
     rounds/<id>/decide/<seq>/<aggregator>.json  which rows count
     rounds/<id>/releases/<release>/             proposal.json, approvals/, noisy/
+    backups/<owner>/<set>/set.json              who holds the pieces of its backup key, sealed
+    backups/<owner>/<set>/archive-<n>           its key files, sealed; the only files ever deleted
+    backups/<owner>/<set>/rehearsed.json        that the pieces were put together, and when;
+                                                the only file its owner writes anew, each time
+    backups/<owner>/requests/<id>.json          a machine that asks for the pieces
+    backups/<owner>/answers/<id>/<trustee>.json a piece, sealed to that machine
 
 Source: design.md, section 7.
 """
@@ -31,6 +38,10 @@ from grievance.names import is_name
 _ROUND_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,48}")
 _BATCH = re.compile(r"([a-z0-9][a-z0-9-]{0,39})-([0-9a-f]{64})")
 _RELEASE = re.compile(r"[0-9a-f]{16}")
+_BACKUP_SET = re.compile(r"[0-9a-f]{16}")
+_ARCHIVE = re.compile(r"archive-([1-9][0-9]{0,8})")
+# What `crypto.fingerprint.short` writes; people compare it by voice.
+_REQUEST_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){4}")
 
 
 def is_round_id(text: object) -> bool:
@@ -52,6 +63,79 @@ def _name(text: str) -> str:
 def partner_path(name: str) -> str:
     """Where an organisation's identity lies."""
     return f"partners/{_name(name)}.json"
+
+
+def mailbox_path(name: str) -> str:
+    """Where the public half of an organisation's mailbox key lies."""
+    return f"partners/{_name(name)}.mailbox.json"
+
+
+def is_backup_set_id(text: object) -> bool:
+    """Whether `text` may name one backup of an organisation, 16 hex digits."""
+    return isinstance(text, str) and bool(_BACKUP_SET.fullmatch(text))
+
+
+def is_request_id(text: object) -> bool:
+    """Whether `text` may name a request for a backup: the short form of its digest."""
+    return isinstance(text, str) and bool(_REQUEST_ID.fullmatch(text))
+
+
+@dataclass(frozen=True)
+class BackupPaths:
+    """The paths of one organisation's backups. Raises PoolError for what is no name or id."""
+
+    owner: str
+
+    def __post_init__(self) -> None:
+        _name(self.owner)
+
+    @property
+    def folder(self) -> str:
+        """The folder of all its backups."""
+        return f"backups/{self.owner}"
+
+    def set_folder(self, set_id: str) -> str:
+        """The folder of one backup."""
+        if not is_backup_set_id(set_id):
+            raise PoolError(f"{set_id!r:.60} is not the id of a backup", code="pool.path")
+        return f"{self.folder}/{set_id}"
+
+    def set(self, set_id: str) -> str:
+        """Who the trustees are, with their sealed pieces."""
+        return f"{self.set_folder(set_id)}/set.json"
+
+    def archive(self, set_id: str, number: int) -> str:
+        """One sealed archive of key files, counted from 1."""
+        return f"{self.set_folder(set_id)}/archive-{number}"
+
+    def rehearsed(self, set_id: str) -> str:
+        """The owner's record of the last rehearsal."""
+        return f"{self.set_folder(set_id)}/rehearsed.json"
+
+    @property
+    def requests(self) -> str:
+        """The folder of requests."""
+        return f"{self.folder}/requests"
+
+    def request(self, request_id: str) -> str:
+        """One machine's request for the pieces."""
+        return f"{self.requests}/{_request(request_id)}.json"
+
+    def answer(self, request_id: str, trustee: str) -> str:
+        """One trustee's answer to a request."""
+        return f"{self.folder}/answers/{_request(request_id)}/{_name(trustee)}.json"
+
+
+def _request(text: str) -> str:
+    if not is_request_id(text):
+        raise PoolError(f"{text!r:.60} is not the id of a request", code="pool.path")
+    return text
+
+
+def parse_archive_name(name: str) -> int | None:
+    """The number in `archive-<n>`; None for any other file name."""
+    match = _ARCHIVE.fullmatch(name)
+    return int(match[1]) if match else None
 
 
 def ledger_folder(aggregator: str) -> str:

@@ -169,11 +169,8 @@ class OrderChain:
         name = event["partner"]
         if name not in self.partners or name in self.expelled:
             raise self._error(seq, "the batch is from nobody who is admitted")
-        try:
-            digest = bytes.fromhex(event["batch"])
-        except ValueError:
-            raise self._error(seq, "the batch's digest is not hex") from None
-        if len(digest) != 32 or digest.hex() != event["batch"] or event["rows"] < 1:
+        digest = _digest_from(event["batch"])
+        if digest is None or event["rows"] < 1:
             raise self._error(seq, "the batch's digest or size is out of range")
         if self.has_batch(digest):
             raise self._error(seq, "the batch was ordered before")
@@ -193,11 +190,21 @@ class OrderChain:
     def _release(self, seq: int, event: dict[str, Any], _digest: bytes) -> None:
         if not self.closed:
             raise self._error(seq, "a release before the round is closed")
-        if not is_release_id(event["release"]) or len(event["proposal"]) != 64:
+        proposal = _digest_from(event["proposal"])
+        if not is_release_id(event["release"]) or proposal is None:
             raise self._error(seq, "the release's id or digest is out of range")
         if event["release"] in self.releases:
             raise self._error(seq, "the release was ordered before")
-        self.releases[event["release"]] = bytes.fromhex(event["proposal"])
+        self.releases[event["release"]] = proposal
+
+
+def _digest_from(text: str) -> bytes | None:
+    """32 bytes written as 64 lowercase hex digits; None for any other text."""
+    try:
+        digest = bytes.fromhex(text)
+    except ValueError:
+        return None
+    return digest if len(digest) == 32 and digest.hex() == text else None
 
 
 def admit_event(name: str, key: VerifyingKey) -> dict[str, Any]:

@@ -42,6 +42,9 @@ class Store(Protocol):
     def put(self, path: str, data: bytes) -> None:
         """Write the file, complete or not at all."""
 
+    def delete(self, path: str) -> None:
+        """Take the file away, if it is there. Copies elsewhere may live on."""
+
 
 def open_store(location: str | Path) -> Store:
     """Open a pool by path or fsspec URL. Raises PoolError when the place does not exist."""
@@ -82,14 +85,18 @@ class LocalStore:
     def _path(self, path: str) -> Path:
         check_pool_path(path)
         full = self.root / PurePosixPath(path)
-        if full.parent.exists() and full.parent.resolve() != full.parent:
+        # Also where the last folders do not exist yet: they would be made behind the link.
+        if full.parent.resolve() != full.parent:
             raise PoolError(f"{path}: a folder of the pool is a symbolic link", code="pool.link")
         return full
 
     def names(self, folder: str) -> list[str]:
         """Names directly below `folder`, sorted; temporary files are left out."""
+        full = self._path(folder)
+        if full.is_symlink():
+            return []
         try:
-            with os.scandir(self._path(folder)) as entries:
+            with os.scandir(full) as entries:
                 return sorted(e.name for e in entries if not e.name.startswith("."))
         except (FileNotFoundError, NotADirectoryError):
             return []
@@ -150,6 +157,19 @@ class LocalStore:
                 code="pool.write",
                 hint="nothing is lost; make room or restore access, then run the command again",
             ) from None
+
+    def delete(self, path: str) -> None:
+        """Unlink the file, if it is there. Raises PoolError when that is refused."""
+        full = self._path(path)
+        try:
+            full.unlink(missing_ok=True)
+        except NotADirectoryError:
+            return
+        except OSError as error:
+            raise PoolError(
+                f"{path}: cannot be deleted ({error.strerror})", code="pool.delete"
+            ) from None
+        sync_folder(full.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -218,3 +238,12 @@ class FsspecStore:
             self._fs.pipe_file(full, data)
         except OSError as error:
             raise PoolError(f"{path}: cannot be written ({error})", code="pool.write") from None
+
+    def delete(self, path: str) -> None:
+        """Remove the file, if it is there. Raises PoolError when that is refused."""
+        try:
+            self._fs.rm_file(self._path(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise PoolError(f"{path}: cannot be deleted ({error})", code="pool.delete") from None

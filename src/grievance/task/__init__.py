@@ -1,9 +1,11 @@
 """Who takes part in a round, on which terms: identities, cards, the task, and trust in it."""
 
 from grievance.task.anchor import TrustAnchor, load_task
+from grievance.task.backup import BackupClaim
 from grievance.task.card import Card, card_matches, make_card, parse_card
 from grievance.task.consent import check_cards, check_plan_file, check_successor
 from grievance.task.identity import Identity, make_identity, parse_identity
+from grievance.task.mailbox import make_mailbox, parse_mailbox
 from grievance.task.signatures import (
     bundle,
     check_signatures,
@@ -16,6 +18,7 @@ from grievance.task.verify_key import commitment, open_verify_key, seal_verify_k
 
 __all__ = [
     "AggregatorEntry",
+    "BackupClaim",
     "Card",
     "Identity",
     "Task",
@@ -31,10 +34,12 @@ __all__ = [
     "load_task",
     "make_card",
     "make_identity",
+    "make_mailbox",
     "open_verify_key",
     "parse_bundle",
     "parse_card",
     "parse_identity",
+    "parse_mailbox",
     "parse_task",
     "parse_task_signature",
     "seal_verify_key",

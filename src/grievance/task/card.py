@@ -8,12 +8,13 @@ card, one task: an aggregator that signs a task never signs a second one with th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from grievance.crypto.documents import b64encode, parse_document, sign_document
 from grievance.crypto.hpke import HpkePublicKey
 from grievance.crypto.strict import StrictObject
 from grievance.errors import KeyFileError, SignatureError, TaskError
+from grievance.task.backup import BackupClaim, read_backup_claim
 from grievance.task.identity import (
     Identity,
     check_members,
@@ -22,14 +23,17 @@ from grievance.task.identity import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from grievance.crypto.signing import SigningKey, VerifyingKey
 
 KIND = "grievance/1 card"
 LIMIT = 32768
 MEMBER_KEYS = ("display_name", "identity", "name")
-_KEYS = ("aggregator", "aggregators", "hpke", "index", "kem", "plan", "rehearsal", "round")
+_KEYS = (
+    *("aggregator", "aggregators", "backup", "hpke", "index", "kem"),
+    *("plan", "rehearsal", "round"),
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ class Card:
     """One aggregator's card, its signature checked.
 
     `plan_sha256` is SHA-256 of the plan file's bytes; `digest` SHA-256 of the card's;
-    `members` are all aggregators in order, of whom the owner is number `index`.
+    `members` are all aggregators in order, of whom the owner is number `index`; `backup` is
+    what the owner says about the backup of its keys, None if it has none.
     """
 
     round_id: str
@@ -46,6 +51,7 @@ class Card:
     members: tuple[Identity, ...]
     hpke: HpkePublicKey
     rehearsal: bool
+    backup: BackupClaim | None
     digest: bytes
     data: bytes
 
@@ -63,14 +69,19 @@ def make_card(
     plan_sha256: bytes,
     members: Sequence[Identity],
     rehearsal: bool = False,
+    backup: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """Write the card of the member whose identity key is `key`. Raises TaskError."""
+    """Write the card of the member whose identity key is `key`. Raises TaskError.
+
+    `backup` is a `BackupClaim` in its JSON form, as `grievance.backup.statement` gives it.
+    """
     owners = [at for at, member in enumerate(members) if member.key == key.public]
     if not owners:
         raise TaskError("this key is not among the round's aggregators", code="plan.aggregators")
     body = {
         "aggregator": members[owners[0]].name,
         "aggregators": [member.to_json() for member in members],
+        "backup": None if backup is None else dict(backup),
         "hpke": b64encode(hpke.raw),
         "index": owners[0],
         "kem": hpke.kem,
@@ -113,6 +124,9 @@ def parse_card(data: bytes, signer: VerifyingKey | None = None) -> Card:
         members=members,
         hpke=read_hpke_key(fields),
         rehearsal=fields.flag("rehearsal"),
+        backup=read_backup_claim(
+            fields.raw("backup"), members[index].name, "card.backup", "task.card"
+        ),
         digest=document.digest,
         data=document.data,
     )

@@ -48,6 +48,11 @@ def check_cards(task: Task, cards: Sequence[Card]) -> None:
         )
         if card.digest != entry.card or card.hpke != entry.hpke:
             raise TaskError(f"the task names another card of {entry.name}", code="task.card")
+        if card.backup != entry.backup:
+            raise TaskError(
+                f"the task says something else about the backup of {entry.name} than its card",
+                code="task.card",
+            )
 
 
 def check_successor(task: Task, previous: Task | None) -> None:

@@ -24,6 +24,7 @@ from grievance.errors import PrivacyError, TaskError
 from grievance.plan import Layout, Plan
 from grievance.privacy.filter import BudgetFilter
 from grievance.privacy.mechanisms import budget_for, split
+from grievance.task.backup import BackupClaim, read_backup_claim
 from grievance.task.card import card_matches, read_hpke_key
 from grievance.task.identity import Identity, check_members, check_round_id, read_identity_fields
 from grievance.task.verify_key import commitment
@@ -61,7 +62,7 @@ _KEYS = (
     "vdaf",
     "verify_key_commitment",
 )
-_AGGREGATOR_KEYS = ("card", "display_name", "hpke", "identity", "kem", "name")
+_AGGREGATOR_KEYS = ("backup", "card", "display_name", "hpke", "identity", "kem", "name")
 
 LedgerHeads = Mapping[str, Mapping[str, Any] | None]
 """For each aggregator the head of its ledger, {"size": int, "root": hex}, or None: empty."""
@@ -69,13 +70,17 @@ LedgerHeads = Mapping[str, Mapping[str, Any] | None]
 
 @dataclass(frozen=True)
 class AggregatorEntry:
-    """One aggregator of a task: who it is, and the HPKE key it offered in which card."""
+    """One aggregator of a task: who it is, and the HPKE key it offered in which card.
+
+    `backup` repeats what its card says about the backup of its keys.
+    """
 
     name: str
     display_name: str
     identity: VerifyingKey
     card: bytes
     hpke: HpkePublicKey
+    backup: BackupClaim | None = None
 
     @property
     def member(self) -> Identity:
@@ -85,7 +90,8 @@ class AggregatorEntry:
     def to_json(self) -> dict[str, Any]:
         """Write the entry as it stands in a task."""
         keys = {"card": self.card.hex(), "hpke": b64encode(self.hpke.raw), "kem": self.hpke.kem}
-        return {**self.member.to_json(), **keys}
+        backup = None if self.backup is None else self.backup.to_json()
+        return {**self.member.to_json(), **keys, "backup": backup}
 
 
 @dataclass(frozen=True)
@@ -181,7 +187,12 @@ def build_task(
         plan_sha256=plan_sha256,
         aggregators=[
             AggregatorEntry(
-                card.owner.name, card.owner.display_name, card.owner.key, card.digest, card.hpke
+                card.owner.name,
+                card.owner.display_name,
+                card.owner.key,
+                card.digest,
+                card.hpke,
+                card.backup,
             )
             for card in ordered
         ],
@@ -302,8 +313,11 @@ def _read_aggregator(value: object) -> AggregatorEntry:
     )
     member = read_identity_fields(fields)
     hpke = read_hpke_key(fields)
+    backup = read_backup_claim(
+        fields.raw("backup"), member.name, "task.aggregators.backup", "task.field"
+    )
     return AggregatorEntry(
-        member.name, member.display_name, member.key, fields.digest("card"), hpke
+        member.name, member.display_name, member.key, fields.digest("card"), hpke, backup
     )
 
 

@@ -1,0 +1,135 @@
+"""What statistics cost, computed a second time: by other code and another method.
+
+Nothing of the releasing side's arithmetic is used here, so that a mistake there is seen. The
+facts are the paper's: adding discrete Gaussian noise of sigma to numbers that one person can
+move by at most Delta (in L2) costs rho = Delta^2 / (2 sigma^2), costs add up, and rho keeps
+(epsilon, delta) when
+
+    delta >= exp(L(x)),  L(x) = x ((1 + x) rho - epsilon) + x ln x - (1 + x) ln(1 + x)
+
+for any one x = alpha - 1 > 0. So a promise is checked by finding a good x with ordinary floats
+(a bisection of the slope, in which a mistake can only make the check stricter) and then proving
+L(x) <= ln(delta) for that x with logarithms enclosed between two fractions of `_BITS` bits.
+
+The check errs to the strict side alone. What it may wrongly refuse is a rho within `TOLERANCE`
+(relative, in delta) of the true limit.
+
+Source: Canonne, Kamath, Steinke, "The Discrete Gaussian for Differential Privacy" (arXiv
+2004.00010), Theorem 14, Proposition 12, Corollary 13; Bun and Steinke 2016, Lemma 1.7.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SIGMA_UNITS = 64
+LEAST_SIGMA = Fraction(1, 2)
+"""Every sigma is a multiple of 1/64, and none is below this."""
+
+TOLERANCE = Fraction(1, 10**12)
+_BITS = 192
+_ONE = 1 << _BITS
+_STEPS = 200
+
+
+def moved_by_counts(blocks: Iterable[tuple[int, int]]) -> int:
+    """Squared L2 distance by which one exchanged report can move the totals of some blocks.
+
+    `blocks` are (length, k): at most k of `length` bits are 1 before and after, so at most 2k
+    bits, and never more than there are, change by one.
+    """
+    return sum(min(2 * most, length) for length, most in blocks)
+
+
+def moved_by_mean(grid_size: int) -> int:
+    """The same for a mean, with its totals T divided by M = `grid_size`, as they are noised.
+
+    One report adds 2v - M, at most M either way, to the T of its group and 1 to the N. Within
+    one group an exchange moves T by at most 2M and N by nothing; between two groups it moves
+    two T by at most M each and two N by 1 each.
+    """
+    within = Fraction((2 * grid_size) ** 2, grid_size**2)
+    between = Fraction(2 * grid_size**2, grid_size**2) + 2
+    return math.ceil(max(within, between))
+
+
+def cost_of(moved: int, sigma: Fraction, reports_per_worker: int) -> Fraction:
+    """Rho of one use: (m^2 `moved`) / (2 sigma^2), exactly; m reports move m times as far."""
+    return Fraction(reports_per_worker**2 * moved) / (2 * sigma * sigma)
+
+
+def sigma_fault(sigma: Fraction) -> str | None:
+    """What is wrong with a noise scale, in words; None if nothing is."""
+    if (sigma * SIGMA_UNITS).denominator != 1:
+        return f"sigma {sigma} is no multiple of 1/{SIGMA_UNITS}"
+    if sigma < LEAST_SIGMA:
+        return f"sigma {sigma} is below {LEAST_SIGMA}, the least that is ever added"
+    return None
+
+
+@lru_cache(maxsize=1024)
+def keeps(rho: Fraction, epsilon: Fraction, delta: Fraction) -> bool:
+    """Whether a cost of `rho` is proved to keep (epsilon, delta). Never true wrongly."""
+    if rho <= 0:
+        return rho == 0
+    if epsilon <= 0 or not 0 < delta < 1:
+        return False
+    x = _good_order(float(rho), float(epsilon))
+    _, log_x = ln_bounds(x)
+    log_next, _ = ln_bounds(1 + x)
+    log_delta, _ = ln_bounds(delta)
+    return x * ((1 + x) * rho - epsilon) + x * log_x - (1 + x) * log_next <= log_delta
+
+
+def _good_order(rho: float, epsilon: float) -> Fraction:
+    """About the x > 0 at which L is least: where its slope, which only rises, is zero."""
+    low, high = 1e-9, 1e15
+    for _ in range(_STEPS):
+        middle = math.sqrt(low) * math.sqrt(high)
+        slope = (2 * middle + 1) * rho - epsilon - math.log1p(1 / middle)
+        low, high = (middle, high) if slope < 0 else (low, middle)
+    return Fraction(low)
+
+
+def ln_bounds(value: Fraction) -> tuple[Fraction, Fraction]:
+    """Two fractions between which ln(`value`) lies, for `value` > 0.
+
+    value = m 2^k with 1 <= m < 2, and ln m = 2 artanh((m - 1)/(m + 1)).
+    """
+    shift = value.numerator.bit_length() - value.denominator.bit_length()
+    mantissa = value / Fraction(2) ** shift
+    if mantissa < 1:
+        shift, mantissa = shift - 1, mantissa * 2
+    low, high = _artanh_bounds((mantissa - 1) / (mantissa + 1))
+    two_low, two_high = _artanh_bounds(Fraction(1, 3))
+    low += shift * (two_low if shift >= 0 else two_high)
+    high += shift * (two_high if shift >= 0 else two_low)
+    return Fraction(2 * low, _ONE), Fraction(2 * high, _ONE)
+
+
+@lru_cache(maxsize=64)
+def _artanh_bounds(y: Fraction) -> tuple[int, int]:
+    """Bounds of artanh(y) = y + y^3/3 + y^5/5 + ..., 0 <= y <= 1/3, in units of 2^-_BITS.
+
+    Lower sums round every term down, upper sums up. What follows the last term summed is less
+    than 9/8 of the next one, because every term is at most 1/9 of the one before.
+    """
+    low_power = (y.numerator * _ONE) // y.denominator
+    high_power = -((-y.numerator * _ONE) // y.denominator)
+    low_square = low_power * low_power >> _BITS
+    high_square = -(-(high_power * high_power) >> _BITS)
+    low = high = 0
+    odd = 1
+    while high_power > 1:
+        low += low_power // odd
+        high += -(-high_power // odd)
+        low_power = low_power * low_square >> _BITS
+        high_power = -(-(high_power * high_square) >> _BITS)
+        odd += 2
+    return low, high + 2 * high_power + 2

@@ -1,0 +1,203 @@
+"""Every file below a pool, listed and read without trusting any of them.
+
+Local folders are walked here and not through the store, because the audit also wants to see
+what the store hides (temporary files) or would follow (links). Files are read, never mapped: a
+file that shrinks while it is looked at must not end the process.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+import stat
+from typing import TYPE_CHECKING, BinaryIO
+
+from grievance.errors import GrievanceError, PoolError
+from grievance.names import check_pool_path
+from grievance.pool.store import LocalStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from grievance.pool.store import Store
+
+MAX_FILES = 1_000_000
+MAX_DEPTH = 6
+"""The deepest path has six parts: rounds/<id>/releases/<id>/noisy/<name>."""
+
+_HALF_WRITTEN = re.compile(r"\..{1,60}\.[0-9a-f]{12}|\.syncthing\..*\.tmp|~syncthing~.*\.tmp")
+_TOOLS = re.compile(
+    r"\.stfolder.*|\.stignore|\.stversions|\.sync_.*|\._.*|\.DS_Store|\.dropbox.*|desktop\.ini|"
+    r"Thumbs\.db|\.directory|\.(next|own)cloudsync\.log|\.nfs[0-9a-f]+"
+)
+
+
+class PoolFiles:
+    """The plain files of a pool by path, with their sizes, and everything else that was met.
+
+    `odd` holds (rule, path, why, whether it is harmless) of what is not a plain file with a
+    plain name.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.sizes: dict[str, int] = {}
+        self.odd: list[tuple[str, str, str, bool]] = []
+        self.folders: dict[str, list[str]] = {}
+        self._full = False
+        if isinstance(store, LocalStore):
+            self._walk_local(store)
+        else:
+            self._walk_store(store)
+        for path in sorted(self.sizes):
+            folder, _, name = path.rpartition("/")
+            self.folders.setdefault(folder, []).append(name)
+        self._inner: dict[str, set[str]] = {}
+        for path in self.sizes:
+            parts = path.split("/")
+            for depth in range(1, len(parts)):
+                self._inner.setdefault("/".join(parts[: depth - 1]), set()).add(parts[depth - 1])
+
+    def names(self, folder: str) -> list[str]:
+        """Names of the plain files directly in a folder, sorted."""
+        return self.folders.get(folder, [])
+
+    def inner(self, folder: str) -> list[str]:
+        """Names of the folders directly in a folder that hold any file, sorted."""
+        return sorted(self._inner.get(folder, ()))
+
+    def _walk_local(self, store: LocalStore) -> None:
+        waiting = [""]
+        while waiting and not self._full:
+            folder = waiting.pop()
+            try:
+                with os.scandir(store.root / folder) as entries:
+                    for entry in entries:
+                        path = f"{folder}/{entry.name}" if folder else entry.name
+                        if self._local_entry(path, entry):
+                            waiting.append(path)
+            except OSError as error:
+                self._add("file.read", folder or ".", f"cannot be listed ({error.strerror})")
+
+    def _local_entry(self, path: str, entry: os.DirEntry[str]) -> bool:
+        """Take one entry in; True for a folder that is to be walked."""
+        if not self._plain(path, entry.name):
+            return False
+        info = entry.stat(follow_symlinks=False)
+        if stat.S_ISDIR(info.st_mode):
+            return self._deeper(path)
+        if stat.S_ISREG(info.st_mode):
+            self._count(path, info.st_size)
+        else:
+            link = stat.S_ISLNK(info.st_mode)
+            self._add("file.kind", path, "a link" if link else "neither a file nor a folder")
+        return False
+
+    def _walk_store(self, store: Store) -> None:
+        # A remote store lists folders inside the pool; what lies beside these it hides.
+        waiting = ["partners", "ledger", "rounds", "backups"]
+        while waiting and not self._full:
+            folder = waiting.pop()
+            try:
+                names = store.names(folder)
+            except (PoolError, OSError) as error:
+                self._add("file.read", folder, f"cannot be listed ({type(error).__name__})")
+                continue
+            for name in names:
+                path = f"{folder}/{name}"
+                if not self._plain(path, name):
+                    continue
+                size = store.size(path)
+                if size is not None:
+                    self._count(path, size)
+                elif self._deeper(path):
+                    waiting.append(path)
+
+    def _plain(self, path: str, name: str) -> bool:
+        """Whether a name may be looked at at all; notes down the others."""
+        if _TOOLS.fullmatch(name):
+            self._add("file.unknown", path, "a file of a sync tool or a desktop", harmless=True)
+            return False
+        if _HALF_WRITTEN.fullmatch(name):
+            self._add("file.leftover", path, "half written")
+            return False
+        try:
+            check_pool_path(name)
+        except PoolError:
+            self._add("file.unknown", path, "not a name that occurs in a pool")
+            return False
+        return True
+
+    def _deeper(self, path: str) -> bool:
+        if path.count("/") + 1 < MAX_DEPTH:
+            return True
+        self._add("file.unknown", path, "a folder deeper than any in a pool")
+        return False
+
+    def _count(self, path: str, size: int) -> None:
+        self.sizes[path] = size
+        self._limit()
+
+    def _add(self, rule: str, path: str, why: str, *, harmless: bool = False) -> None:
+        self.odd.append((rule, path, why, harmless))
+        self._limit()
+
+    def _limit(self) -> None:
+        if not self._full and len(self.sizes) + len(self.odd) >= MAX_FILES:
+            self._full = True
+            self.odd.append(("file.size", ".", f"more than {MAX_FILES:,} files; stopped", False))
+
+    def open(self, path: str, limit: int) -> BinaryIO:
+        """Open a plain file for reading. Raises PoolError with one of the rules as its code."""
+        if self.sizes.get(path, 0) > limit:
+            raise PoolError(f"larger than {limit:,} bytes", code="file.size")
+        if not isinstance(self.store, LocalStore):
+            return io.BytesIO(self._fetch(path, limit))
+        try:
+            fd = os.open(self.store.root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            kind = "file.kind" if error.errno == errno.ELOOP else "file.read"
+            raise PoolError(f"cannot be read ({error.strerror})", code=kind) from None
+        file = os.fdopen(fd, "rb")
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            file.close()
+            raise PoolError("not a plain file", code="file.kind")
+        return file
+
+    def _fetch(self, path: str, limit: int) -> bytes:
+        try:
+            found = self.store.view(path, limit)
+        except PoolError as error:
+            code = "file.size" if error.code == "pool.size" else "file.read"
+            raise PoolError(error.message, code=code) from None
+        if found is None:
+            raise PoolError("it has gone", code="file.read")
+        return bytes(found)
+
+    def read(self, path: str, limit: int) -> bytes:
+        """Read a small file whole. Raises PoolError with one of the rules as its code."""
+        with self.open(path, limit) as file:
+            try:
+                data = file.read(limit + 1)
+            except OSError as error:
+                raise PoolError(f"cannot be read ({error.strerror})", code="file.read") from None
+        if len(data) > limit:
+            raise PoolError(f"larger than {limit:,} bytes", code="file.size")
+        return data
+
+
+def attempt(work: Callable[..., None], *args: object) -> str | None:
+    """Run one step of an audit; what stopped it, as the name of its kind, or None.
+
+    A pool is written by strangers: no mistake in reading it may hide the findings so far. The
+    text of such an error stays inside, since nobody has thought about what it might hold.
+    """
+    try:
+        work(*args)
+    except GrievanceError as error:
+        return f"{type(error).__name__}: {error.code}"
+    except Exception as error:  # noqa: BLE001  # see above
+        return type(error).__name__
+    return None

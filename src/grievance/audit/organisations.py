@@ -1,0 +1,129 @@
+"""What organisations say of themselves: identities, mailboxes, and backups of their keys.
+
+Of a backup only signatures and places are public; everything in it is sealed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from grievance.audit.inspection import MALFORMED
+from grievance.audit.opening import under
+from grievance.names import is_name
+from grievance.task.identity import KIND as IDENTITY_KIND
+from grievance.task.identity import parse_identity
+from grievance.task.mailbox import KIND as MAILBOX_KIND
+from grievance.task.mailbox import parse_mailbox
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from grievance.audit.inspection import Inspection
+    from grievance.crypto.documents import Document
+    from grievance.crypto.signing import VerifyingKey
+    from grievance.task.identity import Identity
+
+_KIND = re.compile(
+    rb',"kind":"(grievance/1 backup [a-z ]{1,40})","signature":"[^"]*","signer":"[^"]*"}\Z'
+)
+_TAIL = 400
+_SET = re.compile(r"backups/([^/]+)/([0-9a-f]{16})/(set|rehearsed)\.json")
+_ARCHIVE = re.compile(r"backups/([^/]+)/([0-9a-f]{16})/archive-([1-9][0-9]{0,8})")
+_ANSWER = re.compile(r"backups/([^/]+)/answers/[0-9A-Z-]{24}/([^/]+)\.json")
+_REQUEST = re.compile(r"backups/([^/]+)/requests/[0-9A-Z-]{24}\.json")
+_IDENTITY = re.compile(r"partners/([^/.]+)\.json")
+_MAILBOX = re.compile(r"partners/([^/.]+)\.mailbox\.json")
+
+
+def check_organisations(inspection: Inspection, keys: Mapping[str, set[VerifyingKey]]) -> None:
+    """Check identities, mailboxes and backups. `keys`: by which keys the rounds know a name."""
+    known: dict[str, Identity] = {}
+    for path in under(inspection, "partners"):
+        match = _IDENTITY.fullmatch(path)
+        if match is not None and is_name(match[1]):
+            identity = _check_identity(inspection, path, match[1], keys.get(match[1], set()))
+            if identity is not None:
+                known[match[1]] = identity
+    for path in under(inspection, "partners"):
+        match = _MAILBOX.fullmatch(path)
+        if match is not None and is_name(match[1]):
+            _check_mailbox(inspection, path, known.get(match[1]))
+    for path in under(inspection, "backups"):
+        _check_backup(inspection, path, known)
+
+
+def _check_identity(
+    inspection: Inspection, path: str, name: str, keys: set[VerifyingKey]
+) -> Identity | None:
+    document = inspection.document(path, IDENTITY_KIND)
+    if document is None:
+        return None
+    try:
+        identity = parse_identity(document.data)
+    except MALFORMED as error:
+        inspection.refuse("file.form", path, error)
+        return None
+    if identity.name != name:
+        inspection.fault("file.place", path, f"it is the identity of {identity.name}")
+        return None
+    if keys and identity.key not in keys:
+        message = f"the rounds know {name} by another key than this"
+        inspection.fault("order.partner", path, message)
+        return None
+    return identity
+
+
+def _check_mailbox(inspection: Inspection, path: str, owner: Identity | None) -> None:
+    document = inspection.document(path, MAILBOX_KIND, *([owner.key] if owner else []))
+    if document is None:
+        return
+    if owner is None:
+        inspection.note("file.unchecked", path, "the identity of its owner is not here")
+        return
+    try:
+        parse_mailbox(document.data, owner)
+    except MALFORMED as error:
+        place = document.body.get("name") != owner.name
+        inspection.refuse("file.place" if place else "file.form", path, error)
+
+
+def _check_backup(inspection: Inspection, path: str, known: Mapping[str, Identity]) -> None:
+    """Check that a file of a backup is signed by whose it is, and lies where it says."""
+    for pattern, writer in ((_SET, 1), (_ARCHIVE, 1), (_ANSWER, 2), (_REQUEST, 0)):
+        match = pattern.fullmatch(path)
+        if match is None or not is_name(match[1]):
+            continue
+        data = inspection.read(path)
+        if data is None:
+            return
+        kind = _KIND.search(data, max(0, len(data) - _TAIL))
+        if kind is None:
+            inspection.fault("file.form", path, "it is no file of a backup")
+            return
+        name = match[writer] if writer else ""
+        owners = [known[name].key] if name in known else []
+        document = inspection.check_document(path, data, kind[1].decode(), *owners)
+        if document is None:
+            return
+        if writer and not owners:
+            inspection.note("file.unchecked", path, f"the identity of {name} is not here")
+        _check_place(inspection, path, document, match, pattern)
+        return
+
+
+def _check_place(
+    inspection: Inspection,
+    path: str,
+    document: Document,
+    match: re.Match[str],
+    pattern: re.Pattern[str],
+) -> None:
+    body = document.body
+    wanted: dict[str, object] = {"owner": match[1]}
+    if pattern in (_SET, _ARCHIVE):
+        wanted["set"] = match[2]
+    if pattern is _ARCHIVE:
+        wanted["number"] = int(match[3])
+    if any(body.get(key, value) != value for key, value in wanted.items()):
+        inspection.fault("file.place", path, "it belongs to another owner, set or place")

@@ -1,0 +1,339 @@
+"""Releases: proposed, approved by all, ordered, charged on the same terms, added up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from grievance.audit.inspection import MALFORMED
+from grievance.audit.ledgers import missing_cosignatures
+from grievance.ledger.entry import ReleaseEvent
+from grievance.pool.layout import is_release_id, ledger_path
+from grievance.pool.noisy import KIND as SHARE_KIND
+from grievance.pool.noisy import LIMIT as SHARE_LIMIT
+from grievance.pool.noisy import NoisyAggregateShare, digest_of, parse_noisy_share
+from grievance.pool.proposals import (
+    APPROVAL_KIND,
+    PROPOSAL_KIND,
+    Approval,
+    Proposal,
+    parse_approval,
+    parse_proposal,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from grievance.audit.chain import Order
+    from grievance.audit.inspection import Inspection
+    from grievance.audit.ledgers import Ledger
+    from grievance.audit.opening import OpenedRound
+    from grievance.ledger.entry import LedgerEntry
+
+
+@dataclass
+class AuditedRelease:
+    """A release as far as it holds. `totals` is there when all noisy shares are.
+
+    `totals` maps each charged statistic to its centred sums; `digests` each aggregator to the
+    SHA-256 of its noisy share, in hex.
+    """
+
+    opened: OpenedRound
+    release_id: str
+    proposal: Proposal
+    answers: dict[str, Approval] = field(default_factory=dict)
+    shares: dict[str, NoisyAggregateShare] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+    totals: dict[str, list[int]] | None = None
+
+
+def check_releases(
+    inspection: Inspection,
+    opened: OpenedRound,
+    order: Order,
+    accepted: tuple[int, bytes] | None,
+    ledgers: Mapping[str, Ledger],
+) -> list[AuditedRelease]:
+    """Check every release of a round. `accepted`: number and root, None where they are unsure."""
+    found = []
+    for release_id in inspection.files.inner(opened.paths.releases):
+        if not is_release_id(release_id):
+            continue
+        release = _read_proposal(inspection, opened, release_id)
+        if release is None:
+            folder = f"{opened.paths.releases}/{release_id}"
+            paths = [p for p in inspection.files.sizes if p.startswith(f"{folder}/")]
+            inspection.unchecked(paths, "the release's proposal is missing or does not hold")
+            continue
+        found.append(release)
+        _check_release(inspection, order, release, accepted, ledgers)
+    known = {release.release_id for release in found}
+    _check_unknown(inspection, opened, order, known, ledgers)
+    _check_twice(inspection, order, found)
+    return found
+
+
+def _read_proposal(
+    inspection: Inspection, opened: OpenedRound, release_id: str
+) -> AuditedRelease | None:
+    path = opened.paths.proposal(release_id)
+    keys = [party.identity for party in opened.task.aggregators]
+    document = inspection.document(path, PROPOSAL_KIND, *keys)
+    if document is None:
+        return None
+    try:
+        proposal = parse_proposal(document.data, opened.task)
+    except MALFORMED as error:
+        inspection.refuse("release.proposal", path, error)
+        return None
+    if proposal.release_id(opened.task) != release_id:
+        inspection.fault("file.place", path, "it is the proposal of another release")
+        return None
+    return AuditedRelease(opened, release_id, proposal)
+
+
+def _check_release(
+    inspection: Inspection,
+    order: Order,
+    release: AuditedRelease,
+    accepted: tuple[int, bytes] | None,
+    ledgers: Mapping[str, Ledger],
+) -> None:
+    opened = release.opened
+    _read_answers(inspection, release)
+    entries = _entries(release, ledgers)
+    published = [
+        n for n in opened.names if inspection.has(opened.paths.noisy(release.release_id, n))
+    ]
+    _read_shares(inspection, release, entries)
+    declined = [name for name, given in release.answers.items() if given.answer == "decline"]
+    acted = bool(entries or published)
+    if declined and not acted and release.release_id not in order.chain.releases:
+        path = opened.paths.approval(release.release_id, declined[0])
+        inspection.note("release.approval", path, f"{declined[0]} declined; nothing was charged")
+        return
+    if order.whole:
+        _check_order(inspection, order, release, acted=acted)
+    _check_answers(inspection, order, release, declined, acted=acted)
+    _check_terms(inspection, order, release, accepted)
+    if release.release_id in order.chain.releases or acted:
+        _check_entries(inspection, release, entries, published, ledgers)
+
+
+def _read_answers(inspection: Inspection, release: AuditedRelease) -> None:
+    opened = release.opened
+    for index, party in enumerate(opened.task.aggregators):
+        path = opened.paths.approval(release.release_id, party.name)
+        document = inspection.document(path, APPROVAL_KIND, party.identity)
+        if document is None:
+            continue
+        try:
+            release.answers[party.name] = parse_approval(
+                document.data, opened.task, release.proposal, index
+            )
+        except MALFORMED as error:
+            inspection.refuse("file.place", path, error)
+
+
+def _check_order(
+    inspection: Inspection, order: Order, release: AuditedRelease, *, acted: bool
+) -> None:
+    opened, chain = release.opened, order.chain
+    path = opened.paths.proposal(release.release_id)
+    digest = chain.releases.get(release.release_id)
+    if digest is None:
+        if len(release.answers) == len(opened.names) or acted:
+            message = f"{opened.names[0]} has not ordered this release"
+            inspection.lacks("release.order", path, message, too_late=acted)
+    elif digest != release.proposal.digest(opened.task):
+        inspection.fault("release.order", path, "what was ordered is another proposal")
+    if chain.closed_by is not None and release.proposal.close != chain.closed_by:
+        inspection.fault(
+            "release.proposal", path, "it does not name the event that closed the round"
+        )
+    elif chain.closed_by is None:
+        inspection.fault("release.proposal", path, "it was proposed before the round was closed")
+
+
+def _check_answers(
+    inspection: Inspection,
+    order: Order,
+    release: AuditedRelease,
+    declined: Sequence[str],
+    *,
+    acted: bool,
+) -> None:
+    opened = release.opened
+    ordered = release.release_id in order.chain.releases
+    for name in opened.names:
+        path = opened.paths.approval(release.release_id, name)
+        if name in declined:
+            inspection.fault("release.approval", path, f"{name} declined, and it went on")
+        elif not inspection.has(path):
+            message = f"{name} has not approved"
+            inspection.lacks("release.approval", path, message, too_late=ordered or acted)
+
+
+def _check_terms(
+    inspection: Inspection,
+    order: Order,
+    release: AuditedRelease,
+    accepted: tuple[int, bytes] | None,
+) -> None:
+    """Hold the proposal against the decisions, as far as those are certain."""
+    task, proposal = release.opened.task, release.proposal
+    path = release.opened.paths.proposal(release.release_id)
+    if (
+        accepted is not None
+        and order.chain.closed
+        and (proposal.accepted, proposal.root) != accepted
+    ):
+        message = (
+            f"it is over {proposal.accepted} reports; the decisions make {accepted[0]}, or others"
+        )
+        inspection.fault("release.root", path, message)
+    least = task.plan.privacy.minimum_reports
+    if proposal.accepted < least:
+        message = f"it is over {proposal.accepted} reports; the plan wants {least} or more"
+        inspection.fault("release.minimum", path, message)
+
+
+def _entries(release: AuditedRelease, ledgers: Mapping[str, Ledger]) -> dict[str, LedgerEntry]:
+    found = {}
+    for name in release.opened.names:
+        ledger = ledgers.get(name)
+        entry = ledger.entry_of(release.opened.task.digest, release.release_id) if ledger else None
+        if entry is not None:
+            found[name] = entry
+    return found
+
+
+def _check_entries(
+    inspection: Inspection,
+    release: AuditedRelease,
+    entries: Mapping[str, LedgerEntry],
+    published: Sequence[str],
+    ledgers: Mapping[str, Ledger],
+) -> None:
+    """All charged on the terms approved, and cosigned, before a share went out."""
+    opened, proposal = release.opened, release.proposal
+    agreed = (
+        proposal.digest(opened.task),
+        set(proposal.statistics),
+        proposal.accepted,
+        proposal.root,
+    )
+    for name in opened.names:
+        entry, ledger = entries.get(name), ledgers.get(name)
+        if entry is None or ledger is None:
+            if ledger is not None and ledger.whole:
+                path = ledger_path(name, len(ledger.entries) + 1)
+                message = f"{name} has not charged release {release.release_id}"
+                inspection.lacks("release.entry", path, message, too_late=bool(published))
+            continue
+        event = entry.event
+        if not isinstance(event, ReleaseEvent):
+            continue
+        if (event.proposal, set(event.statistics), event.accepted, event.root) != agreed:
+            message = f"{name} charged other terms than were approved"
+            inspection.fault("release.entry", ledger_path(name, entry.size), message)
+        missing = missing_cosignatures(inspection, ledger, entry.size, opened.names)
+        for path, who in missing:
+            message = f"{who} has not signed the head that release {release.release_id} makes"
+            inspection.lacks("ledger.cosignature", path, message, too_late=bool(published))
+    for name in opened.names:
+        path = opened.paths.noisy(release.release_id, name)
+        if name not in published:
+            inspection.waiting("release.share", path, f"{name} has not published its noisy share")
+    if len(release.shares) == len(opened.names):
+        release.totals = add_up(release)
+
+
+def _read_shares(
+    inspection: Inspection, release: AuditedRelease, entries: Mapping[str, LedgerEntry]
+) -> None:
+    opened = release.opened
+    for index, party in enumerate(opened.task.aggregators):
+        path = opened.paths.noisy(release.release_id, party.name)
+        document = inspection.document(path, SHARE_KIND, party.identity, limit=SHARE_LIMIT)
+        if document is None:
+            continue
+        try:
+            share = parse_noisy_share(document.data, opened.task, index)
+        except MALFORMED as error:
+            inspection.refuse("release.share", path, error)
+            continue
+        if share.release != release.release_id:
+            inspection.fault("file.place", path, "it is a share of another release")
+            continue
+        if set(share.values) != set(release.proposal.statistics):
+            inspection.fault("release.share", path, "it is about other statistics than approved")
+            continue
+        entry, digest = entries.get(party.name), digest_of(document.data)
+        event = entry.event if entry is not None else None
+        if isinstance(event, ReleaseEvent) and event.noisy_share != digest:
+            message = f"it is not the share that {party.name}'s ledger names"
+            inspection.fault("release.share", path, message)
+            continue
+        release.shares[party.name] = share
+        release.digests[party.name] = digest.hex()
+
+
+def add_up(release: AuditedRelease) -> dict[str, list[int]]:
+    """Add noisy shares in the field and read the sums as signed: above p/2 is negative."""
+    modulus = release.opened.task.vdaf.field.MODULUS
+    totals = {}
+    for name in release.proposal.statistics:
+        vectors = [share.values[name] for share in release.shares.values()]
+        sums = []
+        for elements in zip(*vectors, strict=True):
+            value = 0
+            for element in elements:
+                value += element
+            value %= modulus
+            sums.append(value if 2 * value < modulus else value - modulus)
+        totals[name] = sums
+    return totals
+
+
+def _check_unknown(
+    inspection: Inspection,
+    opened: OpenedRound,
+    order: Order,
+    known: set[str],
+    ledgers: Mapping[str, Ledger],
+) -> None:
+    """Releases that were ordered or charged without a proposal that holds."""
+    for release_id in order.chain.releases:
+        path = opened.paths.proposal(release_id)
+        if release_id not in known and not inspection.has(path):
+            inspection.fault("release.proposal", path, "it was ordered, and nobody proposed it")
+    for name in opened.names:
+        ledger = ledgers.get(name)
+        for entry in ledger.entries if ledger else ():
+            event = entry.event
+            if entry.task != opened.task.digest or not isinstance(event, ReleaseEvent):
+                continue
+            strange = not is_release_id(event.release)
+            if strange or (
+                event.release not in known
+                and event.release not in order.chain.releases
+                and not inspection.has(opened.paths.proposal(event.release))
+            ):
+                path = ledger_path(name, entry.size)
+                message = f"it charges release {event.release!s:.40}, which nobody proposed"
+                inspection.fault("release.entry", path, message)
+
+
+def _check_twice(inspection: Inspection, order: Order, releases: Sequence[AuditedRelease]) -> None:
+    """No statistic stands in two releases that were ordered."""
+    first: dict[str, str] = {}
+    going_on = [r for r in releases if r.release_id in order.chain.releases]
+    places = list(order.chain.releases)
+    for release in sorted(going_on, key=lambda item: places.index(item.release_id)):
+        for name in release.proposal.statistics:
+            before = first.setdefault(name, release.release_id)
+            if before != release.release_id:
+                path = release.opened.paths.proposal(release.release_id)
+                inspection.fault("release.twice", path, f"{name} is in release {before} already")

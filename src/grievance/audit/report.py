@@ -1,0 +1,133 @@
+"""What an audit finds: findings by file and rule, counts, and one verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Severity = Literal["fault", "waiting", "note"]
+Verdict = Literal["pass", "fail", "untrusted", "incomplete"]
+
+MAX_FINDINGS = 2_000
+"""Findings kept of each severity; the rest are counted. A hostile pool must not fill memory."""
+
+NOT_CHECKED = (
+    "that each aggregator drew its noise honestly (one that did is enough for the promise)",
+    "that each aggregator summed its shares honestly: one could shift totals, but learns nothing",
+    "that one person reported once: the partners vouch for that",
+    "what is sealed: reports, verifier shares, and the share files beside ledger entries",
+)
+"""What no reader of a pool can check, and every report says so."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was seen.
+
+    `fault`: a rule is broken. `waiting`: something is not there yet, and may rightly come.
+    `note`: worth knowing, nothing is wrong. `file` is a path of the pool, or another place.
+    """
+
+    severity: Severity
+    rule: str
+    file: str
+    message: str
+
+    def to_json(self) -> dict[str, str]:
+        """Write the finding."""
+        return {
+            "severity": self.severity,
+            "rule": self.rule,
+            "file": self.file,
+            "message": self.message,
+        }
+
+
+@dataclass(frozen=True)
+class CampaignTotals:
+    """What a campaign may cost, what its rounds reserved, what each ledger charged: rho."""
+
+    budget: str
+    reserved: str
+    spent: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Write the totals, as exact fractions."""
+        return {"budget": self.budget, "reserved": self.reserved, "spent": dict(self.spent)}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How much was looked at."""
+
+    files: int = 0
+    rules: int = 0
+    signatures: int = 0
+    rounds: int = 0
+    batches: int = 0
+    reports: int = 0
+    accepted: int = 0
+    releases: int = 0
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """The outcome. `vouched`: every key was vouched for from outside the pool.
+
+    `rounds` maps every round that reads to its digest, `keys` every aggregator to its
+    fingerprint, both in the short form that people compare. `rehearsals` are the rounds in which
+    one machine could read every answer.
+    """
+
+    verdict: Verdict
+    vouched: bool
+    findings: tuple[Finding, ...]
+    omitted: int
+    counts: Counts
+    campaigns: dict[str, CampaignTotals] = field(default_factory=dict)
+    rounds: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    rehearsals: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def faults(self) -> tuple[Finding, ...]:
+        """The findings that are faults."""
+        return tuple(f for f in self.findings if f.severity == "fault")
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in words."""
+        return {
+            "pass": "Everything in this pool is as it should be.",
+            "fail": "This pool breaks rules; see the findings.",
+            "untrusted": "This pool is consistent, but nobody vouched for the keys in it.",
+            "incomplete": "What is there is as it should be, but something has yet to come.",
+        }[self.verdict]
+
+    def to_json(self) -> dict[str, Any]:
+        """Write the report for programs."""
+        return {
+            "verdict": self.verdict,
+            "sentence": self.sentence,
+            "vouched": self.vouched,
+            "findings": [finding.to_json() for finding in self.findings],
+            "omitted": self.omitted,
+            "counts": dict(vars(self.counts)),
+            "campaigns": {name: found.to_json() for name, found in self.campaigns.items()},
+            "rounds": dict(self.rounds),
+            "keys": dict(self.keys),
+            "rehearsals": list(self.rehearsals),
+            "not_checked": list(NOT_CHECKED),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def verdict_of(findings: list[Finding], *, vouched: bool) -> Verdict:
+    """The verdict that follows: a fault outweighs a missing anchor, that outweighs waiting."""
+    severities = {finding.severity for finding in findings}
+    if "fault" in severities:
+        return "fail"
+    if not vouched:
+        return "untrusted"
+    return "incomplete" if "waiting" in severities else "pass"

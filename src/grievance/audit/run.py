@@ -1,0 +1,203 @@
+"""The audit of a whole pool, from its files alone."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grievance.audit.batches import check_batches
+from grievance.audit.campaigns import check_campaigns, check_heads, owners
+from grievance.audit.chain import walk
+from grievance.audit.files import PoolFiles
+from grievance.audit.inspection import Inspection
+from grievance.audit.ledgers import check_ledgers
+from grievance.audit.opening import check_begun, check_trust, open_rounds, under
+from grievance.audit.organisations import check_organisations
+from grievance.audit.published import FILE_NAME, LIMIT, check_published, check_published_bytes
+from grievance.audit.releases import check_releases
+from grievance.audit.report import AuditReport, CampaignTotals, Counts, verdict_of
+from grievance.audit.rules import RULES
+from grievance.audit.verdicts import check_verdicts
+from grievance.cost import Cost
+from grievance.crypto.fingerprint import short
+from grievance.errors import UsageError
+from grievance.pool.store import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from grievance.audit.ledgers import Ledger
+    from grievance.audit.opening import OpenedRound
+    from grievance.audit.releases import AuditedRelease
+    from grievance.crypto.signing import VerifyingKey
+    from grievance.pool.store import Store
+
+Progress = "Callable[[str, int, int], None]"
+
+
+def _quiet(_what: str, _done: int, _total: int) -> None:
+    pass
+
+
+def audit_pool(
+    pool: str | Path | Store,
+    *,
+    trust: Sequence[str] = (),
+    round_id: str | None = None,
+    releases: Sequence[str | Path] = (),
+    progress: Callable[[str, int, int], None] = _quiet,
+) -> AuditReport:
+    """Check everything in a pool that can be checked. Anyone can run this; it changes nothing.
+
+    Args:
+        pool: A folder, an fsspec URL, or an open store.
+        trust: Digests of rounds, or fingerprints of aggregators, known from outside the pool.
+        round_id: Look at the files of this round only; tasks and ledgers are read as a whole.
+        releases: Published release.json files, or the folders in which they lie.
+        progress: Called as progress(what, done, total).
+
+    Raises PoolError when there is no such pool, TrustError for a malformed anchor, UsageError
+    for a round that is not there. Everything in the pool itself becomes a finding.
+    """
+    began = time.monotonic()
+    store = open_store(pool) if isinstance(pool, str | Path) else pool
+    audit = _Audit(Inspection(PoolFiles(store)), round_id, progress)
+    audit.run(trust, releases)
+    return audit.report(time.monotonic() - began)
+
+
+class _Audit:
+    def __init__(
+        self,
+        inspection: Inspection,
+        only: str | None,
+        progress: Callable[[str, int, int], None],
+    ) -> None:
+        self.inspection, self.only, self.progress = inspection, only, progress
+        self.rounds: dict[str, OpenedRound] = {}
+        self.ledgers: dict[str, Ledger] = {}
+        self.releases: list[AuditedRelease] = []
+        self.vouched = False
+        self.batches = self.reports = self.accepted = 0
+        self.keys: dict[str, set[VerifyingKey]] = {}
+
+    def run(self, trust: Sequence[str], published: Sequence[str | Path]) -> None:
+        inspection = self.inspection
+        self.rounds = open_rounds(inspection)
+        if self.only is not None and self.only not in inspection.files.inner("rounds"):
+            raise UsageError(
+                f"this pool has no round {self.only!r:.60}",
+                code="round.missing",
+                hint=f"there are: {', '.join(self.rounds) or 'none'}",
+            )
+        rounds = list(self.rounds.values())
+        self.vouched = check_trust(inspection, rounds, trust)
+        # Where two rounds contradict each other, the one that nobody vouched for is named.
+        rounds.sort(key=lambda opened: not opened.vouched)
+        keys = owners(inspection, rounds)
+        inspection.step("rounds", check_campaigns, inspection, rounds)
+        self.ledgers = check_ledgers(inspection, rounds, keys)
+        roots = {name: ledger.roots for name, ledger in self.ledgers.items()}
+        inspection.step("rounds", check_heads, inspection, rounds, roots)
+        for name, key in keys.items():
+            self.keys.setdefault(name, set()).add(key)
+        for opened in rounds:
+            if self.only in (None, opened.task.round_id):
+                where = opened.paths.folder
+                inspection.step(where, self._check_round, opened)
+            else:
+                inspection.claimed.update(under(inspection, opened.paths.folder))
+        inspection.step("partners", check_organisations, inspection, self.keys)
+        self._check_published(published)
+        self._check_rest()
+
+    def _check_round(self, opened: OpenedRound) -> None:
+        inspection = self.inspection
+        check_begun(inspection, opened)
+        order = walk(inspection, opened)
+        for name, key in order.chain.partners.items():
+            self.keys.setdefault(name, set()).add(key)
+        batches = check_batches(inspection, opened, order, self.progress)
+        verdicts = check_verdicts(inspection, opened, order, batches)
+        accepted = verdicts.accepted_set(order)
+        found = check_releases(inspection, opened, order, accepted, self.ledgers)
+        self.releases += found
+        self.batches += len(order.chain.batches)
+        self.reports += sum(batch.rows for batch in order.chain.counted)
+        self.accepted += accepted[0] if accepted is not None else 0
+
+    def _check_published(self, published: Sequence[str | Path]) -> None:
+        inspection = self.inspection
+        for place in published:
+            inspection.step(str(place), check_published, inspection, place, self.releases)
+        # Not a file that a pool needs, but one that can be recomputed, so it may lie there.
+        for release in self.releases:
+            folder = f"{release.opened.paths.releases}/{release.release_id}"
+            data = inspection.read(f"{folder}/{FILE_NAME}", LIMIT)
+            if data is not None:
+                check_published_bytes(inspection, f"{folder}/{FILE_NAME}", data, self.releases)
+
+    def _check_rest(self) -> None:
+        """Whatever no step has dealt with has no business here."""
+        inspection = self.inspection
+        for rule, path, why, harmless in inspection.files.odd:
+            if self.only is not None and not path.startswith(f"rounds/{self.only}/"):
+                continue
+            if harmless:
+                inspection.note(rule, path, why)
+            elif rule == "file.leftover":
+                inspection.waiting(rule, path, why)
+            else:
+                inspection.fault(rule, path, why)
+        for path in sorted(set(inspection.files.sizes) - inspection.claimed):
+            if self.only is None or path.startswith(f"rounds/{self.only}/"):
+                inspection.fault("file.unknown", path, "no file of this name belongs there")
+
+    def report(self, seconds: float) -> AuditReport:
+        inspection = self.inspection
+        kept = sorted(
+            inspection.findings,
+            key=lambda f: (("fault", "waiting", "note").index(f.severity), f.file, f.rule),
+        )
+        return AuditReport(
+            verdict=verdict_of(kept, vouched=self.vouched),
+            vouched=self.vouched,
+            findings=tuple(kept),
+            omitted=inspection.omitted,
+            counts=Counts(
+                files=len(inspection.files.sizes),
+                rules=len(RULES),
+                signatures=inspection.signatures,
+                rounds=len(self.rounds),
+                batches=self.batches,
+                reports=self.reports,
+                accepted=self.accepted,
+                releases=sum(release.totals is not None for release in self.releases),
+            ),
+            campaigns=_totals(list(self.rounds.values()), self.ledgers),
+            rounds={name: opened.task.short_digest for name, opened in self.rounds.items()},
+            keys={name: short(ledger.key.fingerprint) for name, ledger in self.ledgers.items()},
+            rehearsals=tuple(n for n, opened in self.rounds.items() if opened.task.rehearsal),
+            seconds=seconds,
+        )
+
+
+def _totals(
+    rounds: Sequence[OpenedRound], ledgers: Mapping[str, Ledger]
+) -> dict[str, CampaignTotals]:
+    found = {}
+    for campaign in sorted({opened.task.campaign for opened in rounds}):
+        tasks = [opened.task for opened in rounds if opened.task.campaign == campaign]
+        names = sorted({party.name for task in tasks for party in task.aggregators})
+        zero = Cost.zero("zcdp")
+        found[campaign] = CampaignTotals(
+            budget=str(min(task.lifetime.amount for task in tasks)),
+            reserved=str(max(task.reserved.amount for task in tasks)),
+            spent={
+                name: str(ledgers[name].spent.get(campaign, zero).amount)
+                for name in names
+                if name in ledgers
+            },
+        )
+    return found

@@ -1,0 +1,220 @@
+"""Reads a task file and recomputes its costs, without the code that made or checks it.
+
+Encoding, parties and plan are read with the same strict readers everybody uses; noise and
+costs are taken as they are stated and held against `grievance.audit.accounting`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
+
+from grievance.audit import accounting
+from grievance.cost import Cost, parse_fraction
+from grievance.crypto.documents import canonical, parse_canonical
+from grievance.crypto.strict import StrictObject
+from grievance.errors import GrievanceError, PrivacyError, TaskError
+from grievance.plan import Layout, Plan
+from grievance.task.backup import read_backup_claim
+from grievance.task.card import read_hpke_key
+from grievance.task.identity import check_members, check_round_id, read_identity_fields
+from grievance.task.task import AggregatorEntry, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from grievance.plan import StatisticLayout
+
+LIMIT = 1 << 20
+_KEYS = (
+    "aggregators",
+    "campaign",
+    "kind",
+    "ledger_heads",
+    "plan",
+    "plan_sha256",
+    "previous",
+    "privacy",
+    "rehearsal",
+    "reserved",
+    "round",
+    "vdaf",
+    "verify_key_commitment",
+)
+_PARTY_KEYS = ("backup", "card", "display_name", "hpke", "identity", "kem", "name")
+
+
+@dataclass(frozen=True)
+class Stated:
+    """Noise and cost of a statistic as the task states them."""
+
+    sigma: Fraction
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Terms:
+    """A task as it reads, and every (rule, message) about its costs."""
+
+    task: Task
+    problems: tuple[tuple[str, str], ...]
+
+
+def moved_by(statistic: StatisticLayout) -> int:
+    """Squared L2 sensitivity of a charged statistic to one report, in units of its noise."""
+    if statistic.kind == "mean":
+        return accounting.moved_by_mean(statistic.grid_size)
+    blocks = [(length, most) for length, most, _ in statistic.block_specs() if most is not None]
+    return accounting.moved_by_counts(blocks)
+
+
+def true_cost(task: Task, name: str) -> Cost:
+    """What a charged statistic costs with the noise its task states, recomputed."""
+    reports = task.plan.privacy.reports_per_worker
+    sigma = task.allocations[name].sigma
+    moved = moved_by(task.layout.statistics[name])
+    return Cost("zcdp", accounting.cost_of(moved, sigma, reports))
+
+
+@lru_cache(maxsize=64)
+def read_terms(data: bytes) -> Terms:
+    """Read a task file. Raises GrievanceError when it is none, or contradicts its plan."""
+    value = parse_canonical(data, LIMIT)
+    fields = StrictObject(value, _KEYS, where="task", error=TaskError, code="task.field")
+    fields.literal("kind", "grievance/1 task")
+    parties = tuple(_party(item) for item in fields.items("aggregators"))
+    _check_parties(parties)
+    plan = Plan.from_json(fields.mapping("plan"), source="task")
+    if fields.text("campaign") != plan.campaign:
+        fields.refuse("is not the plan's", "campaign")
+    layout = Layout(plan)
+    _check_encoding(fields, layout)
+    privacy = _strict(fields.raw("privacy"), "cost lifetime mechanism statistics", "privacy")
+    privacy.literal("mechanism", "discrete-gaussian")
+    stated = _stated(privacy, layout)
+    task = Task(
+        data=data,
+        digest=hashlib.sha256(data).digest(),
+        round_id=check_round_id(fields.text("round")),
+        rehearsal=fields.flag("rehearsal"),
+        plan=plan,
+        plan_sha256=fields.digest("plan_sha256"),
+        layout=layout,
+        aggregators=parties,
+        allocations=cast("Any", MappingProxyType(stated)),
+        cost=_cost(privacy, "cost"),
+        lifetime=_cost(privacy, "lifetime"),
+        reserved=_cost(fields, "reserved"),
+        verify_key_commitment=fields.digest("verify_key_commitment"),
+        previous=None if fields.raw("previous") is None else fields.digest("previous"),
+        ledger_heads=_heads(fields, [party.name for party in parties]),
+    )
+    return Terms(task, tuple(_cost_problems(task)))
+
+
+def _strict(value: object, keys: str, where: str) -> StrictObject:
+    where = f"task.{where}"
+    return StrictObject(value, keys.split(), where=where, error=TaskError, code="task.field")
+
+
+def _party(value: object) -> AggregatorEntry:
+    fields = _strict(value, " ".join(_PARTY_KEYS), "aggregators")
+    member = read_identity_fields(fields)
+    hpke, where = read_hpke_key(fields), "task.aggregators.backup"
+    backup = read_backup_claim(fields.raw("backup"), member.name, where, "task.field")
+    return AggregatorEntry(
+        member.name, member.display_name, member.key, fields.digest("card"), hpke, backup
+    )
+
+
+def _check_parties(parties: tuple[AggregatorEntry, ...]) -> None:
+    check_members([party.member for party in parties])
+    halves = [half for party in parties for half in party.hpke.halves]
+    cards = {party.card for party in parties}
+    if len(set(halves)) < len(halves) or len(cards) < len(parties):
+        raise TaskError("two aggregators share a key or a card", code="plan.aggregators")
+
+
+def _check_encoding(fields: StrictObject, layout: Layout) -> None:
+    expected = {
+        "algorithm": 0xFFFF4742,
+        "chunk_length": layout.chunk_length,
+        "draft": "draft-irtf-cfrg-vdaf-20",
+        "field": "Field128",
+        "num_bits": layout.num_bits,
+        "proofs": 1,
+        "version": 18,
+    }
+    if canonical(fields.raw("vdaf")) != canonical(expected):
+        fields.refuse("is not the encoding that follows from the plan", "vdaf")
+
+
+def _stated(privacy: StrictObject, layout: Layout) -> dict[str, Stated]:
+    names = [statistic.name for statistic in layout.charged]
+    given = _strict(privacy.raw("statistics"), " ".join(names), "privacy.statistics")
+    found = {}
+    for name in names:
+        item = _strict(given.raw(name), "cost sigma", f"privacy.statistics.{name}")
+        try:
+            sigma = parse_fraction(item.text("sigma"))
+        except PrivacyError:
+            item.refuse("is not an exact fraction", "sigma")
+        if sigma == 0:
+            item.refuse("is zero", "sigma")
+        found[name] = Stated(sigma, _cost(item, "cost"))
+    return found
+
+
+def _cost(fields: StrictObject, key: str) -> Cost:
+    try:
+        cost = Cost.from_json(fields.raw(key))
+    except GrievanceError:
+        fields.refuse("is not a cost", key)
+    if cost.kind != "zcdp":
+        fields.refuse("is not a cost of the campaign's kind", key)
+    return cost
+
+
+def _heads(fields: StrictObject, names: list[str]) -> Mapping[str, Mapping[str, Any] | None]:
+    heads = _strict(fields.raw("ledger_heads"), " ".join(names), "ledger_heads")
+    found: dict[str, Mapping[str, Any] | None] = {}
+    for name in names:
+        found[name] = None
+        if heads.raw(name) is not None:
+            head = _strict(heads.raw(name), "root size", "ledger_heads")
+            found[name] = {"root": head.digest("root").hex(), "size": head.integer("size", 1)}
+    return found
+
+
+def _cost_problems(task: Task) -> list[tuple[str, str]]:
+    """Hold every stated cost against our own; (rule, message) for each that differs."""
+    terms, found = task.plan.privacy, []
+    total = Cost.zero("zcdp")
+    for name, given in task.allocations.items():
+        wrong = accounting.sigma_fault(given.sigma)
+        if wrong is not None:
+            found.append(("cost.sigma", f"{name}: {wrong}"))
+        true = true_cost(task, name)
+        if true != given.cost:
+            found.append(("cost.statistic", f"{name}: the task says {given.cost}, it costs {true}"))
+        total = total + true
+    # Stated costs that are wrong were reported one by one; the sum is over the true ones.
+    says_sum = sum((given.cost.amount for given in task.allocations.values()), Fraction(0))
+    if task.cost.amount != says_sum:
+        found.append(("cost.round", f"the task says {task.cost} for the round, not {total}"))
+    allows = f"at delta {float(terms.delta):g} allows"
+    if not accounting.keeps(total.amount, terms.epsilon, terms.delta):
+        message = f"{total} is more than epsilon {float(terms.epsilon):g} {allows}"
+        found.append(("cost.round", message))
+    if not accounting.keeps(task.lifetime.amount, terms.lifetime_epsilon, terms.delta):
+        lifetime = f"the lifetime's epsilon {float(terms.lifetime_epsilon):g}"
+        found.append(("cost.lifetime", f"{task.lifetime} is more than {lifetime} {allows}"))
+    if not task.reserved <= task.lifetime:
+        excess = float(task.reserved.amount - task.lifetime.amount)
+        message = f"{task.reserved} is reserved, {excess:.3g} more than {task.lifetime}"
+        found.append(("cost.lifetime", message))
+    return found

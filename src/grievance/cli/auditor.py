@@ -1,0 +1,230 @@
+"""What an auditor types: `audit`, for a whole pool, and `counted`, for one report in it.
+
+Neither needs a home, a key or a server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from grievance.cli.output import (
+    REFUSED,
+    WAITING,
+    Json,
+    counted,
+    emit,
+    emit_json,
+    progress_bars,
+)
+from grievance.cli.places import TrustOption, pick_round
+from grievance.errors import GrievanceError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from grievance.audit import AuditReport, Finding, Inclusion
+
+_MAX_SHOWN = 100
+_MAX_REPORT_SIZE = 64 << 20
+_REASONS = {
+    "period.closed": "it came after the round was closed",
+    "batch.void": "its batch never arrived whole, and the leader gave it up",
+    "batch.malformed": "its batch does not read",
+    "report.open": "it does not open: altered on the way, or sealed for somebody else",
+    "report.nonce": "its nonce is not its own",
+    "report.burnt": "its nonce came before with other content",
+    "report.replay": "it came twice; the other copy counts",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the auditor's commands."""
+    app.command()(audit)
+    app.command(name="counted")(find)
+
+
+def audit(
+    pool: Annotated[str, typer.Argument(metavar="POOL", help="The pool: a folder or a URL.")],
+    trust: TrustOption = None,
+    round_: Annotated[
+        str | None, typer.Option("--round", help="Look at the files of this round only.")
+    ] = None,
+    release: Annotated[
+        list[Path] | None,
+        typer.Option("--release", help="A published release: its folder, or its release.json."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Recompute everything in a pool that can be recomputed, and say what does not hold.
+
+    Exit codes: 0 all is well; 1 something is wrong, or nobody vouched for the keys; 3 something
+    has yet to come.
+    """
+    from grievance.audit import audit_pool
+    from grievance.pool.store import open_store
+
+    store = open_store(pool)
+    round_id = pick_round(store, round_) if round_ is not None else None
+    with progress_bars() as progress:
+        report = audit_pool(
+            store,
+            trust=trust or (),
+            round_id=round_id,
+            releases=release or (),
+            progress=progress,
+        )
+    if as_json:
+        emit_json(report.to_json())
+    else:
+        _show(report, pool)
+    if report.verdict != "pass":
+        raise typer.Exit(WAITING if report.verdict == "incomplete" else REFUSED)
+
+
+def _show(report: AuditReport, pool: str) -> None:
+    from grievance.audit.report import NOT_CHECKED
+
+    emit(f"Audit of {pool}: {report.verdict.upper()}")
+    emit(report.sentence)
+    emit("")
+    found = report.counts
+    emit(
+        f"Checked: {counted(found.files, 'file')}, {counted(found.signatures, 'signature')}, "
+        f"{counted(found.rounds, 'round')}, {counted(found.batches, 'batch', 'batches')} with "
+        f"{counted(found.reports, 'report')} of which {found.accepted:,} count, "
+        f"{counted(found.releases, 'release')} added up again; {found.rules} rules, "
+        f"{report.seconds:.1f} s."
+    )
+    for name, totals in report.campaigns.items():
+        spent = ", ".join(f"{who} {_rho(amount)}" for who, amount in totals.spent.items())
+        emit(
+            f"Privacy budget of {name}: rho {_rho(totals.budget)}, of which rounds may use "
+            f"{_rho(totals.reserved)}; charged so far: {spent or 'nothing'}."
+        )
+    for name in report.rehearsals:
+        emit(f"{name} is a REHEARSAL: one machine could read every answer in it.")
+    if not report.vouched:
+        _show_keys(report)
+    emit("")
+    emit("What no reader of a pool can check:")
+    for line in NOT_CHECKED:
+        emit(f"  - {line}")
+    for severity, title in (
+        ("fault", "What does not hold"),
+        ("waiting", "What has yet to come"),
+        ("note", "Worth knowing"),
+    ):
+        listed = [finding for finding in report.findings if finding.severity == severity]
+        if listed:
+            _show_findings(title, listed, advise=severity != "note")
+    if report.omitted:
+        emit(f"... and {report.omitted:,} more, too many to keep")
+
+
+def _show_keys(report: AuditReport) -> None:
+    emit("")
+    emit("Signatures prove agreement, not identity. Compare these with what the organisations")
+    emit("show elsewhere, then run this again with --trust and what you compared:")
+    for name, fingerprint in report.keys.items():
+        emit(f"  {fingerprint}  the key of {name}")
+    for name, digest in report.rounds.items():
+        emit(f"  {digest}  the round {name}, its keys included")
+
+
+def _show_findings(title: str, findings: Sequence[Finding], *, advise: bool) -> None:
+    from grievance.audit.rules import RULES
+
+    emit("")
+    emit(f"{title} ({len(findings):,}):")
+    file = None
+    for finding in findings[:_MAX_SHOWN]:
+        if finding.file != file:
+            file = finding.file
+            emit(f"  {file}")
+        emit(f"    {finding.rule}: {finding.message}")
+        if advise:
+            rule = RULES[finding.rule]
+            emit(f"      rule: {rule.holds} ({rule.page})")
+            emit(f"      next: {rule.advice}")
+    if len(findings) > _MAX_SHOWN:
+        emit(f"  ... and {len(findings) - _MAX_SHOWN:,} more; --json lists them")
+
+
+def _rho(text: str) -> str:
+    return f"{float(Fraction(text)):.4g}"
+
+
+def find(
+    receipt: Annotated[
+        str, typer.Argument(metavar="RECEIPT", help="The receipt, 64 hex digits; or a .report.")
+    ],
+    pool: Annotated[str, typer.Option("--pool", help="The pool: a folder or a URL.")],
+    trust: TrustOption = None,
+    as_json: Json = False,
+) -> None:
+    """Say whether a report was counted, from public files alone.
+
+    Exit codes: 0 it was; 1 it was not, or nobody vouched for the keys that say so; 3 it is not
+    decided yet. With --json also a proof that others can check.
+    """
+    from grievance.audit import find_report
+
+    digest = _digest(receipt)
+    with progress_bars() as progress:
+        found = find_report(pool, digest, trust=trust or (), progress=progress)
+    if as_json:
+        emit_json(found.to_json())
+    else:
+        _show_inclusion(found)
+    if found.status != "counted" or not found.vouched:
+        waits = found.status == "waiting" and (found.vouched or not trust)
+        raise typer.Exit(WAITING if waits else REFUSED)
+
+
+def _digest(text: str) -> bytes:
+    """The digest that a receipt says, or that a report has."""
+    if re.fullmatch(r"[0-9a-fA-F]{64}", text.strip()):
+        return bytes.fromhex(text.strip())
+    from grievance.client.report import Report
+
+    path = Path(text)
+    if not path.is_file():
+        raise UsageError(
+            "this is neither a receipt nor a report",
+            code="receipt",
+            hint="a receipt is the line of 64 hex digits that `grievance seal` printed",
+        )
+    with path.open("rb") as file:
+        data = file.read(_MAX_REPORT_SIZE + 1)
+    try:
+        Report.from_bytes(data)
+    except GrievanceError as error:
+        raise UsageError(f"{path.name} is no sealed report: {error}", code="receipt") from None
+    return hashlib.sha256(data).digest()
+
+
+def _show_inclusion(found: Inclusion) -> None:
+    where = f"batch {found.seq} of {found.round_id}" if found.seq else f"round {found.round_id}"
+    if found.status == "counted":
+        emit(f"counted: every aggregator signed that this report counts, in {where}.")
+    elif found.status == "refused":
+        why = _REASONS.get(found.reason, "its proof does not hold")
+        emit(f"refused ({found.reason}): it is in {where}, and {why}.")
+    elif found.status == "waiting":
+        emit(f"waiting: it is in {where}; {', '.join(found.missing)} has yet to act.")
+    elif found.status == "disputed":
+        emit(f"disputed: it is in {where}, but what the aggregators say of it does not hold.")
+        emit("  next: grievance audit, and show its findings to every aggregator")
+    else:
+        emit("absent: no batch in this pool holds this report.")
+        emit("  next: ask whom you gave it to; relays publish at fixed hours")
+    if found.status != "absent" and not found.vouched:
+        emit("Nobody vouched for the keys that say so: run it again with --trust.")
+    for finding in found.findings:
+        emit(f"  {finding.rule}: {finding.file}: {finding.message}")

@@ -1,0 +1,192 @@
+"""Costs recomputed: against brute force, against the other implementation, and its doubles."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from decimal import Context, Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from audit_world import faults, make_pool, pool_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from federation import PLAN, Federation
+from grievance.audit import accounting
+from grievance.audit.terms import moved_by, read_terms
+from grievance.cost import Cost
+from grievance.plan import Plan
+from grievance.privacy import mechanisms, zcdp
+from grievance.testing import EXAMPLE_PLAN, make_coalition
+
+SMALL = Fraction(1, 10**9)
+promises = st.tuples(
+    st.integers(1, 2000).map(lambda n: Fraction(n, 100)),
+    st.integers(3, 18).map(lambda n: Fraction(1, 10**n)),
+)
+
+
+@given(st.fractions(min_value=Fraction(1, 10**20), max_value=10**20))
+@settings(max_examples=100)
+def test_logarithms_are_enclosed(value: Fraction) -> None:
+    low, high = accounting.ln_bounds(value)
+    context = Context(prec=50)
+    true = context.ln(context.divide(Decimal(value.numerator), Decimal(value.denominator)))
+    slack = Fraction(1, 10**40)
+    assert low - slack <= Fraction(true) <= high + slack
+    assert 0 <= high - low < Fraction(1, 2**170)
+
+
+@given(promises)
+@settings(max_examples=60, deadline=None)
+def test_the_limit_is_where_the_other_code_puts_it(promise: tuple[Fraction, Fraction]) -> None:
+    """It answers in multiples of 1e-9, rounded down: that many are kept, one more is not."""
+    epsilon, delta = promise
+    rho = zcdp.rho_for(epsilon, delta)
+    assert accounting.keeps(rho, epsilon, delta)
+    assert not accounting.keeps(rho + SMALL, epsilon, delta)
+
+
+@given(promises, st.fractions(min_value=Fraction(1, 10**6), max_value=20))
+@settings(max_examples=60, deadline=None)
+def test_it_errs_to_the_strict_side_only(promise: tuple[Fraction, Fraction], rho: Fraction) -> None:
+    """A proof for (rho, delta) is never given where a good approximation of delta is larger."""
+    epsilon, delta = promise
+    true = zcdp.delta_for(rho, epsilon)
+    if accounting.keeps(rho, epsilon, delta):
+        assert Fraction(true) <= delta * (1 + Fraction(1, 10**9))
+    elif true > 0:
+        assert Fraction(true) * (1 + accounting.TOLERANCE) > delta
+
+
+def test_nothing_and_nonsense() -> None:
+    one = Fraction(1)
+    assert accounting.keeps(Fraction(0), one, SMALL)
+    assert not accounting.keeps(Fraction(-1), one, SMALL)
+    assert not accounting.keeps(SMALL, Fraction(0), SMALL)
+    assert not accounting.keeps(SMALL, one, Fraction(0))
+    assert not accounting.keeps(Fraction(10**30), one, SMALL)
+
+
+def reports(length: int, most: int) -> list[tuple[int, ...]]:
+    return [bits for bits in itertools.product((0, 1), repeat=length) if sum(bits) <= most]
+
+
+@pytest.mark.parametrize(("length", "most"), [(1, 1), (2, 1), (3, 1), (3, 2), (4, 2), (4, 3)])
+def test_counts_move_as_far_as_brute_force_says(length: int, most: int) -> None:
+    farthest = max(
+        sum((a - b) ** 2 for a, b in zip(one, two, strict=True))
+        for one in reports(length, most)
+        for two in reports(length, most)
+    )
+    assert accounting.moved_by_counts([(length, most)]) == farthest
+    assert accounting.moved_by_counts([(length, most)] * 3) == 3 * farthest
+
+
+@pytest.mark.parametrize(("grid", "groups"), [(1, 1), (1, 3), (5, 2), (40, 3)])
+def test_means_move_as_far_as_brute_force_says(grid: int, groups: int) -> None:
+    """Totals in units of M beside numbers, one answer exchanged for another or for none."""
+    answers: list[list[Fraction]] = [[Fraction(0)] * (2 * groups)]
+    for group, value in itertools.product(range(groups), range(grid + 1)):
+        vector = [Fraction(0)] * (2 * groups)
+        vector[group], vector[groups + group] = Fraction(2 * value - grid, grid), Fraction(1)
+        answers.append(vector)
+    farthest = max(
+        sum((a - b) ** 2 for a, b in zip(one, two, strict=True))
+        for one in answers
+        for two in answers
+    )
+    assert farthest <= accounting.moved_by_mean(grid) == 4
+    assert farthest == 4
+
+
+@pytest.mark.parametrize("text", [EXAMPLE_PLAN, PLAN.decode()])
+def test_an_honest_task_has_no_problems(text: str) -> None:
+    task = make_coalition(Plan.from_toml(text), kem="X25519").task
+    read = read_terms(task.data)
+    assert read.problems == ()
+    assert dict(read.task.allocations) != {}
+    for name, statistic in task.layout.statistics.items():
+        if statistic.implied_by is None:
+            assert moved_by(statistic) == statistic.l2_squared
+            assert read.task.allocations[name].cost == task.allocations[name].cost
+    assert (read.task.cost, read.task.reserved) == (task.cost, task.reserved)
+
+
+# Doubles of the releasing side's arithmetic, in place while a pool is made.
+
+
+def less_noise(shape: mechanisms.StatisticShape, rho: Fraction, reports: int) -> Fraction:
+    variance = reports**2 * shape.l2_squared / (2 * rho) / 2
+    units = math.isqrt(math.floor(variance * 64**2)) + 1
+    return Fraction(units, 64)
+
+
+def half_as_far(l2_squared: int, sigma: Fraction, reports: int) -> Cost:
+    return Cost("zcdp", Fraction(reports**2 * l2_squared, 2) / (2 * sigma**2))
+
+
+def forget_reports(l2_squared: int, sigma: Fraction, reports: int) -> Cost:
+    return Cost("zcdp", Fraction(l2_squared) / (2 * sigma**2))
+
+
+def generous(epsilon: Fraction, delta: Fraction) -> Fraction:
+    return zcdp.rho_for(epsilon, delta) * Fraction(101, 100)
+
+
+DOUBLES = {
+    "sigma over the root of two": ("_sigma_for", less_noise, {"cost.round"}),
+    "half the squared sensitivity": ("gaussian_cost", half_as_far, {"cost.statistic"}),
+    "one report where two are allowed": ("gaussian_cost", forget_reports, {"cost.statistic"}),
+    "a budget a hundredth too large": ("rho_for", generous, {"cost.round", "cost.lifetime"}),
+}
+
+
+@pytest.mark.parametrize("what", sorted(DOUBLES))
+@pytest.mark.parametrize("still_there", [False, True])
+def test_a_mistake_on_the_releasing_side_is_noticed(
+    what: str, still_there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether or not the machine of the auditor has the same mistake."""
+    name, double, expected = DOUBLES[what]
+    plan = PLAN.replace(b"minimum_reports", b"reports_per_worker = 2\nminimum_reports")
+    with monkeypatch.context() as patch:
+        patch.setattr(mechanisms, name, double)
+        federation = Federation(tmp_path)
+        federation.open_round(plan)
+        pool = pool_of(federation, [federation.task])
+        if still_there:
+            assert expected <= faults(pool.audit())
+    assert expected <= faults(pool.audit())
+    assert not faults(pool.audit()) - {"cost.round", "cost.lifetime", "cost.statistic"}
+
+
+def test_the_same_pool_without_a_mistake_passes(tmp_path: Path) -> None:
+    plan = PLAN.replace(b"minimum_reports", b"reports_per_worker = 2\nminimum_reports")
+    assert make_pool(tmp_path, plan=plan).audit().verdict == "pass"
+
+
+def test_a_round_beyond_the_lifetime_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from grievance.task import task as module
+
+    class Blind:
+        def __init__(self, budget: Cost, *, spent: Cost | None = None) -> None:
+            pass
+
+        def charge(self, cost: Cost) -> None:
+            pass
+
+    federation, tasks = Federation(tmp_path), []
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "BudgetFilter", Blind)
+        for _ in range(3):
+            plan = PLAN.replace(b"lifetime_epsilon = 4.0", b"lifetime_epsilon = 3.0")
+            federation.open_round(plan)
+            tasks.append(federation.task)
+    report = pool_of(federation, tasks).audit()
+    assert faults(report) == {"cost.lifetime"}
+    assert report.faults[0].file == f"rounds/{tasks[-1].round_id}/task.json"

@@ -1,0 +1,225 @@
+"""Pools in which nothing is wrong, at every stage of their lives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from audit_world import Pool, faults, make_pool, make_round, pool_of
+
+from federation import Federation
+from grievance.aggregator import Desk
+from grievance.audit import audit_pool
+from grievance.audit.report import verdict_of
+from grievance.crypto.documents import canonical
+from grievance.errors import PoolError, TrustError, UsageError
+from grievance.pool.store import LocalStore
+from grievance.release import collect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def test_a_whole_round_passes(made: Pool) -> None:
+    report = made.audit()
+    assert (report.verdict, report.findings) == ("pass", ())
+    assert report.vouched and report.omitted == 0
+    counts = report.counts
+    assert (counts.rounds, counts.batches, counts.releases) == (1, 2, 1)
+    assert (counts.reports, counts.accepted) == (12, 11)
+    assert counts.files == len(made.files()) and counts.signatures > 30
+    totals = report.campaigns["trial"]
+    assert set(totals.spent) == {"north", "south"}
+    assert len(set(totals.spent.values())) == 1
+    assert totals.reserved == str(made.task.reserved.amount) == totals.spent["north"]
+
+
+def test_three_aggregators_pass(made_three: Pool) -> None:
+    assert made_three.audit().verdict == "pass"
+
+
+def test_several_rounds_of_a_campaign_pass(made_campaign: Pool) -> None:
+    report = made_campaign.audit()
+    assert (report.verdict, report.findings) == ("pass", ())
+    assert report.counts.rounds == report.counts.releases == 2
+    spent, reserved = report.campaigns["trial"].spent["north"], report.campaigns["trial"].reserved
+    assert spent == reserved == str(made_campaign.task.reserved.amount)
+
+
+def test_a_rehearsal_passes_and_says_what_it_is(tmp_path: Path) -> None:
+    pool = make_pool(tmp_path, rehearsal=True)
+    report = pool.audit()
+    assert report.verdict == "pass"
+    assert report.rehearsals == (pool.task.round_id,)
+
+
+def test_hybrid_keys_pass(tmp_path: Path) -> None:
+    assert make_pool(tmp_path, kem="MLKEM768_X25519").audit().verdict == "pass"
+
+
+def test_a_remote_pool_passes(tmp_path: Path) -> None:
+    federation = Federation(tmp_path, pool=f"memory://{tmp_path.name}-clean")
+    make_round(federation)
+    trust = [federation.task.digest.hex()]
+    report = audit_pool(federation.pool, trust=trust)
+    assert (report.verdict, report.findings) == ("pass", ())
+
+
+def test_one_digest_vouches_for_the_rounds_that_follow_with_its_keys(made_campaign: Pool) -> None:
+    for task in made_campaign.tasks:
+        assert made_campaign.audit(trust=[task.short_digest]).verdict == "pass"
+
+
+def test_some_fingerprints_are_not_enough(made: Pool) -> None:
+    report = made.audit(trust=made.trust[:1])
+    assert faults(report) == {"task.trust"}
+    assert "south" in report.faults[0].message
+
+
+def test_without_anchors_the_best_verdict_is_untrusted(made: Pool) -> None:
+    report = made.audit(trust=[])
+    assert (report.verdict, report.vouched, report.findings) == ("untrusted", False, ())
+    assert "nobody vouched" in report.sentence
+    assert set(report.keys) == {"north", "south"}
+    assert report.keys["north"] == made.task.aggregators[0].member.fingerprint
+
+
+def test_malformed_anchors_and_missing_pools_are_refused(made: Pool, tmp_path: Path) -> None:
+    with pytest.raises(TrustError):
+        made.audit(trust=["not a fingerprint"])
+    with pytest.raises(PoolError):
+        audit_pool(tmp_path / "nowhere")
+    with pytest.raises(UsageError):
+        made.audit(round_id="trial-00000000")
+
+
+@pytest.mark.parametrize("stage", [Pool.without_ledger, Pool.without_release, Pool.without_close])
+def test_earlier_stages_have_no_faults(pool: Pool, stage: Callable[[Pool], Pool]) -> None:
+    report = stage(pool).audit()
+    assert not report.faults
+    assert report.verdict == ("incomplete" if stage is Pool.without_ledger else "pass")
+
+
+def test_every_moment_of_a_round_is_without_fault(tmp_path: Path) -> None:
+    """Audit after every single act, in the middle of everything."""
+    federation = Federation(tmp_path)
+    verdicts = []
+
+    def look() -> None:
+        report = audit_pool(federation.pool)
+        assert not report.faults, [str(f) for f in report.faults]
+        verdicts.append(verdict_of(list(report.findings), vouched=True))
+
+    look()
+    federation.open_round()
+    look()
+    federation.relay("nurses", federation.seal(6))
+    look()
+    for name in ("north", "south", "north", "south"):
+        federation.sync(name)
+        look()
+    federation.relay("carers", federation.seal(6))
+    federation.settle()
+    federation.close()
+    look()
+    view = federation.propose()
+    look()
+    federation.answer("south", view.release_id)
+    for name in ("south", "north", "south", "north", "south", "north"):
+        federation.sync(name)
+        look()
+    assert verdicts[0] == verdicts[-1] == "pass" and "incomplete" in verdicts
+
+
+def test_declined_releases_and_expelled_partners_are_no_faults(tmp_path: Path) -> None:
+    federation = Federation(tmp_path)
+    federation.open_round()
+    federation.relay("nurses", federation.seal(12))
+    federation.settle()
+    with Desk.open(federation.leader) as desk:
+        _, chain = desk.open_bench(federation.round_id)
+        desk.order(chain, {"type": "expel", "partner": "carers"})
+        desk.publish()
+    federation.relay("carers", federation.seal(3))
+    federation.settle()
+    federation.close()
+    view = federation.propose()
+    federation.answer("south", view.release_id, "decline", "let us talk first")
+    federation.settle()
+    federation.release()
+    report = pool_of(federation, [federation.task]).audit()
+    assert report.verdict == "pass", [str(f) for f in report.findings]
+    assert {f.rule for f in report.findings} == {"release.approval", "batch.unordered"}
+
+
+def test_a_voided_batch_and_a_destroyed_round_are_no_faults(tmp_path: Path) -> None:
+    from grievance.aggregator.destroy import destroy
+
+    federation = Federation(tmp_path)
+    federation.open_round()
+    federation.relay("nurses", federation.seal(12))
+    federation.settle()
+    federation.relay("carers", federation.seal(3))
+    federation.sync("north")
+    lost = federation.chain().batches[-1]
+    federation.file(federation.paths.batch("carers", lost.digest)).unlink()
+    with Desk.open(federation.leader) as desk:
+        _, chain = desk.open_bench(federation.round_id)
+        desk.order(chain, {"type": "void", "batch": lost.seq})
+        desk.publish()
+    federation.settle()
+    federation.release()
+    federation.settle()
+    for name in federation.aggregators:
+        with Desk.open(federation.homes[name]) as desk:
+            destroy(desk, desk.chain(federation.task))
+            desk.publish()
+    federation.settle()
+    report = pool_of(federation, [federation.task]).audit()
+    assert report.verdict == "pass", [str(f) for f in report.findings]
+    assert report.counts.accepted == 12
+
+
+def test_a_release_with_tables_read_off_larger_ones_adds_up(made: Pool, tmp_path: Path) -> None:
+    from federation import PLAN
+
+    more = b'\n[statistics.problems]\ncount = ["region"]\n'
+    federation = Federation(tmp_path / "implied")
+    make_round(federation, plan=PLAN + more)
+    release = collect(federation.leader.store, federation.task)
+    assert "problems" in release.names and len(release.values) < len(release.names)
+    pool = pool_of(federation, [federation.task])
+    place = tmp_path / "release.json"
+    place.write_bytes(release.to_bytes())
+    assert pool.audit(releases=[place]).verdict == "pass"
+    value = release.to_json()
+    for item in value["statistics"]:
+        for part in item["parts"]:
+            part["values"][-1] += 1
+            place.write_bytes(canonical(value))
+            assert faults(pool.audit(releases=[place])) == {"release.sum"}, item["name"]
+            part["values"][-1] -= 1
+    # The same file inside the pool, where it does no harm.
+    pool.write(f"{pool.paths.releases}/{release.release_id}/release.json", release.to_bytes())
+    assert pool.audit().verdict == "pass"
+    assert faults(made.audit(releases=[place])) == {"release.sum"}
+
+
+def test_one_round_alone_can_be_looked_at(campaign: Pool) -> None:
+    first, second = campaign.tasks
+    campaign.write(f"rounds/{first.round_id}/notes.txt", b"x")
+    assert faults(campaign.audit(round_id=first.round_id)) == {"file.unknown"}
+    assert campaign.audit(round_id=second.round_id).verdict == "pass"
+
+
+def test_an_audit_changes_nothing(made: Pool) -> None:
+    before = {path: made.file(path).stat().st_mtime_ns for path in made.files()}
+    made.audit()
+    assert before == {path: made.file(path).stat().st_mtime_ns for path in made.files()}
+
+
+def test_progress_is_told(made: Pool) -> None:
+    told: list[tuple[str, int, int]] = []
+    audit_pool(LocalStore(made.folder), trust=made.trust, progress=lambda *args: told.append(args))
+    assert told[-1][1:] == (2, 2)

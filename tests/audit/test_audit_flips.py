@@ -1,0 +1,136 @@
+"""One byte of one file changed, for every file of a finished pool: each is noticed and named."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+from audit_world import Pool
+
+from federation import Federation
+from grievance.audit import RULES, audit_pool
+
+# Sealed by their owner to itself: nothing but their length is public.
+OPAQUE = ".share"
+
+
+def positions(size: int) -> list[int]:
+    """First, last, and several places in between; all of a small file would take minutes."""
+    return sorted({0, 1, size // 7, size // 3, size // 2, 2 * size // 3, size - 66, size - 1})
+
+
+def test_every_flipped_byte_is_noticed_and_named(pool: Pool) -> None:
+    assert pool.audit().verdict == "pass"
+    missed = []
+    for path in pool.files():
+        if path.endswith(OPAQUE):
+            continue
+        data = pool.read(path)
+        for position in positions(len(data)):
+            if not 0 <= position < len(data):
+                continue
+            changed = bytearray(data)
+            changed[position] ^= 1
+            pool.write(path, bytes(changed))
+            report = pool.audit()
+            named = [f for f in report.faults if f.file == path and f.rule in RULES]
+            if report.verdict != "fail" or not named:
+                missed.append((path, position, report.verdict))
+        pool.write(path, data)
+    assert not missed
+    assert pool.audit().verdict == "pass"
+
+
+def test_every_byte_of_notes_and_headers_counts(pool: Pool) -> None:
+    """Formats with a text or binary head of their own, every single bit of some files."""
+    seq = pool.batch_places()[0]
+    batch = next(path for path in pool.files() if "/batches/nurses" in path)
+    heads = {
+        "ledger/north/1.checkpoint": 400,
+        "ledger/south/1.north.cosignature": 400,
+        pool.paths.verify(seq, "south"): 300,
+        batch: 200,
+        "ledger/north/1.json": 100,
+    }
+    for path, most in heads.items():
+        data = pool.read(path)
+        for position in range(0, min(most, len(data)), 3):
+            changed = bytearray(data)
+            changed[position] ^= 1 << position % 7
+            pool.write(path, bytes(changed))
+            assert any(f.file == path for f in pool.audit().faults), (path, position)
+        pool.write(path, data)
+
+
+def test_a_checkpoint_has_one_spelling(pool: Pool) -> None:
+    """The base64 of a root ends in bits that mean nothing; a reader might skip them."""
+    path = "ledger/north/1.checkpoint"
+    text = pool.read(path).decode()
+    origin, size, head, rest = text.split("\n", 3)
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    other = alphabet[alphabet.index(head[-2]) ^ 1]
+    pool.write(path, "\n".join([origin, size, head[:-2] + other + "=", rest]).encode())
+    assert {(f.rule, f.file) for f in pool.audit().faults} == {("file.form", path)}
+
+
+def test_shortened_emptied_and_lengthened_files_are_named(pool: Pool) -> None:
+    for path in pool.files():
+        data = pool.read(path)
+        opaque = path.endswith(OPAQUE)
+        for changed in (data[: len(data) // 2], b"", data + b"\n", data + data):
+            pool.write(path, changed)
+            report = pool.audit()
+            assert report.verdict == "fail", (path, len(changed))
+            assert any(f.file == path for f in report.faults), (path, len(changed), opaque)
+        pool.write(path, data)
+
+
+def test_any_deleted_file_leaves_no_pass(pool: Pool) -> None:
+    optional = ("partners/", ".share")
+    for path in pool.files():
+        if path.startswith(optional) or path.endswith(optional):
+            continue
+        data = pool.read(path)
+        pool.file(path).unlink()
+        report = pool.audit()
+        assert report.verdict in ("fail", "incomplete"), path
+        pool.write(path, data)
+
+
+def test_any_two_files_exchanged_are_named(pool: Pool) -> None:
+    """A valid file in the place of another one of the same party and kind."""
+    files = [p for p in pool.files() if not p.endswith((OPAQUE, ".toml"))]
+    for first, second in itertools.pairwise(files):
+        one, two = pool.read(first), pool.read(second)
+        pool.write(first, two)
+        pool.write(second, one)
+        named = {finding.file for finding in pool.audit().faults}
+        assert {first, second} & named, (first, second)
+        pool.write(first, one)
+        pool.write(second, two)
+
+
+def test_flips_are_noticed_in_every_kind_of_store(tmp_path: Path) -> None:
+    """The same on a remote filesystem, whose files are listed and fetched in another way."""
+    import fsspec
+
+    federation = Federation(tmp_path, pool=f"memory://{tmp_path.name}-flips")
+    federation.open_round()
+    federation.relay("nurses", federation.seal(10))
+    federation.settle()
+    federation.release()
+    trust = [federation.task.digest.hex()]
+    assert audit_pool(federation.pool, trust=trust).verdict == "pass"
+    memory = fsspec.filesystem("memory")
+    for full in memory.find(f"/{tmp_path.name}-flips"):
+        if full.endswith(OPAQUE):
+            continue
+        data = memory.cat_file(full)
+        changed = bytearray(data)
+        changed[len(data) // 2] ^= 1
+        memory.pipe_file(full, bytes(changed))
+        report = audit_pool(federation.pool, trust=trust)
+        assert any(full.endswith(f.file) for f in report.faults), full
+        memory.pipe_file(full, data)
+    assert json.dumps(audit_pool(federation.pool, trust=trust).to_json())

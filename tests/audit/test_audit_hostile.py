@@ -1,0 +1,286 @@
+"""A pool written by an enemy: nothing in it crashes the audit, makes it hang or fills memory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import subprocess
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+from audit_world import Pool, faults
+
+from federation import PLAN
+from grievance.audit import audit_pool, files
+from grievance.audit.inspection import plain_text
+from grievance.audit.report import MAX_FINDINGS
+from grievance.crypto.documents import sign_document
+from grievance.crypto.signing import SigningKey
+from grievance.pool.batch import HEADER_SIZE, LABEL
+from grievance.testing import make_coalition
+
+
+def test_links_pipes_devices_and_odd_names_are_findings(pool: Pool) -> None:
+    folder = pool.file(pool.paths.folder)
+    (folder / "batches" / "link").symlink_to("/etc/passwd")
+    (folder / "loop").symlink_to(folder)
+    os.mkfifo(folder / "pipe")
+    (folder / "order" / "8.json").mkdir()
+    (folder / "order" / "8.json" / "x").write_bytes(b"")
+    (folder / "new\nline").write_bytes(b"")
+    (folder / "\udcff").write_bytes(b"")
+    (folder / "a" / "b" / "c" / "d" / "e" / "f").mkdir(parents=True)
+    (pool.folder / "..hidden").write_bytes(b"")
+    (pool.folder / "elsewhere").symlink_to("/")
+    report = pool.audit()
+    assert faults(report) == {"file.kind", "file.unknown"}
+    kinds = {f.file for f in report.faults if f.rule == "file.kind"}
+    base = pool.paths.folder
+    assert kinds == {f"{base}/batches/link", f"{base}/loop", f"{base}/pipe", "elsewhere"}
+    assert any("\\n" in f.file for f in report.faults)
+    assert all(f.file.isprintable() and f.message.isprintable() for f in report.findings)
+
+
+def test_a_pipe_or_link_in_the_place_of_a_file_is_named(pool: Pool) -> None:
+    path = pool.paths.decide(pool.batch_places()[0], "south")
+    pool.file(path).unlink()
+    os.mkfifo(pool.file(path))
+    assert ("file.kind", path) in {(f.rule, f.file) for f in pool.audit().faults}
+    pool.file(path).unlink()
+    pool.file(path).symlink_to(pool.file(path.replace("south", "north")))
+    assert ("file.kind", path) in {(f.rule, f.file) for f in pool.audit().faults}
+
+
+def test_files_of_sync_tools_are_only_noted(pool: Pool) -> None:
+    (pool.folder / ".stfolder").mkdir()
+    pool.write(".stfolder/marker", b"")
+    pool.write("partners/.DS_Store", b"")
+    report = pool.audit()
+    assert report.verdict == "pass"
+    assert {f.rule for f in report.findings} == {"file.unknown"}
+
+
+def test_a_file_that_goes_away_while_it_is_looked_at(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = files.PoolFiles._walk_local
+
+    def walk(self: files.PoolFiles, store: Any) -> None:
+        seen(self, store)
+        pool.remove("partners/nurses.json")
+        path = next(path for path in pool.files() if "/batches/nurses-" in path)
+        pool.write(path, b"")
+
+    monkeypatch.setattr(files.PoolFiles, "_walk_local", walk)
+    assert faults(pool.audit()) == {"file.read", "batch.digest"}
+
+
+NASTY = {
+    "deep": b'{"body":' * 100_000,
+    "deep list": b"[" * 1_000_000,
+    "long number": b'{"a":' + b"9" * 1_000_000 + b"}",
+    "many keys": b"{" + b",".join(b'"%d":1' % n for n in range(100_000)) + b"}",
+    "not text": bytes(range(256)) * 100,
+    "zeros": bytes(100_000),
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("what", sorted(NASTY))
+def test_nonsense_in_every_place_is_named(pool: Pool, what: str) -> None:
+    kept = {path: pool.read(path) for path in pool.files()}
+    for path in kept:
+        pool.write(path, NASTY[what])
+    began = time.monotonic()
+    report = pool.audit()
+    assert report.verdict == "fail"
+    assert "audit.error" not in faults(report)
+    assert time.monotonic() - began < 20
+    # One after the other, so that what comes later is reached as well.
+    for path in [p for p in kept if "verify" in p or "decide" in p or "ledger" in p][:12]:
+        for other, data in kept.items():
+            pool.write(other, data)
+        pool.write(path, NASTY[what])
+        report = pool.audit()
+        assert any(f.file == path for f in report.faults) and "audit.error" not in faults(report)
+
+
+def signed_nonsense(pool: Pool, generator: random.Random) -> Any:
+    """A value that some field might hold, and should not."""
+    return generator.choice(
+        [None, True, -1, 0, 2**53 - 1, "", "x" * 1000, [], {}, [[]], {"a": 1}, "00" * 32, "../.."]
+    )
+
+
+def test_signed_nonsense_never_crashes(pool: Pool) -> None:
+    """Every signed document with a field replaced, signed by its owner: found, and survived."""
+    generator = random.Random(1)
+    owners = {key.public: key for key in pool.keys.values()}
+    for path in pool.files():
+        if not path.endswith(".json") or path.endswith("task.json"):
+            continue
+        data = pool.read(path)
+        signer = owners[signer_of(data)]
+        for _ in range(3):
+            body = pool.body(path)
+            place: Any = body
+            key = generator.choice(sorted(place))
+            while isinstance(place[key], dict) and place[key] and generator.random() < 0.8:
+                place = place[key]
+                key = generator.choice(sorted(place))
+            value = signed_nonsense(pool, generator)
+            if place[key] == value:
+                continue
+            place[key] = value
+            pool.sign_again(path, signer, lambda old, new=body: (old.clear(), old.update(new)))
+            report = pool.audit()
+            # Two fields are free text that only their owner's signature stands for.
+            assert report.verdict == "fail" or key in ("display_name", "reason"), (path, key, value)
+            assert "audit.error" not in faults(report), (path, key, value, report.faults)
+        pool.write(path, data)
+
+
+def signer_of(data: bytes) -> Any:
+    import json
+
+    from grievance.crypto.documents import b64decode
+    from grievance.crypto.signing import VerifyingKey
+
+    return VerifyingKey(b64decode(json.loads(data)["signer"]))
+
+
+def test_a_task_with_every_field_replaced_never_crashes(pool: Pool) -> None:
+    import json
+
+    from grievance.crypto.documents import canonical
+
+    generator = random.Random(2)
+    data = pool.read(pool.paths.task)
+    for key in json.loads(data):
+        for _ in range(3):
+            value = json.loads(data)
+            value[key] = signed_nonsense(pool, generator)
+            pool.write(pool.paths.task, canonical(value))
+            report = pool.audit()
+            assert report.verdict == "fail" and "audit.error" not in faults(report), key
+
+
+def test_claims_of_size_cost_nothing(pool: Pool) -> None:
+    """A leader orders a batch of 2^53 rows, and a decision about them follows."""
+    digest = hashlib.sha256(b"nothing").hexdigest()
+    pool.without_close()
+    path = pool.append_event(
+        {"type": "batch", "partner": "nurses", "batch": digest, "rows": 2**53 - 1}
+    )
+    seq = int(Path(path).stem)
+    body = pool.body(pool.paths.decide(pool.batch_places()[0], "south"))
+    body |= {"seq": seq, "rows": 2**53 - 1, "batch": digest}
+    data = sign_document("grievance/1 decision", body, pool.keys["south"])
+    pool.write(pool.paths.decide(seq, "south"), data)
+    tracemalloc.start()
+    report = pool.audit()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "order.event" in faults(report) and peak < 64 << 20
+
+
+def test_a_hostile_footer_is_the_partners_own_loss(pool: Pool) -> None:
+    """A batch that is signed as it should be and whose Parquet footer lies."""
+    path = next(path for path in pool.files() if "/batches/carers-" in path)
+    data = pool.read(path)
+    generator = random.Random(3)
+    for _ in range(40):
+        payload = bytearray(data[HEADER_SIZE:])
+        place = generator.randrange(len(payload) - 600, len(payload))
+        payload[place] ^= 1 << generator.randrange(8)
+        signed = data[: HEADER_SIZE - 96] + hashlib.sha256(payload).digest()
+        batch = signed + pool.keys["carers"].sign(LABEL, signed) + bytes(payload)
+        fresh = pool.paths.batch("carers", hashlib.sha256(batch).digest())
+        pool.write(fresh, batch)
+        report = pool.audit()
+        assert not report.faults
+        pool.remove(fresh)
+
+
+def test_findings_are_limited(pool: Pool) -> None:
+    folder = pool.file(pool.paths.folder)
+    for number in range(MAX_FINDINGS + 50):
+        (folder / f"x{number}").write_bytes(b"")
+    report = pool.audit()
+    assert len(report.faults) == MAX_FINDINGS and report.omitted == 50
+
+
+def test_a_pool_of_too_many_files_is_refused_in_time(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MAX_FILES", 20)
+    report = pool.audit()
+    assert "file.size" in faults(report)
+
+
+def test_text_that_could_move_a_cursor_is_spelled_out() -> None:
+    assert plain_text("a\x1b[2Jb\u202ec\n") == "a\\x1b[2Jb\\u202ec\\n"
+
+
+def test_a_stranger_cannot_borrow_a_name(pool: Pool) -> None:
+    """A second campaign with keys of its own, under the names of the first one's parties."""
+    other = make_coalition(PLAN.decode(), ("north", "south"), "X25519", round_id="trial-00000001")
+    pool.write("rounds/trial-00000001/task.json", other.task.data)
+    pool.write("rounds/trial-00000001/plan.toml", other.plan_file)
+    for name, data, card in zip(other.names, other.signatures, other.cards, strict=True):
+        pool.write(f"rounds/trial-00000001/signatures/{name}.json", data)
+        pool.write(f"rounds/trial-00000001/cards/{name}.json", card.data)
+    pool.write("rounds/trial-00000001/verify-key.json", other.sealed_verify_key)
+    report = pool.audit()
+    assert faults(report) == {"task.trust", "task.campaign"}
+    assert all("trial-00000001" in f.file for f in report.faults)
+    assert report.keys["north"] == pool.task.aggregators[0].member.fingerprint
+
+
+def test_somebody_elses_ledger_is_unknown(pool: Pool) -> None:
+    pool.write("ledger/stranger/1.json", pool.read("ledger/north/1.json"))
+    report = pool.audit()
+    assert [(f.rule, f.file) for f in report.faults] == [("file.unknown", "ledger/stranger/1.json")]
+
+
+def test_a_fork_that_proves_nothing_accuses_nobody(pool: Pool) -> None:
+    from grievance.ledger.checkpoint import sign_checkpoint
+    from grievance.ledger.evidence import sign_fork
+
+    forger = SigningKey.generate()
+    real = pool.read("ledger/north/1.checkpoint")
+    forged = sign_checkpoint("north", 1, b"\x01" * 32, forger)
+    for notes in ([real, real], [real, forged], [real]):
+        data = sign_fork("north", 1, notes, pool.keys["south"])
+        pool.write("ledger/north/1.south.fork", data)
+        assert faults(pool.audit()) == {"file.form"}
+
+
+def test_a_large_pool_takes_flat_memory_and_no_arrow(pool: Pool) -> None:
+    """Batches are streamed and never parsed by a library: it is not even imported."""
+    code = (
+        "import sys; from grievance.audit import audit_pool; "
+        f"r = audit_pool({str(pool.folder)!r}, trust={pool.trust!r}); "
+        "heavy = {'pyarrow', 'opendp', 'numba', 'numpy', 'pandas'} & set(sys.modules); "
+        "print(r.verdict, sorted(heavy))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "pass []"
+
+
+def test_an_empty_pool_has_nothing_to_vouch_for(tmp_path: Path) -> None:
+    assert audit_pool(tmp_path).verdict == "untrusted"
+    report = audit_pool(tmp_path, trust=["00" * 32])
+    assert faults(report) == {"task.trust"}
+
+
+def test_a_folder_that_is_no_round_is_unknown(pool: Pool) -> None:
+    pool.write("rounds/trial-ffffffff/order/1.json", pool.read(pool.paths.order(1)))
+    pool.write("rounds/trial-ffffffff/junk", b"x")
+    report = pool.audit()
+    assert faults(report) == {"file.unknown"} and len(report.faults) == 2

@@ -1,0 +1,182 @@
+"""Releases: propose, approve, decline, show, export; once, and readable by anybody with trust."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from cli_shell import Town, type_words
+
+from grievance.release import Release
+
+
+def test_from_proposal_to_tables(opened: Town) -> None:
+    opened.collect()
+    opened.type("north", "release", "show").refused(1, "hint: ")
+    opened.close()
+    proposed = opened.type("north", "release", "propose", "--yes").done()
+    release_id = proposed.out.strip()
+    assert "problems_by_region: costs " in proposed.err
+    assert f"south now runs: grievance release approve {release_id}" in proposed.err
+    opened.type("north", "release", "show").refused(3, "is not complete", "hint: ")
+    approved = opened.type("south", "release", "approve", release_id[:6], "--yes").done()
+    assert "over 100 accepted reports" in approved.err
+    assert approved.out == ""
+    opened.type("north", "release", "export", str(opened.folder / "x")).refused(3, "not complete")
+    opened.settle()
+    shown = opened.type("south", "release", "show").done()
+    assert "problems_by_region: What is a problem? / Where do you work?" in shown.out
+    assert "hours_mean: " in shown.out
+    assert shown.err == ""
+
+
+def test_too_early(opened: Town) -> None:
+    opened.collect()
+    early = opened.type("north", "release", "propose", keyboard="y\n")
+    early.refused(3, "is not closed yet", "grievance round close")
+    assert "costs" not in early.err
+    inbox = opened.folder / "inbox"
+    opened.type("nurses", "relay", str(inbox), "--trust", opened.digest).done()
+    opened.type("north", "round", "close", "--yes").done()
+    opened.type("north", "release", "propose", "--yes").refused(3, "not all batches", "sync")
+    opened.settle()
+    opened.type("north", "release", "propose", "--yes").done()
+
+
+def test_consent(opened: Town) -> None:
+    opened.collect()
+    opened.close()
+    opened.type("north", "release", "propose").refused(2, "needs a person's consent")
+    opened.type("north", "release", "propose", keyboard="no\n").refused(1, "not confirmed")
+    opened.type("north", "release", "propose", keyboard="y\n").done()
+    for answer in ("approve", "decline"):
+        opened.type("south", "release", answer).refused(2, "needs a person's consent")
+        opened.type("south", "release", answer, keyboard="\n").refused(1, "not confirmed")
+    opened.type("south", "release", "approve", keyboard="y\n").done()
+
+
+def test_some_statistics_in_json(opened: Town) -> None:
+    opened.collect()
+    opened.close()
+    opened.type("north", "release", "propose", "hours", "--yes").refused(
+        1, "no statistic called 'hours'", "hint: it has: problems_by_region"
+    )
+    found = opened.type("north", "release", "propose", "hours_mean", "--yes", "--json").done().json
+    assert found["statistics"] == ["hours_mean"]
+    assert found["missing"] == ["south"]
+    words = ("release", "approve", found["release"], "--yes", "--json")
+    answered = opened.type("south", *words).done().json
+    assert answered == {"release": found["release"], "answer": "approve"}
+    opened.settle()
+    assert "problems_by_region" not in opened.type("north", "release", "show").done().out
+    # The rest may be released later; then one has to say which.
+    opened.type("north", "release", "propose", "--yes").refused(1, "released before", "hint: ")
+    rest = opened.type("north", "release", "propose", "problems_by_region", "--yes").done()
+    # South answers the one that waits for its answer, without having to say which.
+    assert rest.out.strip() in opened.type("south", "release", "approve", "--yes").done().err
+    opened.settle()
+    opened.type("north", "release", "show").refused(1, "hint: name one of")
+    shown = opened.type("north", "release", "show", rest.out.strip()).done()
+    assert "problems_by_region" in shown.out
+
+
+def test_declining(opened: Town) -> None:
+    opened.collect()
+    opened.close()
+    first = opened.type("north", "release", "propose", "--yes").done().out.strip()
+    opened.type("south", "release", "decline", "--yes", "--reason", "x" * 9999).refused(
+        2, "at most"
+    )
+    words = ("release", "decline", first, "--yes", "--reason", "not yet", "--json")
+    assert opened.type("south", *words).done().json == {"release": first, "answer": "decline"}
+    opened.type("south", "release", "approve", first, "--yes").refused(1, "an answer stands")
+    opened.settle()
+    assert f"release {first}: declined by south" in opened.type("north", "status").done().out
+    second = opened.type("north", "release", "propose", "--yes").done().out.strip()
+    assert second != first
+    opened.type("south", "release", "approve", second, "--yes").done()
+    # Approving twice is no error, and asks nothing.
+    assert "south approves" in opened.type("south", "release", "approve", second).done().err
+    opened.settle()
+    opened.type("north", "release", "show").done()
+
+
+def test_asking_twice_is_refused(released: Town) -> None:
+    released.type("north", "release", "propose", "--yes").refused(
+        1, "each statistic is released once per round", "grievance release show"
+    )
+
+
+def test_only_aggregators_propose_and_answer(released: Town) -> None:
+    for words in (("propose",), ("approve",), ("decline",)):
+        released.type("nurses", "release", *words, "--yes").refused(2, "has not signed")
+
+
+def test_a_release_that_is_not_there(released: Town) -> None:
+    released.type("north", "release", "show", "0" * 16).refused(1, "hint: ")
+    released.type("south", "release", "approve", "0" * 16, "--yes").refused(1, "hint: there are")
+
+
+def test_show_in_json(released: Town) -> None:
+    ran = released.type("north", "release", "show", "--json").done()
+    assert ran.json["accepted"] == 100
+    assert ran.err == ""
+
+
+def test_reading_with_the_pool_and_trust_alone(released: Town, tmp_path: Path) -> None:
+    for trust in ([released.digest], [released.prints["north"], released.prints["south"]]):
+        words = ["--pool", str(released.pool), *(w for t in trust for w in ("--trust", t))]
+        shown = type_words("release", "show", *words, home=tmp_path / "nobody").done()
+        assert "problems_by_region" in shown.out
+    ran = type_words("release", "export", str(tmp_path / "out"), *words, "--json").done()
+    assert ran.json["rehearsal"] is False
+    type_words("release", "show", "--pool", str(released.pool)).refused(1, "nothing says")
+    type_words("release", "show", "--pool", str(tmp_path / "x"), *words[2:]).refused(1, "no pool")
+    assert not (tmp_path / "nobody").exists()
+
+
+def test_relays_read_what_they_trust(released: Town) -> None:
+    released.type("carers", "release", "show").refused(1, "nothing says")
+    released.type("nurses", "release", "show").done()
+
+
+def test_export(released: Town, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    ran = released.type("south", "release", "export", str(folder)).done()
+    written = [Path(line) for line in ran.out.splitlines()]
+    assert all(path.is_file() for path in written)
+    assert {p.name for p in written} >= {"release.json", "tables.csv", "hours_mean.parquet"}
+    with (folder / "tables.csv").open(encoding="utf-8", newline="") as file:
+        assert {row["statistic"] for row in csv.DictReader(file)} == {
+            "problems_by_region",
+            "hours_mean",
+        }
+    release = Release.load(folder / "release.json")
+    shown = released.type("north", "release", "show", "--json").json
+    assert release.to_json() == json.loads(json.dumps(shown))
+
+
+def test_export_writes_over_exports_only(released: Town, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    released.type("south", "release", "export", str(folder)).done()
+    released.type("south", "release", "export", str(folder)).refused(1, "not empty", "hint: ")
+    released.type("south", "release", "export", str(folder), "--overwrite").done()
+    (folder / "thesis.doc").write_text("precious")
+    released.type("south", "release", "export", str(folder), "--overwrite").refused(
+        1, "something other"
+    )
+    assert (folder / "thesis.doc").read_text() == "precious"
+
+
+@pytest.mark.parametrize("minimum", [1000])
+def test_too_few_reports(town: Town, minimum: int) -> None:
+    plan = town.plan.read_text("utf-8")
+    town.plan.write_text(plan.replace("minimum_reports = 10", f"minimum_reports = {minimum}"))
+    town.open("nurses")
+    town.collect()
+    town.close()
+    town.type("north", "release", "propose", "--yes").refused(
+        1, "only 100 reports were accepted; the plan wants 1000"
+    )

@@ -1,0 +1,92 @@
+"""`grievance demo` as its user runs it: tables, a refusal, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-c", "from grievance.cli import main; main()", "demo"]
+
+
+def run(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run it with a home and a place for temporary files that tests can look into."""
+    for name in ("home", "tmp", "here"):
+        (folder / name).mkdir(exist_ok=True)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GRIEVANCE_")}
+    environment |= {"HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp")}
+    ran = subprocess.run(
+        [*COMMAND, *words],
+        env=environment,
+        cwd=folder / "here",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ran.returncode == code, ran.stderr
+    assert "Traceback" not in ran.stderr
+    return ran
+
+
+def test_the_demo(tmp_path: Path) -> None:
+    began = time.monotonic()
+    ran = run(tmp_path)
+    assert time.monotonic() - began < 60
+    # Padding is seen: 580 workers do not fill hundreds.
+    assert "580 workers seal" in ran.stdout
+    assert "Relayed 290 reports, with 10 blank ones to make it 300" in ran.stdout
+    verdict = re.search(r"(\d+) of (\d+) cells lie inside their stated 95% margin", ran.stdout)
+    assert verdict
+    inside, total = map(int, verdict.groups())
+    assert total == 35
+    # 25 or fewer of 35 have a chance below 1e-6 if every margin covers 95 %.
+    assert inside >= 26
+    *_, error, hint = ran.stdout.strip().splitlines()
+    assert "grievance: error: each statistic is released once per round" in error
+    assert "grievance: hint: " in hint
+    for name in ("home", "tmp", "here"):
+        assert not list((tmp_path / name).iterdir()), name
+
+
+def test_the_demo_can_be_kept(tmp_path: Path) -> None:
+    ran = run(tmp_path, "--workers", "120", "--seed", "7", "--keep", "kept")
+    kept = tmp_path / "here" / "kept"
+    assert (kept / "pool" / "partners" / "law-centre.json").exists()
+    for name in ("health-union", "law-centre"):
+        assert (kept / name / "state.sqlite").exists()
+        assert list((kept / name / "rounds").rglob("hpke.key"))
+    assert (kept / "results" / "release.json").exists()
+    assert "ls -R kept/pool" in ran.stderr
+    # What it shows does not depend on where it was run.
+    assert str(tmp_path) not in ran.stdout
+    again = run(tmp_path, "--keep", "kept", code=2)
+    assert "is not empty" in again.stderr
+
+
+@pytest.mark.parametrize("words", [("--workers", "5"), ("--workers", "x"), ("--bogus",)])
+def test_the_demo_typed_wrongly(tmp_path: Path, words: tuple[str, ...]) -> None:
+    assert "Usage: grievance demo" in run(tmp_path, *words, code=2).stderr
+
+
+def test_hash_seeds_do_not_change_people(tmp_path: Path) -> None:
+    code = (
+        "from grievance.demo import generate; from grievance.testing import example_plan; "
+        "print(generate(example_plan(), 20))"
+    )
+    seen = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(seen) == 1
