@@ -20,7 +20,7 @@ from grievance.pool.layout import RoundPaths
 from grievance.pool.order import OrderChain, read_chain
 from grievance.pool.proposals import Approval, ReleaseView
 from grievance.pool.relay import make_batches, publish_batch
-from grievance.pool.rounds import read_invitation, read_task
+from grievance.pool.rounds import read_task
 from grievance.release import Release, collect
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Federation:
 
     def settle(self, clean: bool = True) -> None:
         """Sync everybody until nobody has anything left to do."""
-        while any(result.done for result in self.sync(clean=clean)):
+        while any(result.done or result.written for result in self.sync(clean=clean)):
             pass
 
     def open_round(self, plan: bytes = PLAN, rehearsal: bool = False, kem: str = "X25519") -> Task:
@@ -142,7 +142,7 @@ class Federation:
         self.round_id = invitation.round_id
         self.leader.admit_later(self.round_id, self.relays)
         for name in self.aggregators[1:]:
-            found = read_invitation(self.homes[name].store, self.round_id)
+            found = self.homes[name].invitation(self.round_id)
             assert found is not None
             with Desk.open(self.homes[name]) as desk:
                 join_round(self.homes[name], desk.state, found)

@@ -30,6 +30,7 @@ from grievance.crypto.signing import SigningKey, VerifyingKey
 from grievance.errors import GrievanceError, PoolError, StateError, TrustError, UsageError
 from grievance.names import check_name
 from grievance.pool.layout import RoundPaths, mailbox_path, partner_path
+from grievance.pool.rounds import Invitation, read_invitations
 from grievance.pool.store import SMALL_FILE_SIZE, find, open_store, sync_folder
 from grievance.task import (
     Identity,
@@ -194,6 +195,30 @@ class Home:
         known = self.waiting_admissions(round_id)
         listed[round_id] = [*known, *(name for name in names if name not in known)]
         _write_json(self.settings_file("admissions"), listed)
+
+    # Rounds we are invited to.
+
+    def invitation(self, round_id: str) -> Invitation | None:
+        """The invitation to a round that means us, from a leader we know where there is one."""
+        found = read_invitations(self.store, round_id)
+        return max(found, key=self._belief, default=None)
+
+    def invitations(self) -> list[Invitation]:
+        """Every round of the pool in which we are to be an aggregator."""
+        found = []
+        for round_id in self.store.names("rounds"):
+            try:
+                invitation = self.invitation(round_id)
+            except GrievanceError:
+                continue
+            if invitation is not None and self.identity in invitation.members:
+                found.append(invitation)
+        return found
+
+    def _belief(self, invitation: Invitation) -> tuple[bool, bool]:
+        leader = invitation.members[0]
+        known = leader.key in (self.key.public, self.known_key(leader.name))
+        return self.identity in invitation.members, known
 
     # Who we have compared fingerprints with.
 

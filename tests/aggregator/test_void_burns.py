@@ -7,8 +7,6 @@ Source: design.md, section 8, the burn rule.
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
-
 import pytest
 
 from dishonest import TINY_ANSWERS, TINY_PLAN, Snapshot, decisions, new_salt, publish, weigh
@@ -17,9 +15,6 @@ from grievance.aggregator import Desk
 from grievance.aggregator.recover import recover
 from grievance.errors import StateError
 from grievance.pool.verdicts import Status
-
-if TYPE_CHECKING:
-    pass
 
 SALT = new_salt()
 
@@ -35,6 +30,8 @@ def voided(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     made.sync("north")
     with Desk.open(made.leader) as desk:
         _, chain = desk.open_bench(made.round_id)
+        # The relay is expelled with it: else the batch, which is still there, gets a new place.
+        desk.order(chain, {"type": "expel", "partner": "nurses"})
         desk.order(chain, {"type": "void", "batch": chain.batches[0].seq})
         desk.publish()
     made.settle()

@@ -12,7 +12,8 @@ from federation import Federation
 from grievance.aggregator import Desk
 from grievance.audit import audit_pool
 from grievance.audit.report import verdict_of
-from grievance.crypto.documents import canonical
+from grievance.crypto.documents import canonical, sign_document
+from grievance.crypto.signing import SigningKey
 from grievance.errors import PoolError, TrustError, UsageError
 from grievance.pool.store import LocalStore
 from grievance.release import collect
@@ -223,3 +224,30 @@ def test_progress_is_told(made: Pool) -> None:
     told: list[tuple[str, int, int]] = []
     audit_pool(LocalStore(made.folder), trust=made.trust, progress=lambda *args: told.append(args))
     assert told[-1][1:] == (2, 2)
+
+
+def test_backups_lie_in_the_pool_as_their_owners_signed_them(pool: Pool) -> None:
+    """Only signature and place are public; what is sealed stays sealed."""
+    north, south = pool.keys["north"], pool.keys["south"]
+    name, request = "0123456789abcdef", "K3TQ-8M2X-4F7P-0ZRW-19CD"
+    body = {"owner": "north", "set": name}
+
+    def write(path: str, kind: str, key: SigningKey, **more: object) -> None:
+        pool.write(f"backups/north/{path}", sign_document(f"grievance/1 {kind}", body | more, key))
+
+    write(f"{name}/set.json", "backup set", north)
+    write(f"{name}/rehearsed.json", "backup rehearsed", north)
+    write(f"{name}/archive-1", "backup archive", north, number=1)
+    write(f"requests/{request}.json", "backup request", SigningKey.generate())
+    write(f"answers/{request}/south.json", "backup answer", south, trustee="south")
+    assert pool.audit().verdict == "pass"
+    write(f"{name}/archive-2", "backup archive", north, number=1)
+    write(f"{name}/archive-3", "backup archive", south, number=3)
+    write(f"answers/{request}/north.json", "backup answer", north, trustee="south")
+    pool.write("backups/north/other", b"x")
+    assert {(f.rule, f.file.removeprefix("backups/north/")) for f in pool.audit().faults} == {
+        ("file.place", f"{name}/archive-2"),
+        ("file.foreign", f"{name}/archive-3"),
+        ("file.place", f"answers/{request}/north.json"),
+        ("file.unknown", "other"),
+    }

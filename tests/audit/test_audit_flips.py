@@ -17,7 +17,7 @@ OPAQUE = ".share"
 
 def positions(size: int) -> list[int]:
     """First, last, and several places in between; all of a small file would take minutes."""
-    return sorted({0, 1, size // 7, size // 3, size // 2, 2 * size // 3, size - 66, size - 1})
+    return sorted({0, size // 7, size // 3, size // 2, 2 * size // 3, size - 1})
 
 
 def test_every_flipped_byte_is_noticed_and_named(pool: Pool) -> None:
@@ -55,7 +55,7 @@ def test_every_byte_of_notes_and_headers_counts(pool: Pool) -> None:
     }
     for path, most in heads.items():
         data = pool.read(path)
-        for position in range(0, min(most, len(data)), 3):
+        for position in range(0, min(most, len(data)), 5):
             changed = bytearray(data)
             changed[position] ^= 1 << position % 7
             pool.write(path, bytes(changed))

@@ -284,3 +284,18 @@ def test_a_folder_that_is_no_round_is_unknown(pool: Pool) -> None:
     pool.write("rounds/trial-ffffffff/junk", b"x")
     report = pool.audit()
     assert faults(report) == {"file.unknown"} and len(report.faults) == 2
+
+
+def test_a_ledger_cut_short_is_no_pass(campaign: Pool) -> None:
+    """The last release taken away with all that speaks of it; one cosignature was forgotten."""
+    kept = "ledger/north/2.south.cosignature"
+    events = sorted(int(p.stem) for p in campaign.file(f"{campaign.paths.folder}/order").iterdir())
+    campaign.remove(campaign.paths.releases, campaign.paths.order(events[-1]))
+    for path in campaign.files():
+        if path.startswith("ledger/") and "/2." in path and path != kept:
+            campaign.remove(path)
+    report = campaign.audit()
+    assert [(f.rule, f.severity) for f in report.findings] == [("ledger.checkpoint", "waiting")]
+    assert report.verdict == "incomplete"
+    campaign.remove(kept)
+    assert campaign.audit().verdict == "pass"  # an older copy, as good as it was then

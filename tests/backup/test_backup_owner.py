@@ -18,8 +18,9 @@ from grievance.backup import archive, sets
 from grievance.backup.requests import collect_answers, reconstruct
 from grievance.crypto.documents import sign_document
 from grievance.errors import KeyFileError, PoolError, StateError, UsageError
+from grievance.home import Home
 from grievance.pool.layout import BackupPaths, mailbox_path
-from grievance.pool.store import LocalStore
+from grievance.pool.store import LocalStore, open_store
 from grievance.task import parse_mailbox
 
 
@@ -384,3 +385,44 @@ def test_a_set_that_breaks_a_rule(world: World) -> None:
         data = sign_document(sets.KIND, body | changes, world.owner.key)
         with pytest.raises(PoolError):
             sets.parse_set(data, world.owner.identity, made.set_id)
+
+
+@pytest.mark.parametrize("kind", ["folder", "memory"])
+def test_a_store_deletes_what_is_there(tmp_path: Path, kind: str) -> None:
+    place = str(tmp_path) if kind == "folder" else f"memory://{tmp_path.name}-delete"
+    store = open_store(place)
+    store.put("a/b", b"x")
+    store.put("a/c", b"y")
+    store.delete("a/b")
+    store.delete("a/b")
+    store.delete("nothing/at/all")
+    assert store.names("a") == ["c"]
+    with pytest.raises(PoolError):
+        store.delete("../c")
+
+
+def test_a_folder_that_cannot_be_changed_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object, **_more: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    store = open_store(tmp_path)
+    store.put("a", b"x")
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(PoolError) as error:
+        store.delete("a")
+    assert error.value.code == "pool.delete"
+
+
+def test_a_pool_on_another_filesystem(tmp_path: Path) -> None:
+    pool = f"memory://{tmp_path.name}-backup"
+    homes = [Home.create(tmp_path / name, name, name.title(), pool) for name in ("a", "b", "c")]
+    owner, trustees = homes[0], homes[1:]
+    backup.make(owner, [home.identity for home in trustees], 2)
+    backup.rehearse(owner)
+    for home in trustees:
+        plea = backup.find_plea(home, "a")
+        backup.answer(home, plea, plea.request.request_id)
+    assert backup.rehearse(owner).day is not None
+    assert backup.statement(owner) is not None

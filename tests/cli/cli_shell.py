@@ -51,8 +51,6 @@ count = ["problems", "region"]
 [statistics.hours_mean]
 mean = "hours"
 """
-# With consent, and without a backup: a town lives for seconds.
-FREELY = ("--yes", "--no-backup")
 ANSWERS = '{"region": "London", "problems": ["targets"], "hours": 4}'
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from cli_shell import ANSWERS, FREELY, Town, type_words
+from cli_shell import ANSWERS, Town, type_words
 
 
 def test_a_round_opens(town: Town) -> None:
@@ -32,7 +32,7 @@ def test_opening_in_json(town: Town) -> None:
     found = town.new(f"--with={town.named('south')}", "--yes", "--json").done().json
     assert found["rehearsal"] is False
     expect = f"--expect={town.named('north')}"
-    joined = town.join(found["round"], expect, *FREELY, "--json").done().json
+    joined = town.join(found["round"], expect, "--yes", "--json").done().json
     assert joined == {"round": found["round"], "joined": True}
     town.settle()
     bundle = str(town.bundle)
@@ -46,7 +46,7 @@ def test_a_round_needs_others(town: Town) -> None:
     with_south = f"--with={town.named('south')}"
     town.new("--rehearsal", with_south).refused(2, "alone")
     town.new("--with=nobody", "--yes").refused(1, "called nobody")
-    town.new("--with=north", *FREELY).refused(1, "twice")
+    town.new("--with=north", "--yes").refused(1, "twice")
     town.type("north", "round", "new", "no.toml", with_south, "--yes").refused(2, "no.toml")
     assert not (town.pool / "rounds").exists()
 

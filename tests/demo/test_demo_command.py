@@ -45,8 +45,9 @@ def test_the_demo(tmp_path: Path) -> None:
     assert verdict
     inside, total = map(int, verdict.groups())
     assert total == 35
-    # 25 or fewer of 35 have a chance below 1e-6 if every margin covers 95 %.
-    assert inside >= 26
+    # 30 of the 35 have noise of their own, 5 repeat it. 11 or more of 30 outside have a chance
+    # below 1e-6 if every margin covers 95 %, and then at most 5 more are.
+    assert inside >= 35 - 10 - 5
     *_, error, hint = ran.stdout.strip().splitlines()
     assert "grievance: error: each statistic is released once per round" in error
     assert "grievance: hint: " in hint

@@ -1,4 +1,4 @@
-"""Destroy a round: delete the keys, so that nothing of it can ever be opened again.
+"""Give up a batch that never arrived; destroy a round, so that nothing of it can be opened.
 
 Before it, all aggregators together could open every report in the pool, or be made to; after
 it, a seizure of every one of them opens nothing that is not in an old backup. Source:
@@ -20,6 +20,21 @@ if TYPE_CHECKING:
     from grievance.aggregator.desk import Desk
     from grievance.pool.order import OrderChain
     from grievance.task import Task
+
+
+def void(desk: Desk, chain: OrderChain, seq: int) -> None:
+    """Give up on a batch that never arrived. Run by the leader.
+
+    Raises StateError `void.checked` when we have checked it ourselves: then another aggregator
+    may have decided it, and what it decided cannot be taken back.
+    """
+    if seq in desk.state.batches(chain.task.digest):
+        raise StateError(
+            f"batch {seq} has arrived and was checked here",
+            code="void.checked",
+            hint="wait for the other aggregators; if the file is gone from the pool, put it back",
+        )
+    desk.order(chain, {"type": "void", "batch": seq})
 
 
 def pending(desk: Desk, chain: OrderChain) -> list[str]:

@@ -90,12 +90,7 @@ class _Recovery:
         self.done: list[str] = []
 
     def run(self) -> list[str]:
-        found = [
-            invitation
-            for invitation in pool_rounds.invitations(self.store)
-            if self.home.identity in invitation.members
-        ]
-        signed = [(i, self._signed_task(i)) for i in found]
+        signed = [(i, self._signed_task(i)) for i in self.home.invitations()]
         # A campaign's tasks are chained: the reserved budget grows from one to the next.
         signed.sort(key=lambda pair: pair[1].reserved.amount if pair[1] else 0)
         for invitation, task in signed:

@@ -16,7 +16,6 @@ from grievance.aggregator.run import sync
 from grievance.home import Home
 from grievance.pool.layout import RoundPaths
 from grievance.pool.proposals import Approval, read_releases
-from grievance.pool.rounds import invitations
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +48,7 @@ def sync_helper(home: Home) -> bool:
     helper = Home.open(_helper_root(home), home.passphrase)
     did = False
     with Desk.open(helper) as desk:
-        for invitation in invitations(helper.store):
+        for invitation in helper.invitations():
             mine = helper.identity in invitation.members[1:]
             if not (mine and invitation.card.rehearsal):
                 continue
@@ -58,7 +57,7 @@ def sync_helper(home: Home) -> bool:
                 did = True
         result = sync(desk)
         did = did or bool(result.done)
-        for invitation in invitations(helper.store):
+        for invitation in helper.invitations():
             if helper.identity in invitation.members and invitation.card.rehearsal:
                 did = _approve_all(desk, invitation.round_id) or did
         desk.publish()

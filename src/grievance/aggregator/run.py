@@ -17,6 +17,7 @@ from grievance.errors import (
     GrievanceError,
     OrderError,
     PoolError,
+    ReleaseError,
 )
 from grievance.pool import rounds as pool_rounds
 from grievance.pool.batch import max_batch_size, read_header
@@ -61,11 +62,7 @@ def sync(desk: Desk, progress: Callable[[str, int, int], None] = _quiet) -> Sync
     witness.check_not_behind(desk)
     result.written += len(desk.publish())
     _witness(desk, result)
-    invited = {
-        invitation.round_id: invitation
-        for invitation in pool_rounds.invitations(desk.home.store)
-        if desk.home.identity in invitation.members
-    }
+    invited = {invitation.round_id: invitation for invitation in desk.home.invitations()}
     # What we signed goes on whatever anybody writes among the invitations.
     for round_id in [*desk.state.rounds(), *sorted(set(invited) - set(desk.state.rounds()))]:
         try:
@@ -113,20 +110,29 @@ def _sync_round(
         if not _verify(bench, batch, result, progress):
             break
     desk.publish()
-    for seq in chain.voided:
-        stored = desk.state.batches(task.digest).get(seq)
-        if stored is not None and stored.decided:
-            raise OrderError(
-                f"the leader voided batch {seq}, which all aggregators had checked",
-                code="order.void",
-                hint="keep the pool as evidence and talk to the leader",
-            )
+    _check_voids(desk, chain)
     for batch in chain.counted:
         if not _decide(bench, batch, result):
             break
     desk.publish()
     for view in read_releases(desk.home.store, task):
-        _advance_release(desk, bench, chain, view, result, leads=leads)
+        try:
+            _advance_release(desk, bench, chain, view, result, leads=leads)
+        except ReleaseError as error:
+            # Two proposals may overlap; the one that comes too late must not stop the others.
+            result.faults.append(error)
+
+
+def _check_voids(desk: Desk, chain: OrderChain) -> None:
+    """Raise OrderError when a batch is voided that we decided: the leader had checked it too."""
+    stored = desk.state.batches(chain.task.digest)
+    for seq in chain.voided:
+        if seq in stored and stored[seq].decided:
+            raise OrderError(
+                f"the leader voided batch {seq}, which all aggregators had checked",
+                code="order.void",
+                hint="keep the pool as evidence and talk to the leader",
+            )
 
 
 def _open_round(desk: Desk, invitation: Invitation, result: SyncResult) -> Task | None:

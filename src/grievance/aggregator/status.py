@@ -66,9 +66,7 @@ class RoundStatus:
 def status(desk: Desk) -> list[RoundStatus]:
     """The status of every round of the pool that this organisation takes part in."""
     found = []
-    for invitation in pool_rounds.invitations(desk.home.store):
-        if desk.home.identity not in invitation.members:
-            continue
+    for invitation in desk.home.invitations():
         members = [member.name for member in invitation.members]
         line = RoundStatus(
             invitation.round_id,

@@ -7,6 +7,7 @@ file that shrinks while it is looked at must not end the process.
 
 from __future__ import annotations
 
+import bisect
 import errno
 import io
 import os
@@ -51,7 +52,8 @@ class PoolFiles:
             self._walk_local(store)
         else:
             self._walk_store(store)
-        for path in sorted(self.sizes):
+        self._sorted = sorted(self.sizes)
+        for path in self._sorted:
             folder, _, name = path.rpartition("/")
             self.folders.setdefault(folder, []).append(name)
         self._inner: dict[str, set[str]] = {}
@@ -67,6 +69,12 @@ class PoolFiles:
     def inner(self, folder: str) -> list[str]:
         """Names of the folders directly in a folder that hold any file, sorted."""
         return sorted(self._inner.get(folder, ()))
+
+    def under(self, folder: str) -> list[str]:
+        """Paths of all plain files anywhere below a folder, sorted."""
+        first = bisect.bisect_left(self._sorted, f"{folder}/")
+        last = bisect.bisect_left(self._sorted, f"{folder}0")  # the character after the slash
+        return self._sorted[first:last]
 
     def _walk_local(self, store: LocalStore) -> None:
         waiting = [""]

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from grievance.audit import accounting
+from grievance.audit.heads import (
+    LEDGER_FILE,
+    check_checkpoints,
+    check_fork,
+    check_shares,
+    check_witness,
+    missing_cosignatures,
+)
 from grievance.audit.inspection import MALFORMED
-from grievance.audit.opening import under
 from grievance.audit.terms import true_cost
 from grievance.cost import Cost
 from grievance.crypto.merkle import leaf_hash, node_hash
-from grievance.errors import LedgerError, SignatureError
-from grievance.ledger.checkpoint import (
-    MAX_NOTE_SIZE,
-    Checkpoint,
-    check_cosignature,
-    parse_checkpoint,
-)
 from grievance.ledger.entry import KIND, LedgerEntry, ReleaseEvent, entry_size_limit
-from grievance.ledger.evidence import KIND as FORK_KIND
-from grievance.ledger.evidence import parse_fork
 from grievance.names import is_name
-from grievance.pool.layout import (
-    checkpoint_path,
-    cosignature_path,
-    ledger_folder,
-    ledger_path,
-    share_path,
-)
-from grievance.pool.noisy import LIMIT as SHARE_LIMIT
+from grievance.pool.layout import ledger_folder, ledger_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,8 +28,6 @@ if TYPE_CHECKING:
     from grievance.audit.inspection import Inspection
     from grievance.audit.opening import OpenedRound
     from grievance.crypto.signing import VerifyingKey
-
-_FILE = re.compile(r"([1-9][0-9]{0,8})\.(?:(json|checkpoint|share)|(.{1,40})\.(cosignature|fork))")
 
 
 @dataclass
@@ -55,12 +43,22 @@ class Ledger:
     roots: list[bytes] = field(default_factory=list)
     spent: dict[str, Cost] = field(default_factory=dict)
     whole: bool = True
+    _by_task: dict[bytes, list[LedgerEntry]] = field(default_factory=dict)
+
+    def add(self, entry: LedgerEntry, head: bytes) -> None:
+        """Take the next entry, and the root it makes."""
+        self.entries.append(entry)
+        self.roots.append(head)
+        self._by_task.setdefault(entry.task, []).append(entry)
+
+    def of_round(self, task: bytes) -> list[LedgerEntry]:
+        """The entries about one round."""
+        return self._by_task.get(task, [])
 
     def entry_of(self, task: bytes, release: str) -> LedgerEntry | None:
         """The entry that charges a release."""
-        for entry in self.entries:
-            event = entry.event
-            if entry.task == task and isinstance(event, ReleaseEvent) and event.release == release:
+        for entry in self.of_round(task):
+            if isinstance(entry.event, ReleaseEvent) and entry.event.release == release:
                 return entry
         return None
 
@@ -74,7 +72,7 @@ def check_ledgers(
     found: dict[str, Ledger] = {}
     if inspection.unread:
         strange = set(inspection.files.inner("ledger")) - set(keys)
-        paths = [path for name in strange for path in under(inspection, f"ledger/{name}")]
+        paths = [path for name in strange for path in inspection.files.under(f"ledger/{name}")]
         inspection.unchecked(sorted(paths), "a round whose task does not read may name its owner")
     for name, key in sorted(keys.items()):
         ledger = Ledger(name, key)
@@ -91,13 +89,13 @@ def _check(
 ) -> None:
     folder = ledger_folder(ledger.name)
     names = inspection.files.names(folder)
-    sizes = {int(m[1]) for n in names if (m := _FILE.fullmatch(n)) and m[2] == "json"}
+    sizes = {int(m[1]) for n in names if (m := LEDGER_FILE.fullmatch(n)) and m[2] == "json"}
     _read_entries(inspection, ledger, sizes)
     by_digest = {opened.task.digest: opened for opened in rounds}
     _check_costs(inspection, ledger, by_digest)
-    checkpoints = _check_checkpoints(inspection, ledger, names)
+    checkpoints = check_checkpoints(inspection, ledger, names)
     for name in names:
-        match = _FILE.fullmatch(name)
+        match = LEDGER_FILE.fullmatch(name)
         if match is None or match[3] is None or not is_name(match[3]):
             continue
         path, size, witness = f"{folder}/{name}", int(match[1]), match[3]
@@ -105,10 +103,17 @@ def _check(
             inspection.claim(path)
             inspection.fault("file.foreign", path, f"{witness} is no witness of this ledger")
         elif match[4] == "fork":
-            _check_fork(inspection, ledger, path, size, keys[witness])
+            check_fork(inspection, ledger, path, size, keys[witness])
         else:
-            _check_cosignature(inspection, path, checkpoints.get(size), witness, keys[witness])
-    _check_shares(inspection, ledger, names, by_digest)
+            check_witness(inspection, path, checkpoints.get(size), witness, keys[witness])
+    check_shares(inspection, ledger, names, by_digest)
+    for entry in ledger.entries:
+        opened = by_digest.get(entry.task)
+        # What a release needs, and when, is for the release to say.
+        if opened is not None and not isinstance(entry.event, ReleaseEvent):
+            for path, who in missing_cosignatures(inspection, ledger, entry.size, opened.names):
+                message = f"{who} has not signed the head of {entry.size} entries"
+                inspection.waiting("ledger.cosignature", path, message)
 
 
 # Entries.
@@ -123,8 +128,7 @@ def _read_entries(inspection: Inspection, ledger: Ledger, sizes: set[int]) -> No
         if entry is None:
             ledger.whole = False
             break
-        ledger.entries.append(entry)
-        ledger.roots.append(_grow(pending, entry.data))
+        ledger.add(entry, _grow(pending, entry.data))
     later = sorted(size for size in sizes if size > len(ledger.entries))
     if later and ledger.whole:
         ledger.whole = False
@@ -241,149 +245,3 @@ def _check_sums(
             inspection.fault("cost.lifetime", path, message)
     except MALFORMED as error:
         inspection.refuse("ledger.sum", path, error)
-
-
-# Heads.
-
-
-def _check_checkpoints(
-    inspection: Inspection, ledger: Ledger, names: Sequence[str]
-) -> dict[int, Checkpoint]:
-    """Check the owner's heads; those that hold, by size."""
-    folder, found = ledger_folder(ledger.name), {}
-    for name in names:
-        match = _FILE.fullmatch(name)
-        if match is None or match[2] != "checkpoint":
-            continue
-        path, size = f"{folder}/{name}", int(match[1])
-        checkpoint = _read_checkpoint(inspection, ledger, path)
-        if checkpoint is None:
-            continue
-        if checkpoint.size != size:
-            inspection.fault("file.place", path, f"it is the head of {checkpoint.size} entries")
-        elif size > len(ledger.roots):
-            if ledger.whole:
-                message = "the entries it is about are not all here"
-                inspection.waiting("ledger.chain", path, message)
-            else:
-                inspection.note("file.unchecked", path, "the ledger does not read that far")
-        elif checkpoint.root != ledger.roots[size - 1]:
-            message = "its root is not that of the entries beside it"
-            inspection.fault("ledger.checkpoint", path, message)
-        else:
-            found[size] = checkpoint
-    return found
-
-
-def _read_checkpoint(inspection: Inspection, ledger: Ledger, path: str) -> Checkpoint | None:
-    data = inspection.read(path, MAX_NOTE_SIZE)
-    if data is None:
-        return None
-    inspection.signatures += 1
-    try:
-        checkpoint = parse_checkpoint(data, ledger.name, ledger.key)
-    except SignatureError as error:
-        inspection.refuse("file.signature", path, error)
-    except LedgerError as error:
-        inspection.refuse("file.form", path, error)
-    else:
-        # The root's base64 has bits that mean nothing; only one spelling of it is a head.
-        if data.startswith(checkpoint.text):
-            return checkpoint
-        inspection.fault("file.form", path, "its text is not spelled as it was signed")
-    return None
-
-
-def _check_cosignature(
-    inspection: Inspection,
-    path: str,
-    checkpoint: Checkpoint | None,
-    witness: str,
-    key: VerifyingKey,
-) -> None:
-    data = inspection.read(path, MAX_NOTE_SIZE)
-    if data is None:
-        return
-    if checkpoint is None:
-        inspection.note("file.unchecked", path, "the head it cosigns is missing or does not hold")
-        return
-    inspection.signatures += 1
-    try:
-        check_cosignature(data, checkpoint, witness, key)
-    except SignatureError:
-        message = f"it is not {witness}'s cosignature of the head beside it"
-        inspection.fault("file.signature", path, message)
-    except LedgerError as error:
-        inspection.refuse("file.form", path, error)
-
-
-def _check_fork(
-    inspection: Inspection, ledger: Ledger, path: str, size: int, key: VerifyingKey
-) -> None:
-    """Two heads of one size, signed by the owner, prove a fork; anything less proves nothing."""
-    document = inspection.document(path, FORK_KIND, key)
-    if document is None:
-        return
-    inspection.signatures += 2
-    try:
-        fork = parse_fork(document.data, ledger.key)
-    except MALFORMED as error:
-        inspection.refuse("file.form", path, error)
-        return
-    if (fork.ledger, fork.size) != (ledger.name, size):
-        inspection.fault("file.place", path, "it is about another ledger or size")
-        return
-    one, two = (head.root.hex() for head in fork.heads)
-    message = f"{ledger.name} signed two heads of {size} entries, with roots {one} and {two}"
-    inspection.fault("ledger.fork", path, message)
-
-
-def _check_shares(
-    inspection: Inspection,
-    ledger: Ledger,
-    names: Sequence[str],
-    by_digest: Mapping[bytes, OpenedRound],
-) -> None:
-    """Account for noisy shares sealed by the owner to itself: only their length is public."""
-    for name in names:
-        match = _FILE.fullmatch(name)
-        if match is None or match[2] != "share":
-            continue
-        size = int(match[1])
-        path = share_path(ledger.name, size)
-        inspection.claim(path)
-        if inspection.files.sizes[path] > SHARE_LIMIT:
-            inspection.fault("file.size", path, f"larger than {SHARE_LIMIT:,} bytes")
-            continue
-        if size > len(ledger.entries):
-            if ledger.whole:
-                inspection.waiting("ledger.chain", path, "the entry it belongs to is not here")
-            continue
-        entry = ledger.entries[size - 1]
-        opened = by_digest.get(entry.task)
-        if not isinstance(entry.event, ReleaseEvent) or opened is None:
-            inspection.fault("file.place", path, "its entry is about no release")
-            continue
-        if ledger.name not in opened.names:
-            continue
-        clear = opened.paths.noisy(entry.event.release, ledger.name)
-        hpke = opened.task.aggregators[opened.task.index_of(ledger.name)].hpke
-        expected = hpke.ciphertext_size(inspection.files.sizes.get(clear, -1))
-        if inspection.has(clear) and inspection.files.sizes[path] != expected:
-            inspection.fault("file.form", path, "it is not as long as the share it seals")
-
-
-def missing_cosignatures(
-    inspection: Inspection, ledger: Ledger, size: int, witnesses: Sequence[str]
-) -> list[tuple[str, str]]:
-    """Files that would show the head of `size` entries cosigned, and are not there at all.
-
-    (path, organisation) pairs: the checkpoint of the owner, a cosignature of every other.
-    """
-    wanted = [(checkpoint_path(ledger.name, size), ledger.name)]
-    wanted += [
-        (cosignature_path(ledger.name, size, witness), witness)
-        for witness in witnesses
-        if witness != ledger.name
-    ]
-    return [(path, name) for path, name in wanted if not inspection.has(path)]

@@ -50,11 +50,6 @@ class OpenedRound:
         return [name for name in self.names if name not in self.signed]
 
 
-def under(inspection: Inspection, folder: str) -> list[str]:
-    """Paths of all plain files anywhere below a folder."""
-    return [path for path in inspection.files.sizes if path.startswith(folder + "/")]
-
-
 def open_rounds(inspection: Inspection) -> dict[str, OpenedRound]:
     """Read the opening of every round of the pool, by id."""
     found: dict[str, OpenedRound] = {}
@@ -109,7 +104,7 @@ def _open_round(inspection: Inspection, round_id: str) -> OpenedRound | None:
 
 def _give_up(inspection: Inspection, paths: RoundPaths, why: str) -> None:
     inspection.unread.append(paths.round_id)
-    inspection.unchecked(under(inspection, paths.folder), why)
+    inspection.unchecked(inspection.files.under(paths.folder), why)
 
 
 def _invited(inspection: Inspection, paths: RoundPaths, plan: bytes | None) -> None:

@@ -9,7 +9,6 @@ import re
 from typing import TYPE_CHECKING
 
 from grievance.audit.inspection import MALFORMED
-from grievance.audit.opening import under
 from grievance.names import is_name
 from grievance.task.identity import KIND as IDENTITY_KIND
 from grievance.task.identity import parse_identity
@@ -39,17 +38,17 @@ _MAILBOX = re.compile(r"partners/([^/.]+)\.mailbox\.json")
 def check_organisations(inspection: Inspection, keys: Mapping[str, set[VerifyingKey]]) -> None:
     """Check identities, mailboxes and backups. `keys`: by which keys the rounds know a name."""
     known: dict[str, Identity] = {}
-    for path in under(inspection, "partners"):
+    for path in inspection.files.under("partners"):
         match = _IDENTITY.fullmatch(path)
         if match is not None and is_name(match[1]):
             identity = _check_identity(inspection, path, match[1], keys.get(match[1], set()))
             if identity is not None:
                 known[match[1]] = identity
-    for path in under(inspection, "partners"):
+    for path in inspection.files.under("partners"):
         match = _MAILBOX.fullmatch(path)
         if match is not None and is_name(match[1]):
             _check_mailbox(inspection, path, known.get(match[1]))
-    for path in under(inspection, "backups"):
+    for path in inspection.files.under("backups"):
         _check_backup(inspection, path, known)
 
 
@@ -125,5 +124,7 @@ def _check_place(
         wanted["set"] = match[2]
     if pattern is _ARCHIVE:
         wanted["number"] = int(match[3])
+    if pattern is _ANSWER:
+        wanted["trustee"] = match[2]
     if any(body.get(key, value) != value for key, value in wanted.items()):
         inspection.fault("file.place", path, "it belongs to another owner, set or place")

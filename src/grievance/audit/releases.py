@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from grievance.audit.heads import missing_cosignatures
 from grievance.audit.inspection import MALFORMED
-from grievance.audit.ledgers import missing_cosignatures
 from grievance.ledger.entry import ReleaseEvent
 from grievance.pool.layout import is_release_id, ledger_path
 from grievance.pool.noisy import KIND as SHARE_KIND
@@ -63,7 +63,7 @@ def check_releases(
         release = _read_proposal(inspection, opened, release_id)
         if release is None:
             folder = f"{opened.paths.releases}/{release_id}"
-            paths = [p for p in inspection.files.sizes if p.startswith(f"{folder}/")]
+            paths = inspection.files.under(folder)
             inspection.unchecked(paths, "the release's proposal is missing or does not hold")
             continue
         found.append(release)
@@ -311,9 +311,9 @@ def _check_unknown(
             inspection.fault("release.proposal", path, "it was ordered, and nobody proposed it")
     for name in opened.names:
         ledger = ledgers.get(name)
-        for entry in ledger.entries if ledger else ():
+        for entry in ledger.of_round(opened.task.digest) if ledger else ():
             event = entry.event
-            if entry.task != opened.task.digest or not isinstance(event, ReleaseEvent):
+            if not isinstance(event, ReleaseEvent):
                 continue
             strange = not is_release_id(event.release)
             if strange or (
@@ -330,8 +330,8 @@ def _check_twice(inspection: Inspection, order: Order, releases: Sequence[Audite
     """No statistic stands in two releases that were ordered."""
     first: dict[str, str] = {}
     going_on = [r for r in releases if r.release_id in order.chain.releases]
-    places = list(order.chain.releases)
-    for release in sorted(going_on, key=lambda item: places.index(item.release_id)):
+    places = {release_id: place for place, release_id in enumerate(order.chain.releases)}
+    for release in sorted(going_on, key=lambda item: places[item.release_id]):
         for name in release.proposal.statistics:
             before = first.setdefault(name, release.release_id)
             if before != release.release_id:

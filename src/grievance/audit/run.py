@@ -12,7 +12,7 @@ from grievance.audit.chain import walk
 from grievance.audit.files import PoolFiles
 from grievance.audit.inspection import Inspection
 from grievance.audit.ledgers import check_ledgers
-from grievance.audit.opening import check_begun, check_trust, open_rounds, under
+from grievance.audit.opening import check_begun, check_trust, open_rounds
 from grievance.audit.organisations import check_organisations
 from grievance.audit.published import FILE_NAME, LIMIT, check_published, check_published_bytes
 from grievance.audit.releases import check_releases
@@ -107,7 +107,7 @@ class _Audit:
                 where = opened.paths.folder
                 inspection.step(where, self._check_round, opened)
             else:
-                inspection.claimed.update(under(inspection, opened.paths.folder))
+                inspection.claimed.update(inspection.files.under(opened.paths.folder))
         inspection.step("partners", check_organisations, inspection, self.keys)
         self._check_published(published)
         self._check_rest()

@@ -260,14 +260,16 @@ def check_agreement(
     Returns the decisions that hold, all alike; None when they are not, or one does not hold.
     Missing decisions are for the caller to see.
     """
-    holding = dict(given)
+    holding, roots = dict(given), {}
     for name, verdict in given.items():
         path = opened.paths.decide(batch.seq, name)
+        if rows is not None and verdict.bits not in roots:
+            roots[verdict.bits] = _true_root(rows, verdict)
         reads = rows is not None and rows.leaves is not None
         if reads and any(code == Status.BATCH.code for code, _ in verdict.refused.values()):
             inspection.fault("decide.bits", path, "it refuses as unreadable a batch that reads")
             del holding[name]
-        elif rows is not None and _true_root(rows, verdict) != verdict.root:
+        elif rows is not None and roots[verdict.bits] != verdict.root:
             message = f"the root is not that of the rows {name} accepted"
             inspection.fault("decide.root", path, message)
             del holding[name]

@@ -86,9 +86,13 @@ class _Note:
 
 @dataclass(frozen=True)
 class Refreshed:
-    """A new archive was published. `left`: older ones that could not be deleted."""
+    """A new archive was published. `left`: older ones that could not be deleted.
+
+    `forgotten`: keys are gone from the home since the last one, and so from the backup.
+    """
 
     number: int
+    forgotten: bool
     deleted: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
 
@@ -172,7 +176,7 @@ def _publish(home: Home, note: _Note, files: archive.Files) -> Refreshed:
     note.sweep_others = note.sweep_others or forgotten
     note.write(home)
     deleted, left = _sweep(home, note)
-    return Refreshed(number, tuple(deleted), tuple(left))
+    return Refreshed(number, forgotten, tuple(deleted), tuple(left))
 
 
 def _put_set(home: Home, backup_set: BackupSet) -> None:

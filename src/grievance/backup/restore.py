@@ -29,7 +29,7 @@ from grievance.errors import (
 from grievance.home import Home, read_identity
 from grievance.ledger import read_ledger
 from grievance.pool.layout import RoundPaths
-from grievance.pool.rounds import invitations, read_cards, read_task
+from grievance.pool.rounds import read_cards, read_task
 from grievance.pool.store import SMALL_FILE_SIZE, find
 
 if TYPE_CHECKING:
@@ -215,9 +215,9 @@ def _write_file(path: Path, data: bytes) -> bool:
 
 def _verify_keys(home: Home) -> None:
     """Open again the verify keys of tasks that were signed after the archive was made."""
-    for invitation in invitations(home.store):
+    for invitation in home.invitations():
         files = home.round_files(invitation.round_id)
-        if home.identity not in invitation.members or not files.hpke.exists():
+        if not files.hpke.exists():
             continue
         task = read_task(home.store, invitation.round_id)
         path = RoundPaths(invitation.round_id).verify_key
@@ -236,7 +236,7 @@ def _missing(home: Home) -> list[str]:
     """Rounds, not destroyed, for which we published a card whose key did not come back."""
     log = read_ledger(home.store, home.name, home.key.public)
     found = []
-    for invitation in invitations(home.store):
+    for invitation in home.invitations():
         card = read_cards(home.store, invitation).get(home.name)
         if card is None or card.owner != home.identity:
             continue

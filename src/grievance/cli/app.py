@@ -15,6 +15,7 @@ from grievance.cli import (
     partner,
     plans,
     release,
+    repair,
     rounds,
     status,
     steward,
@@ -40,7 +41,19 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (steward, status, plans, rounds, worker, partner, release, backup, auditor, demo):
+for module in (
+    steward,
+    status,
+    plans,
+    rounds,
+    worker,
+    partner,
+    release,
+    backup,
+    repair,
+    auditor,
+    demo,
+):
     module.register(app)
 
 

@@ -61,7 +61,7 @@ def audit(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Recompute everything in a pool that can be recomputed, and say what does not hold.
+    """Recompute a pool, and say what does not hold.
 
     Exit codes: 0 all is well; 1 something is wrong, or nobody vouched for the keys; 3 something
     has yet to come.

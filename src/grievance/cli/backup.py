@@ -81,10 +81,11 @@ def make(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Back our keys up with trustees, any THRESHOLD of whom can give them back.
+    """Back our keys up with trustees.
 
-    Choose trustees who would not work together against you, and not the other aggregators of
-    your rounds: with your keys and their own they could read every answer.
+    Any THRESHOLD of them together can give the keys back, and fewer learn nothing. Choose
+    trustees who would not work together against you, and not the other aggregators of your
+    rounds: with your keys and their own they could read every answer.
     """
     own = open_home(home)
     made = make_backup(own, to or (), threshold, yes=yes)
@@ -127,6 +128,9 @@ def refresh_quietly(own: Home) -> None:
         return
     if done is not None:
         say(f"Backed the keys up again (archive {done.number}).")
+        if done.forgotten:
+            say("Older archives, which held the destroyed keys, are taken out of the pool. Copies")
+            say("of them elsewhere may survive, and open to enough trustees together.")
         if done.left:
             say(f"These older archives could not be deleted yet: {', '.join(done.left)}")
 
@@ -149,9 +153,10 @@ def require_backup(own: Home, *, no_backup: bool) -> None:
 
 
 def rehearse(home: HomeOption = None, as_json: Json = False) -> None:
-    """Try the backup out: the trustees answer as after a loss, and nothing is written.
+    """Try the backup out, together with the trustees.
 
-    Run it again when they have answered. Only a rehearsed backup counts when a round is opened.
+    They answer as after a loss, and nothing is written. Run it again when they have answered.
+    Only a rehearsed backup counts when a round is opened.
     """
     from grievance import backup
 
@@ -186,10 +191,11 @@ def restore(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Get a lost machine's keys back from its trustees, into a new folder (--home).
+    """Get a lost machine's keys back from trustees.
 
-    The first run asks them and says what they type; run it again when they have answered. Set
-    GRIEVANCE_PASSPHRASE if the lost keys had a passphrase.
+    They are written into a new folder (--home). The first run asks the trustees and says what
+    they type; run it again when they have answered. Set GRIEVANCE_PASSPHRASE if the lost keys
+    had a passphrase.
     """
     from grievance import backup
     from grievance.pool.store import open_store
@@ -276,7 +282,7 @@ def answer(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Give our piece of an organisation's keys back to it (trustee).
+    """Give another organisation's piece back (trustee).
 
     Call them on a number you knew before, and know the voice: whoever gets enough pieces is to
     everybody else the organisation that lost its keys.
@@ -327,7 +333,7 @@ def _show(plea: Plea) -> None:
 
 
 def status(home: HomeOption = None, as_json: Json = False) -> None:
-    """Say how our backup stands, and who waits for our answer as a trustee."""
+    """Say how our backup stands, and who asks for our help."""
     from grievance import backup
 
     own = open_home(home)

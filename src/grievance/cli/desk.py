@@ -72,9 +72,7 @@ def tell_sync(own: Home, result: SyncResult, *, as_json: bool = False, again: bo
 
 def _rehearsals(own: Home) -> tuple[str, ...]:
     """The ids of the pool's rehearsals."""
-    from grievance.pool.rounds import invitations
-
-    return tuple(i.round_id for i in invitations(own.store) if i.card.rehearsal)
+    return tuple(i.round_id for i in own.invitations() if i.card.rehearsal)
 
 
 def sync_quietly(own: Home) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from grievance.cli import repair
 from grievance.cli.backup import NoBackupOption, refresh_quietly, require_backup
 from grievance.cli.desk import leading, sync_quietly, warn_of_rehearsal
 from grievance.cli.output import Json, Yes, confirm, emit, emit_json, refuse_usage, say
@@ -26,11 +27,15 @@ def register(app: typer.Typer) -> None:
     """Add the round commands."""
     from grievance.cli.status import status
 
-    group = typer.Typer(help="Open, join, hand out and close rounds.", no_args_is_help=True)
+    group = typer.Typer(
+        help="Open, join, hand out, close and destroy rounds.", no_args_is_help=True
+    )
     group.command("new")(new)
     group.command("join")(join)
     group.command("invite")(invite)
     group.command("close")(close)
+    group.command("void")(repair.void)
+    group.command("destroy")(repair.destroy)
     group.command("status")(status)
     app.add_typer(group, name="round")
 
@@ -146,12 +151,12 @@ def join(
     from grievance.aggregator import Desk
     from grievance.aggregator.rounds import join_round
     from grievance.plan import plan_in_words
-    from grievance.pool.rounds import read_cards, read_invitation
+    from grievance.pool.rounds import read_cards
     from grievance.task.backup import backup_in_words
 
     own = open_home(home)
     round_id = pick_round(own.store, round_)
-    invitation = read_invitation(own.store, round_id)
+    invitation = own.invitation(round_id)
     if invitation is None:
         raise UsageError(
             f"the invitation to {round_id} has not arrived whole",

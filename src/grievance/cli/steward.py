@@ -102,11 +102,10 @@ def admit(
 ) -> None:
     """Let an organisation relay reports (leader)."""
     from grievance.aggregator import Desk
-    from grievance.pool.rounds import read_invitation
 
     own = open_home(home)
     round_id = pick_round(own.store, round_)
-    invitation = read_invitation(own.store, round_id)
+    invitation = own.invitation(round_id)
     if invitation is None or invitation.members[0] != own.identity:
         leader = invitation.members[0].name if invitation else "the leader"
         raise UsageError(

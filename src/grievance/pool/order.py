@@ -84,8 +84,8 @@ class OrderChain:
         return self.closed_by is not None
 
     def has_batch(self, digest: bytes) -> bool:
-        """Whether a batch with this digest is ordered already."""
-        return any(batch.digest == digest for batch in self.batches)
+        """Whether a batch with this digest has its place; one that was voided may come again."""
+        return any(batch.digest == digest for batch in self.counted)
 
     def sign_next(self, event: Mapping[str, Any], key: SigningKey) -> bytes:
         """Make the file of the next event. Run by the leader; raises OrderError on a bad event."""

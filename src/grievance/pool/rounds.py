@@ -43,12 +43,17 @@ def plan_text(plan_bytes: bytes, source: str) -> str:
         raise UsageError(f"{source} is not UTF-8 text", code="plan.syntax") from None
 
 
-def read_invitation(store: Store, round_id: str) -> Invitation | None:
-    """Read a round's plan and its leader's card; None until both have arrived and fit."""
+def read_invitations(store: Store, round_id: str) -> list[Invitation]:
+    """Read a round's plan with every leader's card that fits it.
+
+    Anybody who can write into the pool can add one, so there may be several; whose to believe
+    is for the reader to say (`Home.invitation`).
+    """
     paths = RoundPaths(round_id)
+    found: list[Invitation] = []
     plan_bytes = find(store, paths.plan, SMALL_FILE_SIZE)
     if plan_bytes is None:
-        return None
+        return found
     for name in store.names(paths.cards):
         data = find(store, f"{paths.cards}/{name}", SMALL_FILE_SIZE)
         try:
@@ -60,20 +65,7 @@ def read_invitation(store: Store, round_id: str) -> Invitation | None:
         if hashlib.sha256(plan_bytes).digest() != card.plan_sha256:
             continue
         plan = Plan.from_toml(plan_text(bytes(plan_bytes), paths.plan), source=paths.plan)
-        return Invitation(round_id, plan, card)
-    return None
-
-
-def invitations(store: Store) -> list[Invitation]:
-    """Every round of the pool whose invitation reads."""
-    found = []
-    for round_id in store.names("rounds"):
-        try:
-            invitation = read_invitation(store, round_id)
-        except GrievanceError:
-            continue
-        if invitation is not None:
-            found.append(invitation)
+        found.append(Invitation(round_id, plan, card))
     return found
 
 

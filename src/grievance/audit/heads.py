@@ -1,0 +1,181 @@
+"""Who stands behind a ledger: its owner's heads, the others' cosignatures, evidence of forks."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from grievance.audit.inspection import MALFORMED
+from grievance.errors import LedgerError, SignatureError
+from grievance.ledger.checkpoint import (
+    MAX_NOTE_SIZE,
+    Checkpoint,
+    check_cosignature,
+    parse_checkpoint,
+)
+from grievance.ledger.entry import ReleaseEvent
+from grievance.ledger.evidence import KIND as FORK_KIND
+from grievance.ledger.evidence import parse_fork
+from grievance.pool.layout import checkpoint_path, cosignature_path, ledger_folder, share_path
+from grievance.pool.noisy import LIMIT as SHARE_LIMIT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from grievance.audit.inspection import Inspection
+    from grievance.audit.ledgers import Ledger
+    from grievance.audit.opening import OpenedRound
+    from grievance.crypto.signing import VerifyingKey
+
+LEDGER_FILE = re.compile(
+    r"([1-9][0-9]{0,8})\.(?:(json|checkpoint|share)|(.{1,40})\.(cosignature|fork))"
+)
+
+
+def check_checkpoints(
+    inspection: Inspection, ledger: Ledger, names: Sequence[str]
+) -> dict[int, Checkpoint]:
+    """Check the owner's heads; those that hold, by size."""
+    folder, found = ledger_folder(ledger.name), {}
+    for name in names:
+        match = LEDGER_FILE.fullmatch(name)
+        if match is None or match[2] != "checkpoint":
+            continue
+        path, size = f"{folder}/{name}", int(match[1])
+        checkpoint = _read_checkpoint(inspection, ledger, path)
+        if checkpoint is None:
+            continue
+        if checkpoint.size != size:
+            inspection.fault("file.place", path, f"it is the head of {checkpoint.size} entries")
+        elif size > len(ledger.roots):
+            if ledger.whole:
+                message = "the entries it is about are not all here"
+                inspection.waiting("ledger.chain", path, message)
+            else:
+                inspection.note("file.unchecked", path, "the ledger does not read that far")
+        elif checkpoint.root != ledger.roots[size - 1]:
+            message = "its root is not that of the entries beside it"
+            inspection.fault("ledger.checkpoint", path, message)
+        else:
+            found[size] = checkpoint
+    return found
+
+
+def _read_checkpoint(inspection: Inspection, ledger: Ledger, path: str) -> Checkpoint | None:
+    data = inspection.read(path, MAX_NOTE_SIZE)
+    if data is None:
+        return None
+    inspection.signatures += 1
+    try:
+        checkpoint = parse_checkpoint(data, ledger.name, ledger.key)
+    except SignatureError as error:
+        inspection.refuse("file.signature", path, error)
+    except LedgerError as error:
+        inspection.refuse("file.form", path, error)
+    else:
+        # The root's base64 has bits that mean nothing; only one spelling of it is a head.
+        if data.startswith(checkpoint.text):
+            return checkpoint
+        inspection.fault("file.form", path, "its text is not spelled as it was signed")
+    return None
+
+
+def check_witness(
+    inspection: Inspection,
+    path: str,
+    checkpoint: Checkpoint | None,
+    witness: str,
+    key: VerifyingKey,
+) -> None:
+    """Check a cosignature against the head beside it."""
+    data = inspection.read(path, MAX_NOTE_SIZE)
+    if data is None:
+        return
+    if checkpoint is None:
+        head = f"{path.removesuffix(f'.{witness}.cosignature')}.checkpoint"
+        if inspection.has(head):
+            inspection.note("file.unchecked", path, "the head it cosigns does not hold")
+        else:
+            # Somebody saw that head: without it the ledger here is shorter than it was.
+            inspection.waiting("ledger.checkpoint", head, f"{witness} cosigned it, and it is gone")
+        return
+    inspection.signatures += 1
+    try:
+        check_cosignature(data, checkpoint, witness, key)
+    except SignatureError:
+        message = f"it is not {witness}'s cosignature of the head beside it"
+        inspection.fault("file.signature", path, message)
+    except LedgerError as error:
+        inspection.refuse("file.form", path, error)
+
+
+def check_fork(
+    inspection: Inspection, ledger: Ledger, path: str, size: int, key: VerifyingKey
+) -> None:
+    """Two heads of one size, signed by the owner, prove a fork; anything less proves nothing."""
+    document = inspection.document(path, FORK_KIND, key)
+    if document is None:
+        return
+    inspection.signatures += 2
+    try:
+        fork = parse_fork(document.data, ledger.key)
+    except MALFORMED as error:
+        inspection.refuse("file.form", path, error)
+        return
+    if (fork.ledger, fork.size) != (ledger.name, size):
+        inspection.fault("file.place", path, "it is about another ledger or size")
+        return
+    one, two = (head.root.hex() for head in fork.heads)
+    message = f"{ledger.name} signed two heads of {size} entries, with roots {one} and {two}"
+    inspection.fault("ledger.fork", path, message)
+
+
+def check_shares(
+    inspection: Inspection,
+    ledger: Ledger,
+    names: Sequence[str],
+    by_digest: Mapping[bytes, OpenedRound],
+) -> None:
+    """Account for noisy shares sealed by the owner to itself: only their length is public."""
+    for name in names:
+        match = LEDGER_FILE.fullmatch(name)
+        if match is None or match[2] != "share":
+            continue
+        size = int(match[1])
+        path = share_path(ledger.name, size)
+        inspection.claim(path)
+        if inspection.files.sizes[path] > SHARE_LIMIT:
+            inspection.fault("file.size", path, f"larger than {SHARE_LIMIT:,} bytes")
+            continue
+        if size > len(ledger.entries):
+            if ledger.whole:
+                inspection.waiting("ledger.chain", path, "the entry it belongs to is not here")
+            continue
+        entry = ledger.entries[size - 1]
+        opened = by_digest.get(entry.task)
+        if not isinstance(entry.event, ReleaseEvent) or opened is None:
+            inspection.fault("file.place", path, "its entry is about no release")
+            continue
+        if ledger.name not in opened.names:
+            continue
+        clear = opened.paths.noisy(entry.event.release, ledger.name)
+        hpke = opened.task.aggregators[opened.task.index_of(ledger.name)].hpke
+        expected = hpke.ciphertext_size(inspection.files.sizes.get(clear, -1))
+        if inspection.has(clear) and inspection.files.sizes[path] != expected:
+            inspection.fault("file.form", path, "it is not as long as the share it seals")
+
+
+def missing_cosignatures(
+    inspection: Inspection, ledger: Ledger, size: int, witnesses: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Files that would show the head of `size` entries cosigned, and are not there at all.
+
+    (path, organisation) pairs: the checkpoint of the owner, a cosignature of every other.
+    """
+    wanted = [(checkpoint_path(ledger.name, size), ledger.name)]
+    wanted += [
+        (cosignature_path(ledger.name, size, witness), witness)
+        for witness in witnesses
+        if witness != ledger.name
+    ]
+    return [(path, name) for path, name in wanted if not inspection.has(path)]
