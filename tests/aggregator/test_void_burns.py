@@ -7,6 +7,7 @@ Source: design.md, section 8, the burn rule.
 from __future__ import annotations
 
 import shutil
+
 import pytest
 
 from dishonest import TINY_ANSWERS, TINY_PLAN, Snapshot, decisions, new_salt, publish, weigh

@@ -11,9 +11,6 @@ from audit_world import Pool
 from federation import Federation
 from grievance.audit import RULES, audit_pool
 
-# Sealed by their owner to itself: nothing but their length is public.
-OPAQUE = ".share"
-
 
 def positions(size: int) -> list[int]:
     """First, last, and several places in between; all of a small file would take minutes."""
@@ -24,8 +21,6 @@ def test_every_flipped_byte_is_noticed_and_named(pool: Pool) -> None:
     assert pool.audit().verdict == "pass"
     missed = []
     for path in pool.files():
-        if path.endswith(OPAQUE):
-            continue
         data = pool.read(path)
         for position in positions(len(data)):
             if not 0 <= position < len(data):
@@ -77,12 +72,11 @@ def test_a_checkpoint_has_one_spelling(pool: Pool) -> None:
 def test_shortened_emptied_and_lengthened_files_are_named(pool: Pool) -> None:
     for path in pool.files():
         data = pool.read(path)
-        opaque = path.endswith(OPAQUE)
         for changed in (data[: len(data) // 2], b"", data + b"\n", data + data):
             pool.write(path, changed)
             report = pool.audit()
             assert report.verdict == "fail", (path, len(changed))
-            assert any(f.file == path for f in report.faults), (path, len(changed), opaque)
+            assert any(f.file == path for f in report.faults), (path, len(changed))
         pool.write(path, data)
 
 
@@ -100,7 +94,7 @@ def test_any_deleted_file_leaves_no_pass(pool: Pool) -> None:
 
 def test_any_two_files_exchanged_are_named(pool: Pool) -> None:
     """A valid file in the place of another one of the same party and kind."""
-    files = [p for p in pool.files() if not p.endswith((OPAQUE, ".toml"))]
+    files = [p for p in pool.files() if not p.endswith(".toml")]
     for first, second in itertools.pairwise(files):
         one, two = pool.read(first), pool.read(second)
         pool.write(first, two)
@@ -124,8 +118,6 @@ def test_flips_are_noticed_in_every_kind_of_store(tmp_path: Path) -> None:
     assert audit_pool(federation.pool, trust=trust).verdict == "pass"
     memory = fsspec.filesystem("memory")
     for full in memory.find(f"/{tmp_path.name}-flips"):
-        if full.endswith(OPAQUE):
-            continue
         data = memory.cat_file(full)
         changed = bytearray(data)
         changed[len(data) // 2] ^= 1

@@ -59,7 +59,7 @@ class World:
 
     def rehearse(self, *names: str) -> backup.Rehearsal:
         """Rehearse with these trustees, to the end."""
-        assert backup.rehearse(self.owner, TODAY).day is None
+        backup.rehearse(self.owner, TODAY)
         self.answer(*names)
         return backup.rehearse(self.owner, TODAY)
 
@@ -71,7 +71,7 @@ class World:
 
     def restore(self, *names: str) -> backup.Restored:
         """Restore with these trustees, to the end."""
-        assert not self.ask().ready
+        self.ask()
         self.answer(*names)
         return self.finish(self.ask())
 

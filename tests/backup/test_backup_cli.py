@@ -13,9 +13,6 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "cli"))
 
 from cli_shell import ANSWERS, PLAN, Ran, type_words  # the shell of the command line's own tests
 
-from grievance.aggregator import Desk
-from grievance.aggregator.destroy import destroy
-from grievance.aggregator.recover import recover
 from grievance.home import Home
 
 
@@ -144,7 +141,7 @@ def test_from_init_to_a_finished_round_over_a_lost_machine(place: Place) -> None
     back = place.type("west", *restore).done()
     assert back.out.strip() == place.prints["west"]
     assert "grievance recover" in back.err
-    recover(Home.open(west))
+    place.type("west", "recover").done()
     seen = place.type("south", "status").done().out
     assert round_id in seen
     place.type("west", "round", "close", "--yes").done()
@@ -232,13 +229,7 @@ def test_destroying_a_round_renews_the_archive(place: Place) -> None:
     place.settle()
     shown = place.type("south", "backup", "status", "--json").done().json["backup"]
     assert shown["up_to_date"] and shown["archive"] > 1
-    home = Home.open(place.home("south"))
-    with Desk.open(home) as desk:
-        task = desk.task(round_id)
-        assert task is not None
-        destroy(desk, desk.chain(task))
-        desk.publish()
-    told = place.type("south", "sync").done().err
+    told = place.type("south", "round", "destroy", "--yes").done().err
     assert "Backed the keys up again" in told and "Copies\nof them elsewhere may survive" in told
     (folder,) = [p.parent for p in (place.pool / "backups/south").glob("*/set.json")]
     assert len(list(folder.glob("archive-*"))) == 1

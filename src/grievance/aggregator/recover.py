@@ -17,7 +17,6 @@ from grievance.aggregator.state import State
 from grievance.errors import (
     GrievanceError,
     LedgerError,
-    OpenError,
     SignatureError,
     StateError,
     UsageError,
@@ -245,7 +244,7 @@ class _Recovery:
             box = self.store.view(share_path(bench.name, size), LIMIT)
             try:
                 share = releases.open_share(bench, event.release, bytes(box or b""))
-            except OpenError:
+            except GrievanceError:
                 self.done.append(
                     f"{bench.seat.task.round_id}: release {event.release} was charged, but its "
                     "noisy share is gone; it can never be completed"

@@ -21,7 +21,7 @@ from grievance.errors import ReleaseError
 from grievance.ledger import LedgerEntry, LedgerLog, ReleaseEvent, read_ledger
 from grievance.ledger.checkpoint import sign_checkpoint
 from grievance.pool.layout import checkpoint_path, ledger_path, share_path
-from grievance.pool.noisy import digest_of
+from grievance.pool.noisy import digest_of, parse_own_share, sign_own_share
 from grievance.pool.proposals import Approval, Proposal, ReleaseView, read_releases
 from grievance.privacy import BudgetFilter
 from grievance.wire import length_prefixed
@@ -137,8 +137,8 @@ def check_proposal(
     return accepted
 
 
-def propose(bench: Bench, chain: OrderChain, names: Sequence[str] | None) -> ReleaseView:
-    """Sign a proposal, and our approval with it. Run for an aggregator's steward.
+def draft(bench: Bench, chain: OrderChain, names: Sequence[str] | None) -> Proposal:
+    """Write a proposal that would be allowed now. Signs nothing.
 
     Raises ReleaseError when the release must not happen, or one is under way already.
     """
@@ -169,6 +169,16 @@ def propose(bench: Bench, chain: OrderChain, names: Sequence[str] | None) -> Rel
         attempt,
     )
     check_proposal(bench, chain, proposal, log)
+    return proposal
+
+
+def propose(bench: Bench, chain: OrderChain, names: Sequence[str] | None) -> ReleaseView:
+    """Sign a proposal, and our approval with it. Run for an aggregator's steward.
+
+    Raises ReleaseError as `draft` does.
+    """
+    task, state = bench.seat.task, bench.state
+    proposal = draft(bench, chain, names)
     release_id = proposal.release_id(task)
     with state.transaction():
         state.spool(bench.paths.proposal(release_id), proposal.sign(task, bench.key))
@@ -209,8 +219,8 @@ def find_release(bench: Bench, release_id: str) -> ReleaseView:
     found = [v for v in views if v.release_id.startswith(release_id)]
     if len(found) != 1:
         raise ReleaseError(
-            f"there is no release {release_id!r:.40} in this round",
-            code="release.missing",
+            "several releases fit" if found else "this round has no such release",
+            code="release.which" if found else "release.missing",
             hint=f"there are: {', '.join(v.release_id for v in views) or 'none yet'}",
         )
     return found[0]
@@ -282,12 +292,13 @@ def _share_info(task: Task, release_id: str) -> bytes:
 
 
 def _seal_share(bench: Bench, release_id: str, share: bytes) -> bytes:
-    task = bench.seat.task
-    return bench.seat.hpke.public.seal(share, _share_info(task, release_id))
+    box = bench.seat.hpke.public.seal(share, _share_info(bench.seat.task, release_id))
+    return sign_own_share(bench.seat.task, release_id, box, bench.key)
 
 
-def open_share(bench: Bench, release_id: str, box: bytes) -> bytes:
-    """Open the noisy share we sealed to ourselves. Raises OpenError."""
+def open_share(bench: Bench, release_id: str, data: bytes) -> bytes:
+    """Open the noisy share we sealed to ourselves. Raises GrievanceError."""
+    box = parse_own_share(data, bench.seat.task, release_id, bench.key.public)
     return bench.seat.hpke.open(box, _share_info(bench.seat.task, release_id))
 
 

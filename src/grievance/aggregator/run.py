@@ -109,12 +109,12 @@ def _sync_round(
         # In the order of the chain, so that what a nonce is burnt with depends on it alone.
         if not _verify(bench, batch, result, progress):
             break
-    desk.publish()
+    result.written += len(desk.publish())
     _check_voids(desk, chain)
     for batch in chain.counted:
         if not _decide(bench, batch, result):
             break
-    desk.publish()
+    result.written += len(desk.publish())
     for view in read_releases(desk.home.store, task):
         try:
             _advance_release(desk, bench, chain, view, result, leads=leads)
@@ -273,7 +273,7 @@ def _advance_release(
             {"type": "release", "release": view.release_id, "proposal": digest.hex()},
         )
         result.done.append(f"{task.round_id}: ordered release {view.release_id}")
-        desk.publish()
+        result.written += len(desk.publish())
     if chain.releases.get(view.release_id) != digest:
         return
     try:
@@ -283,6 +283,6 @@ def _advance_release(
         return
     if charged:
         result.done.append(f"{task.round_id}: charged release {view.release_id} to our ledger")
-        desk.publish()
+        result.written += len(desk.publish())
     if releases.publish_share(bench, view):
         result.done.append(f"{task.round_id}: published our noisy share of {view.release_id}")

@@ -18,6 +18,7 @@ from grievance.ledger.evidence import KIND as FORK_KIND
 from grievance.ledger.evidence import parse_fork
 from grievance.pool.layout import checkpoint_path, cosignature_path, ledger_folder, share_path
 from grievance.pool.noisy import LIMIT as SHARE_LIMIT
+from grievance.pool.noisy import parse_own_share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -136,7 +137,7 @@ def check_shares(
     names: Sequence[str],
     by_digest: Mapping[bytes, OpenedRound],
 ) -> None:
-    """Account for noisy shares sealed by the owner to itself: only their length is public."""
+    """Account for noisy shares that the owner sealed to itself, against losing its state."""
     for name in names:
         match = LEDGER_FILE.fullmatch(name)
         if match is None or match[2] != "share":
@@ -158,11 +159,16 @@ def check_shares(
             continue
         if ledger.name not in opened.names:
             continue
-        clear = opened.paths.noisy(entry.event.release, ledger.name)
-        hpke = opened.task.aggregators[opened.task.index_of(ledger.name)].hpke
-        expected = hpke.ciphertext_size(inspection.files.sizes.get(clear, -1))
-        if inspection.has(clear) and inspection.files.sizes[path] != expected:
-            inspection.fault("file.form", path, "it is not as long as the share it seals")
+        owner = opened.task.aggregators[opened.task.index_of(ledger.name)]
+        data = inspection.read(path, SHARE_LIMIT)
+        if data is None:
+            continue
+        try:
+            parse_own_share(data, opened.task, entry.event.release, owner.identity)
+        except SignatureError as error:
+            inspection.refuse("file.signature", path, error)
+        except MALFORMED as error:
+            inspection.refuse("file.form", path, error)
 
 
 def missing_cosignatures(

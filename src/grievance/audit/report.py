@@ -16,7 +16,7 @@ NOT_CHECKED = (
     "that each aggregator summed its shares honestly: one could shift totals, but learns nothing",
     "that one person reported once: the partners vouch for that",
     "that this is the newest state of the pool: an older copy of it is as consistent as it was",
-    "what is sealed: reports, verifier shares, and the share files beside ledger entries",
+    "what is sealed: reports, verifier shares, and what an aggregator sealed to itself",
 )
 """What no reader of a pool can check, and every report says so."""
 

@@ -77,7 +77,7 @@ def propose(
     This is also our approval. Without names: all statistics of the plan.
     """
     from grievance.aggregator import Desk
-    from grievance.aggregator.releases import accepted_set, charged_names
+    from grievance.aggregator.releases import accepted_set, charged_names, draft
     from grievance.aggregator.releases import propose as propose_release
 
     own = open_home(home)
@@ -88,6 +88,7 @@ def propose(
         names = charged_names(task, statistics)
         if accepted_set(bench, chain) is None:
             _refuse_early(chain)
+        draft(bench, chain, statistics)
         warn_of_rehearsal(task.rehearsal)
         _show_cost(task, names)
         confirm("Propose this release?", yes=yes)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from grievance.cli.backup import refresh_quietly
-from grievance.cli.desk import leading, sync_quietly
+from grievance.cli.desk import leading, sync_quietly, warn_of_rehearsal
 from grievance.cli.output import Json, Yes, confirm, emit, emit_json, progress_bars, say
 from grievance.cli.places import HomeOption, RoundOption, open_home, pick_round
 
@@ -41,6 +41,7 @@ def void(
     round_: RoundOption = None,
     home: HomeOption = None,
     yes: Yes = False,
+    as_json: Json = False,
 ) -> None:
     """Give up a batch that never arrived (leader).
 
@@ -54,7 +55,11 @@ def void(
     with leading(own, round_id) as (desk, chain):
         void_batch(desk, chain, batch)
         desk.publish()
+        warn_of_rehearsal(chain.task.rehearsal)
     sync_quietly(own)
+    if as_json:
+        emit_json({"round": round_id, "void": batch})
+        return
     say(f"Batch {batch} is void; nothing in it counts. Later batches go on.")
 
 
@@ -78,6 +83,7 @@ def destroy(
     sync_quietly(own)
     with Desk.open(own) as desk:
         _, chain = desk.open_bench(round_id)
+        warn_of_rehearsal(chain.task.rehearsal)
         say(f"This deletes, of {round_id}, on this machine:")
         for path in key_files(desk, chain.task):
             say(f"  {path}")

@@ -85,6 +85,8 @@ def parse_checkpoint(data: bytes, aggregator: str, key: VerifyingKey) -> Checkpo
     if match["origin"] != origin or match["name"] != origin:
         raise LedgerError("this checkpoint is of another ledger", code="ledger.checkpoint")
     size, root = int(match["size"]), base64.b64decode(match["root"])
+    if note_text(origin, size, root).decode() != match["text"]:
+        raise LedgerError("the root is not in its one spelling", code="ledger.checkpoint")
     key.check_note(note_text(origin, size, root), _open_line(match, NOTE_TYPE, key, 64))
     return Checkpoint(origin, size, root, data)
 

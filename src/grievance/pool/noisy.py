@@ -19,7 +19,7 @@ from grievance.errors import ReleaseError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from grievance.crypto.signing import SigningKey
+    from grievance.crypto.signing import SigningKey, VerifyingKey
     from grievance.task import Task
 
 KIND = "grievance/1 noisy share"
@@ -69,10 +69,35 @@ def parse_noisy_share(data: bytes, task: Task, aggregator: int) -> NoisyAggregat
         body.refuse("belongs to another round or aggregator")
     values = {}
     for name, text in body.mapping("statistics").items():
-        if name not in task.allocations:
+        if name not in task.allocations or not isinstance(text, str):
             body.refuse("names a statistic that is not charged")
         vector = task.vdaf.field.decode_vec(b64decode(text))
         if len(vector) != task.layout.statistics[name].num_released:
             body.refuse("has a statistic of the wrong length")
         values[name] = tuple(vector)
     return NoisyAggregateShare(body.text("release"), party.name, values)
+
+
+OWN_KIND = "grievance/1 own noisy share"
+
+
+def sign_own_share(task: Task, release: str, box: bytes, key: SigningKey) -> bytes:
+    """Write down a noisy share that an aggregator sealed to itself, against losing its state."""
+    body = {"task": task.digest.hex(), "release": release, "box": b64encode(box)}
+    return sign_document(OWN_KIND, body, key)
+
+
+def parse_own_share(data: bytes, task: Task, release: str, key: VerifyingKey) -> bytes:
+    """Read the sealed share back. Raises SignatureError, WireError, ReleaseError `noisy.share`."""
+    document = parse_document(data, kind=OWN_KIND, signer=key, limit=LIMIT)
+    where = "a noisy share that was put by"
+    body = StrictObject(
+        document.body,
+        {"task", "release", "box"},
+        where=where,
+        error=ReleaseError,
+        code="noisy.share",
+    )
+    if body.digest("task") != task.digest or body.text("release") != release:
+        body.refuse("belongs to another release")
+    return body.blob("box")

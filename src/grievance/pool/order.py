@@ -21,6 +21,7 @@ from grievance.crypto.documents import (
 from grievance.crypto.signing import VerifyingKey
 from grievance.errors import GrievanceError, OrderError
 from grievance.names import is_name
+from grievance.pool.batch import MAX_BATCH_ROWS
 from grievance.pool.layout import RoundPaths, is_release_id
 from grievance.pool.store import SMALL_FILE_SIZE, find
 
@@ -96,8 +97,11 @@ class OrderChain:
             "event": dict(event),
         }
         data = sign_document(KIND, body, key)
-        # Extending a copy first means the leader never signs what a helper would refuse.
-        self.copy().extend(parse_document(data, kind=KIND, signer=key.public))
+        try:
+            # Extending a copy first means the leader never signs what a helper would refuse.
+            self.copy().extend(parse_document(data, kind=KIND, signer=key.public))
+        except OrderError as error:
+            raise OrderError(f"this cannot be ordered: {error}", code=error.code) from None
         return data
 
     def copy(self) -> OrderChain:
@@ -170,7 +174,7 @@ class OrderChain:
         if name not in self.partners or name in self.expelled:
             raise self._error(seq, "the batch is from nobody who is admitted")
         digest = _digest_from(event["batch"])
-        if digest is None or event["rows"] < 1:
+        if digest is None or not 1 <= event["rows"] <= MAX_BATCH_ROWS:
             raise self._error(seq, "the batch's digest or size is out of range")
         if self.has_batch(digest):
             raise self._error(seq, "the batch was ordered before")

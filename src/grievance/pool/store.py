@@ -84,6 +84,13 @@ class LocalStore:
 
     def _path(self, path: str) -> Path:
         check_pool_path(path)
+        if not self.root.is_dir():
+            # An unmounted pool must not look empty, nor be written into its mount point.
+            raise PoolError(
+                f"the pool folder {self.root} is gone",
+                code="pool.missing",
+                hint="connect or mount it again, then run the command again",
+            )
         full = self.root / PurePosixPath(path)
         # Also where the last folders do not exist yet: they would be made behind the link.
         if full.parent.resolve() != full.parent:

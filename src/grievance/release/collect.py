@@ -78,7 +78,7 @@ def _find(store: Store, task: Task, release_id: str | None) -> ReleaseView:
     if len(found) != 1:
         listed = ", ".join(v.release_id for v in views)
         raise ReleaseError(
-            f"this round has {len(found)} such releases",
+            "several releases fit" if found else "this round has no such release yet",
             code="release.missing" if not found else "release.which",
             hint=f"name one of: {listed}"
             if listed
