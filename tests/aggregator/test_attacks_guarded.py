@@ -17,7 +17,7 @@ from dishonest import TINY_ANSWERS, TINY_PLAN, at_bench, new_salt, publish
 from federation import Federation
 from grievance.aggregator import Desk
 from grievance.aggregator.batches import read_decision
-from grievance.aggregator.state import State
+from grievance.aggregator.burns import BurnIndex
 from grievance.client import Report, seal
 from grievance.client import report as report_module
 from grievance.crypto import keys
@@ -155,18 +155,18 @@ def coalition(federation: Federation, monkeypatch: pytest.MonkeyPatch) -> PoolCo
 
 @pytest.fixture
 def no_burns(monkeypatch: pytest.MonkeyPatch) -> None:
-    burn = State.burn
+    burn = BurnIndex.burn
 
-    def careless(self: State, task: bytes, nonce: bytes, digest: bytes) -> bool:
-        burn(self, task, nonce, digest)
-        return True
+    def careless(self: BurnIndex, nonces: list[bytes], digests: list[bytes]) -> list[bool]:
+        burn(self, nonces, digests)
+        return [True] * len(nonces)
 
-    monkeypatch.setattr(State, "burn", careless)
+    monkeypatch.setattr(BurnIndex, "burn", careless)
 
 
 @pytest.fixture
 def accepts_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(State, "accept", lambda *_: True)
+    monkeypatch.setattr(BurnIndex, "accept", lambda _, nonces: [True] * len(nonces))
 
 
 @pytest.fixture

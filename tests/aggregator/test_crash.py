@@ -43,7 +43,15 @@ if TYPE_CHECKING:
 
     from grievance.aggregator.batches import Bench
 
-INNER_STEPS = ("spool", "add_batch", "decide_batch", "charge", "accept", "see_order", "witness")
+INNER_STEPS = (
+    "spool",
+    "add_batch",
+    "decide_batch",
+    "charge",
+    "add_accepted",
+    "see_order",
+    "witness",
+)
 ACCEPTED = 13
 
 

@@ -27,6 +27,7 @@ def dump(path: Path) -> dict[str, list[tuple[object, ...]]]:
         "tasks": "digest, round, campaign, position, data",
         "order_seen": "*",
         "burns": "*",
+        "accepted": "*",
         "batches": "task, seq, batch, accepted, root",
         "outgoing": "path, data",
         "witnessed": "*",

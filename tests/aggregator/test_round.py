@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from federation import ANSWERS, Federation
-from grievance.errors import ReleaseError
+from grievance.errors import ReleaseError, TaskError
 
 
 @pytest.fixture
@@ -150,8 +150,9 @@ def test_a_lifetime_budget_that_is_used_up(tmp_path: Path) -> None:
     federation.open_round(plan)
     assert federation.task.previous == first.digest
     assert federation.task.reserved == first.cost + first.cost
-    with pytest.raises(AssertionError, match="left"):
+    with pytest.raises(TaskError, match="promised that all its rounds") as error:
         federation.open_round(plan)
+    assert error.value.code == "budget.lifetime"
 
 
 def test_answers_never_reach_the_pool_in_the_clear(federation: Federation) -> None:

@@ -119,15 +119,42 @@ def test_a_ledger_that_does_not_extend_is_not_cosigned(federation: Federation) -
     assert [fault.code for fault in results[0].faults] == ["ledger.rollback"]
 
 
-def test_a_lifetime_that_would_be_exceeded_is_not_signed(tmp_path: Path) -> None:
+def test_a_task_over_the_lifetime_is_signed_by_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even a leader whose early check is gone cannot make a helper sign it."""
+    from grievance.aggregator import rounds
+
     federation = Federation(tmp_path)
     plan = PLAN.replace(b"lifetime_epsilon = 4.0", b"lifetime_epsilon = 3.0")
     federation.open_round(plan)
     federation.open_round(plan)
+    monkeypatch.setattr(rounds, "check_lifetime", lambda _state, _plan: None)
     with pytest.raises(AssertionError, match="is left"):
         federation.open_round(plan)
-    # The third task does not exist, so nobody can seal for it.
-    assert not federation.file(federation.paths.task).exists() or federation.round_id
+    assert not federation.file(federation.paths.task).exists()
+
+
+def test_both_restored_together_refuse_while_the_pool_is_newer(federation: Federation) -> None:
+    copies = {name: snapshot(federation, name) for name in federation.aggregators}
+    pool = federation.folder / "pool-backup"
+    shutil.copytree(federation.pool, pool)
+    federation.release()
+    newer = federation.folder / "pool-newer"
+    shutil.copytree(federation.pool, newer)
+    for name, copy in copies.items():
+        restore(federation, name, copy)
+    for name in federation.aggregators:
+        with pytest.raises(StateError) as error:
+            federation.sync(name)
+        assert error.value.code == "ledger.rollback"
+    # With the pool gone back too nobody inside can notice; whoever kept the newer copy can.
+    shutil.rmtree(federation.pool)
+    shutil.copytree(pool, federation.pool)
+    federation.release()
+    old_head = (newer / checkpoint_path("north", 1)).read_bytes()
+    new_head = federation.file(checkpoint_path("north", 1)).read_bytes()
+    assert old_head != new_head
 
 
 def test_an_equivocating_leader_is_noticed_by_whoever_saw_the_other_event(

@@ -10,7 +10,7 @@ from decimal import Decimal, getcontext, localcontext
 from fractions import Fraction
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from grievance.errors import PrivacyError
@@ -73,6 +73,8 @@ def test_delta_is_the_infimum_and_never_below(rho: Fraction, epsilon: Fraction) 
 @example(Fraction("1.626874971"), Fraction("4.170000002"))  # best alpha below 2
 @example(Fraction(12), Fraction(2))
 def test_delta_is_the_infimum_anywhere(rho: Fraction, epsilon: Fraction) -> None:
+    # Below some e^-1000 the slow reference would need longer numbers than a test has time for.
+    assume(epsilon**2 <= 4000 * rho)
     test_delta_is_the_infimum_and_never_below(rho, epsilon)
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from grievance.aggregator.burns import BurnIndex
 from grievance.crypto.boxes import open_at_rest, seal_at_rest
 from grievance.crypto.merkle import root
 from grievance.errors import (
@@ -22,8 +24,9 @@ from grievance.errors import (
     StateError,
     WireError,
 )
-from grievance.pipelines import decide_rows, open_rows, report_leaves, sum_rows, verify_rows
-from grievance.pool.batch import max_batch_size, read_header, read_rows
+from grievance.pipelines import examine_all, open_rows, path_for, report_leaves
+from grievance.pipelines.rows import Verified
+from grievance.pool.batch import max_batch_size, parse_header, read_header, read_rows
 from grievance.pool.layout import RoundPaths
 from grievance.pool.store import find
 from grievance.pool.verdicts import (
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
 
     from grievance.aggregator.state import State
     from grievance.crypto.signing import SigningKey
-    from grievance.pipelines import Opened, Seat
+    from grievance.pipelines import Examined, Seat
     from grievance.pool.order import OrderedBatch
     from grievance.pool.store import Store, View
     from grievance.secret import StateKey
@@ -62,6 +65,12 @@ class Bench:
     state_key: StateKey
     state: State
     store: Store
+    workers: int = 1
+
+    @cached_property
+    def burns(self) -> BurnIndex:
+        """The burn table of this round. A step that failed must not go on with it."""
+        return BurnIndex(self.state, self.seat.task.digest, self.state_key)
 
     @property
     def paths(self) -> RoundPaths:
@@ -101,8 +110,9 @@ def find_batch(bench: Bench, batch: OrderedBatch) -> View | None:
 
 
 def _rows(bench: Bench, batch: OrderedBatch, data: View) -> Iterator[pa.RecordBatch]:
+    """The rows of a batch whose bytes `find_batch` and `_reads` have checked."""
     task = bench.seat.task
-    header = read_header(data, task)
+    header = parse_header(data, task)
     if header.relay != batch.relay or header.rows != batch.rows:
         raise BatchError("the batch is not the one that was ordered", code="batch.malformed")
     yield from read_rows(data, header, task)
@@ -111,6 +121,7 @@ def _rows(bench: Bench, batch: OrderedBatch, data: View) -> Iterator[pa.RecordBa
 def _reads(bench: Bench, batch: OrderedBatch, data: View) -> bool:
     """Whether the whole batch reads; the verdict depends on its bytes alone."""
     try:
+        read_header(data, bench.seat.task)
         for _ in _rows(bench, batch, data):
             pass
     except BatchError:
@@ -141,15 +152,15 @@ def examine(
     if not _reads(bench, batch, data):
         return _refuse_all(bench, batch), total
     statuses, pieces, done = bytearray(), [], 0
-    for rows in _rows(bench, batch, data):
-        opened = open_rows(seat, rows)
-        _burn(bench, opened)
-        verified = verify_rows(seat, opened)
+    examined = examine_all(seat, _rows(bench, batch, data), batch.rows, bench.workers)
+    for chunk, rows in zip(examined, _rows(bench, batch, data), strict=True):
+        verified = _burn(bench, batch, rows, chunk)
         statuses += verified.found.statuses
         pieces.append(verified.found.shares)
         total = seat.task.vdaf.agg_update(total, verified.total)
         done += rows.num_rows
         progress(done, batch.rows)
+    bench.burns.store_burns(batch.seq)
     return VerifierShares(bytes(statuses), b"".join(pieces)), total
 
 
@@ -170,19 +181,42 @@ def _refuse_all(bench: Bench, batch: OrderedBatch) -> VerifierShares:
     return VerifierShares(bytes([Status.BATCH]) * batch.rows, bytes(batch.rows * width))
 
 
-def _burn(bench: Bench, opened: Opened) -> None:
-    """The burn rule: record what is about to be verified, refuse what was with other bytes.
+def _burn(bench: Bench, batch: OrderedBatch, rows: pa.RecordBatch, chunk: Examined) -> Verified:
+    """The burn rule: record what was verified, take back what was under a burnt nonce.
 
     Rows that do not open, or whose nonce is not theirs, burn nothing: else anybody who saw a
-    nonce in the pool could spoil it.
+    nonce in the pool could spoil it. Everything returned is still on this machine.
     """
-    task = bench.seat.task.digest
-    for row, status in enumerate(opened.statuses):
-        if status == Status.OK and not bench.state.burn(
-            task, opened.nonces[row], opened.digests[row]
-        ):
-            opened.statuses[row] = Status.BURNT
-            opened.shares[row] = None
+    found, total = chunk.verified.found, chunk.verified.total
+    claimed = [
+        row
+        for row, status in enumerate(found.statuses)
+        if status not in (Status.OPEN, Status.NONCE)
+    ]
+    allowed = bench.burns.burn(
+        [chunk.nonces[row] for row in claimed], [chunk.digests[row] for row in claimed]
+    )
+    burnt = [row for row, may in zip(claimed, allowed, strict=True) if not may]
+    if not burnt:
+        return chunk.verified
+    task, width = bench.seat.task, bench.seat.task.vdaf.VERIFIER_SHARE_SIZE
+    counted = [row for row in burnt if found.statuses[row] == Status.OK]
+    statuses, shares = bytearray(found.statuses), bytearray(found.shares)
+    for row in burnt:
+        statuses[row] = Status.BURNT
+        shares[row * width : (row + 1) * width] = bytes(width)
+    total = task.vdaf.field.sub(total, _sum(bench, batch, rows, counted))
+    return Verified(VerifierShares(bytes(statuses), bytes(shares)), total)
+
+
+def _sum(
+    bench: Bench, batch: OrderedBatch, rows: pa.RecordBatch, chosen: Sequence[int]
+) -> list[int]:
+    """Open some rows again and add up our output shares of them."""
+    if not chosen:
+        return bench.seat.task.vdaf.agg_init()
+    opened = open_rows(bench.seat, rows.take(list(chosen)))
+    return path_for(bench.seat.task, batch.rows).total(bench.seat, opened)
 
 
 def read_findings(bench: Bench, batch: OrderedBatch, sender: int) -> VerifierShares | None:
@@ -232,19 +266,20 @@ def decide_batch(
             refused = dict.fromkeys(range(batch.rows), (Status.BATCH, finder))
             taken_back = bench.open_sum(batch.seq, stored.sum)
         else:
-            start = 0
+            start, path = 0, path_for(task, batch.rows)
             for rows in _rows(bench, batch, data):
-                verdicts = decide_rows(task, rows, complete, start)
+                verdicts = path.decide(task, rows, complete, start)
                 kept = _keep_new(bench, rows, verdicts)
                 leaves += report_leaves(task, rows, kept)
                 dropped = [row for row in range(rows.num_rows) if verdicts[row][0] != Status.OK]
                 refused |= {start + row: verdicts[row] for row in dropped}
                 counted = [r for r in dropped if ours.statuses[start + r] == Status.OK]
-                taken_back = task.vdaf.agg_update(taken_back, sum_rows(seat, rows, counted))
+                taken_back = task.vdaf.agg_update(taken_back, _sum(bench, batch, rows, counted))
                 start += rows.num_rows
         decision = Decision(batch.seq, batch.digest, batch.rows, refused, root(sorted(leaves)))
         total = task.vdaf.field.sub(bench.open_sum(batch.seq, stored.sum), taken_back)
         state.spool(bench.paths.decide(batch.seq, bench.name), decision.sign(task, bench.key))
+        bench.burns.store_accepted(batch.seq)
         state.decide_batch(
             task.digest,
             batch.seq,
@@ -256,15 +291,13 @@ def decide_batch(
 
 def _keep_new(bench: Bench, rows: pa.RecordBatch, verdicts: list[tuple[Status, int]]) -> list[int]:
     """Accept a nonce once: later rows with it become replays. Returns the rows that count."""
+    fine = [row for row, (status, _) in enumerate(verdicts) if status == Status.OK]
     nonces = rows.column(0)
-    kept = []
-    for row, (status, _) in enumerate(verdicts):
-        if status == Status.OK:
-            if bench.state.accept(bench.seat.task.digest, nonces[row].as_py()):
-                kept.append(row)
-            else:
-                verdicts[row] = (Status.REPLAY, -1)
-    return kept
+    fresh = bench.burns.accept([nonces[row].as_py() for row in fine])
+    for row, new in zip(fine, fresh, strict=True):
+        if not new:
+            verdicts[row] = (Status.REPLAY, -1)
+    return [row for row, new in zip(fine, fresh, strict=True) if new]
 
 
 def _own_findings(bench: Bench, batch: OrderedBatch, box: bytes | None) -> VerifierShares:

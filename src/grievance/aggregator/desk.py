@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING
 
 from grievance import task as tasks
@@ -69,7 +70,8 @@ class Desk:
             verify_key,
         )
         state_key = keys.read_state_key(files.state, passphrase)
-        return Bench(seat, self.home.key, state_key, self.state, self.home.store)
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        return Bench(seat, self.home.key, state_key, self.state, self.home.store, workers)
 
     def open_bench(self, round_id: str) -> tuple[Bench, OrderChain]:
         """The bench and the chain of a round we signed. Raises UsageError when we did not."""

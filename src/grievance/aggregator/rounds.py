@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING
 from grievance import task as tasks
 from grievance.aggregator.releases import own_ledger
 from grievance.backup import statement
+from grievance.cost import Cost
 from grievance.crypto import keys
 from grievance.crypto.hpke import DEFAULT_KEM, HpkePrivateKey
 from grievance.errors import PoolError, TaskError, TrustError
 from grievance.ledger import read_ledger
-from grievance.plan import Plan
+from grievance.plan import Layout, Plan
+from grievance.plan.forecast import round_costs
 from grievance.pool.layout import RoundPaths
 from grievance.pool.rounds import Invitation, plan_text, read_task
 from grievance.pool.store import SMALL_FILE_SIZE
+from grievance.privacy import budget_for
 from grievance.secret import StateKey, VerifyKey
 
 if TYPE_CHECKING:
@@ -49,6 +52,7 @@ def new_round(
     Raises PlanError, TaskError (fewer than two different organisations), PoolError.
     """
     plan = Plan.from_toml(plan_text(plan_bytes, source), source=source)
+    check_lifetime(state, plan)
     round_id = f"{plan.campaign}-{secrets.token_hex(4)}"
     members = (home.identity, *helpers)
     paths = RoundPaths(round_id)
@@ -58,6 +62,29 @@ def new_round(
         state.spool(paths.plan, plan_bytes)
         state.spool(paths.card(home.name), card)
     return Invitation(round_id, plan, tasks.parse_card(card))
+
+
+def check_lifetime(state: State, plan: Plan) -> None:
+    """Refuse a round that the campaign's promise to workers has no room for, before any card.
+
+    Raises TaskError `budget.lifetime`, in words for a steward.
+    """
+    cost = Cost("zcdp", round_costs(plan, Layout(plan))[0])
+    privacy = plan.privacy
+    lifetime = budget_for(privacy.mechanism, privacy.lifetime_epsilon, privacy.delta)
+    last = state.last_task(plan.campaign)
+    reserved = tasks.parse_task(last).reserved if last else Cost.zero(cost.kind)
+    if reserved + cost <= lifetime:
+        return
+    raise TaskError(
+        f"the campaign {plan.campaign} promised that all its rounds together reveal at most "
+        f"epsilon {float(privacy.lifetime_epsilon):g} about a worker; earlier rounds have taken "
+        f"{float(100 * reserved.amount / lifetime.amount):.0f} % of that and this one needs "
+        f"{float(100 * cost.amount / lifetime.amount):.0f} %, so it is not opened",
+        code="budget.lifetime",
+        hint="lower this round's epsilon, ask for less, or begin a new campaign and say so to "
+        "the workers",
+    )
 
 
 def _make_card(
@@ -94,6 +121,7 @@ def join_round(home: Home, state: State, invitation: Invitation) -> None:
     TaskError.
     """
     card, paths = invitation.card, RoundPaths(invitation.round_id)
+    check_lifetime(state, invitation.plan)
     if home.identity not in card.members[1:]:
         raise TaskError(
             f"the invitation to {invitation.round_id} does not name {home.name} as a helper",

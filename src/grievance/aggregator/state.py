@@ -30,9 +30,11 @@ CREATE TABLE order_seen (
     task BLOB NOT NULL, seq INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (task, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE burns (
-    task BLOB NOT NULL, nonce BLOB NOT NULL, input BLOB NOT NULL,
-    accepted INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (task, nonce)
-) STRICT, WITHOUT ROWID;
+    task BLOB NOT NULL, seq INTEGER NOT NULL, entries BLOB NOT NULL, PRIMARY KEY (task, seq)
+) STRICT;
+CREATE TABLE accepted (
+    task BLOB NOT NULL, seq INTEGER NOT NULL, nonces BLOB NOT NULL, PRIMARY KEY (task, seq)
+) STRICT;
 CREATE TABLE batches (
     task BLOB NOT NULL, seq INTEGER NOT NULL, batch BLOB NOT NULL, sum BLOB NOT NULL,
     findings BLOB, accepted INTEGER, root BLOB, PRIMARY KEY (task, seq)
@@ -188,29 +190,25 @@ class State:
         """Remember an event's file: against another one for its place it is evidence."""
         self._db.execute("INSERT INTO order_seen VALUES (?, ?, ?)", (task, seq, data))
 
-    # The burn rule.
+    # The burn rule: one blob a batch, read and written by `aggregator.burns` alone.
 
-    def burn(self, task: bytes, nonce: bytes, digest: bytes) -> bool:
-        """Record that `nonce` is verified with these bytes; False if it was with others.
+    def burns(self, task: bytes) -> Sequence[bytes]:
+        """The new entries of every batch, in order."""
+        rows = self._db.execute("SELECT entries FROM burns WHERE task = ? ORDER BY seq", (task,))
+        return [row[0] for row in rows]
 
-        Inside the transaction that spools the verifier share: recorded before it can leave.
-        """
-        self._db.execute(
-            "INSERT OR IGNORE INTO burns (task, nonce, input) VALUES (?, ?, ?)",
-            (task, nonce, digest),
-        )
-        row = self._db.execute(
-            "SELECT input FROM burns WHERE task = ? AND nonce = ?", (task, nonce)
-        ).fetchone()
-        return bool(row[0] == digest)
+    def accepted(self, task: bytes) -> Sequence[bytes]:
+        """The accepted nonces of every decided batch, in order."""
+        rows = self._db.execute("SELECT nonces FROM accepted WHERE task = ? ORDER BY seq", (task,))
+        return [row[0] for row in rows]
 
-    def accept(self, task: bytes, nonce: bytes) -> bool:
-        """Mark a nonce as accepted; False if it was accepted before."""
-        changed = self._db.execute(
-            "UPDATE burns SET accepted = 1 WHERE task = ? AND nonce = ? AND accepted = 0",
-            (task, nonce),
-        )
-        return changed.rowcount == 1
+    def add_burns(self, task: bytes, seq: int, entries: bytes) -> None:
+        """Store the entries a batch added, before its verifier shares can leave."""
+        self._db.execute("INSERT INTO burns VALUES (?, ?, ?)", (task, seq, entries))
+
+    def add_accepted(self, task: bytes, seq: int, nonces: bytes) -> None:
+        """Store the nonces a decision accepted."""
+        self._db.execute("INSERT INTO accepted VALUES (?, ?, ?)", (task, seq, nonces))
 
     # Batches.
 

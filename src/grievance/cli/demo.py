@@ -75,8 +75,11 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 class Demo(Stage):
     """The demo's organisations and what they do."""
 
+    receipt = ""
+    """What one worker kept: the digest of the sealed report."""
+
     def play(self, workers: int, seed: int) -> None:
-        """Run the round from identities to released tables, and end in a refusal."""
+        """Run the round from identities to released tables, an audit and a refusal."""
         self.title("Five organisations, one shared folder")
         prints = {name: self.init(name, shown) for name, shown in (AGGREGATORS | PARTNERS).items()}
         plan = self.folder / "plan.toml"
@@ -85,6 +88,10 @@ class Demo(Stage):
         task, people = self.collect(workers, seed, digest)
         release = self.release(task)
         self.compare(task, release, people)
+        self.title("Anybody can check it, with nothing but the folder")
+        pool = str(self.folder / "pool")
+        self.type("auditor", "audit", pool, "--trust", digest)
+        self.type("worker", "counted", self.receipt, "--pool", pool, "--trust", digest)
         self.title("Asking twice is refused")
         self.type("health-union", "release", "propose", "--yes", may_fail=True)
 
@@ -124,6 +131,7 @@ class Demo(Stage):
                 report = seal(task, answers)
                 inbox = inboxes[number % 6 % 4 % len(inboxes)]
                 write_report(inbox / f"{report.digest.hex()[:16]}.report", report)
+                self.receipt = report.digest.hex()
                 progress("sealing", number + 1, workers)
         self.title("Three partners relay them")
         for inbox in inboxes:

@@ -4,6 +4,7 @@ Reports in; verifier shares, then decisions and sums out. Nothing here reads a c
 folder or a database.
 """
 
+from grievance.pipelines.paths import path_for
 from grievance.pipelines.rows import (
     Opened,
     Seat,
@@ -14,13 +15,17 @@ from grievance.pipelines.rows import (
     sum_rows,
     verify_rows,
 )
+from grievance.pipelines.workers import Examined, examine_all
 
 __all__ = [
+    "Examined",
     "Opened",
     "Seat",
     "Verified",
     "decide_rows",
+    "examine_all",
     "open_rows",
+    "path_for",
     "report_leaves",
     "sum_rows",
     "verify_rows",

@@ -168,7 +168,11 @@ def _check_proof(task: Task, public_share: bytes, encoded: Sequence[bytes]) -> t
 def sum_rows(seat: Seat, batch: pa.RecordBatch, rows: Iterable[int]) -> list[int]:
     """Add up our output shares of some rows that were OK for us: what a refusal takes back."""
     chosen = list(rows)
-    opened = open_rows(seat, batch.take(chosen)) if chosen else None
+    return sum_opened(seat, open_rows(seat, batch.take(chosen)) if chosen else None)
+
+
+def sum_opened(seat: Seat, opened: Opened | None) -> list[int]:
+    """Add up our output shares of opened rows."""
     prio3 = seat.task.vdaf
     total = prio3.agg_init()
     for share in opened.shares if opened else ():

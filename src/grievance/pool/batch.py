@@ -111,6 +111,17 @@ def read_header(data: View, task: Task) -> BatchHeader:
 
     Raises BatchError (`batch.short`, `batch.task`, `batch.signature`, `batch.digest`, ...).
     """
+    header = parse_header(data, task)
+    if hashlib.sha256(memoryview(data)[HEADER_SIZE:]).digest() != header.payload_digest:
+        raise BatchError("the reports are not those the relay signed", code="batch.digest")
+    return header
+
+
+def parse_header(data: View, task: Task) -> BatchHeader:
+    """Check everything but the payload's digest, which takes a pass over the whole file.
+
+    For bytes whose digest was checked before. Raises BatchError.
+    """
     try:
         reader = Reader(memoryview(data)[:HEADER_SIZE])
         reader.expect(MAGIC, "a batch of reports")
@@ -133,8 +144,6 @@ def read_header(data: View, task: Task) -> BatchHeader:
         key.check(LABEL, _signed_part(task_digest, relay, rows, size, digest), signature)
     except CryptoError:  # no usable key, or a signature it did not make
         raise BatchError("the relay's signature does not hold", code="batch.signature") from None
-    if hashlib.sha256(memoryview(data)[HEADER_SIZE:]).digest() != digest:
-        raise BatchError("the reports are not those the relay signed", code="batch.digest")
     return BatchHeader(task_digest, key, rows, size, digest)
 
 

@@ -1,0 +1,27 @@
+"""The benchmarks run, and what they compare is equal byte for byte."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent.parent
+
+
+@pytest.mark.slow
+def test_all_of_the_proof_benchmark_runs(tmp_path):
+    figures = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "benchmarks", "proof", "--quick", "--json", str(figures)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    found = json.loads(figures.read_bytes())["proof"]
+    assert len(found["results"]) == 12
+    for result in found["results"]:
+        assert result["times_reference"]["least"] > 5
+        if not found["skipped"] and "BlockCountVec" not in result["case"]:
+            assert result["times_libprio"]["least"] > 1
+    if found["skipped"]:
+        assert "SKIPPED libprio" in done.stdout

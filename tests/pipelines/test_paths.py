@@ -1,0 +1,94 @@
+"""The kernels and several processes give the same bytes as the reference, in a whole round."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from federation import ANSWERS, Federation, encode, seal_measurement
+from grievance.pipelines import paths, workers
+from grievance.pipelines.rows import open_rows
+from grievance.pool.batch import read_header, read_rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory: pytest.TempPathFactory) -> Federation:
+    """One batch with honest rows and one of every fault that the paths see differently."""
+    made = Federation(tmp_path_factory.mktemp("paths"))
+    task = made.open_round()
+    honest = made.seal(13)
+    meas = encode(task, ANSWERS)
+    bad = seal_measurement(task, [2, *meas[1:]], salt=b"\x01" * 32)
+    other = seal_measurement(task, meas, salt=b"\x02" * 32)
+    same_nonce = seal_measurement(task, meas, salt=b"\x02" * 32)
+    broken = bytearray(honest[0].ciphertexts[1])
+    broken[-1] ^= 1
+    from grievance.client import Report
+
+    torn = Report(
+        task.digest,
+        honest[0].nonce,
+        honest[0].public_share,
+        (honest[0].ciphertexts[0], bytes(broken)),
+    )
+    made.relay("nurses", [*honest[1:], bad, other, same_nonce, torn])
+    return made
+
+
+def examine(federation: Federation) -> dict[str, bytes]:
+    """Both aggregators check and decide. Returns every decision by its path."""
+    federation.settle()
+    found = {}
+    for seq in federation.reasons():
+        for name in federation.aggregators:
+            path = federation.paths.decide(seq, name)
+            found[path] = federation.file(path).read_bytes()
+    return found
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_both_paths_decide_alike(
+    tmp_path: Path, federation: Federation, monkeypatch: pytest.MonkeyPatch, fast: bool
+) -> None:
+    import shutil
+
+    monkeypatch.setattr(paths, "FAST_ROWS", 1 if fast else 1 << 30)
+    backup = tmp_path / "backup"
+    shutil.copytree(federation.folder, backup)
+    decisions = examine(federation)
+    reasons = next(iter(federation.reasons().values()))
+    assert sorted(reasons.values()) == ["report.burnt", "report.open", "report.proof"]
+    assert len(decisions) == 2
+    release = federation.release()
+    assert release.accepted == 13
+    shutil.rmtree(federation.folder)
+    shutil.copytree(backup, federation.folder)
+
+
+def test_every_path_and_process_finds_the_same_bytes(
+    federation: Federation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from grievance.aggregator import Desk
+
+    federation.sync("north")
+    task = federation.task
+    batch = federation.chain().batches[0]
+    data = federation.file(federation.paths.batch(batch.partner, batch.digest)).read_bytes()
+    with Desk.open(federation.homes["south"]) as desk:
+        federation_task = desk.task(federation.round_id)
+        assert federation_task is not None
+        seat = desk.bench(federation_task).seat
+    rows = list(read_rows(data, read_header(data, task), task, rows=3))
+    monkeypatch.setattr(workers, "WORKER_ROWS", 1)
+    results = []
+    for fast_rows, processes in ((1 << 30, 1), (1, 1), (1 << 30, 2)):
+        monkeypatch.setattr(paths, "FAST_ROWS", fast_rows)
+        found = list(workers.examine_all(seat, rows, batch.rows, processes))
+        results.append([(f.nonces, f.digests, f.verified) for f in found])
+    assert results[0] == results[1] == results[2]
+    opened = open_rows(seat, rows[0])
+    assert paths.FastPath(task).total(seat, opened) == paths.ReferencePath().total(seat, opened)
