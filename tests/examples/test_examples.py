@@ -188,3 +188,12 @@ def test_census_whole(shared: Path) -> None:
     out = run("census", "--data", str(shared / "data" / "census_ew_2011_workers.csv"))
     assert "compared with census_ew_2011_workers.truth.json." in out
     check_output(out, 27_695)
+
+
+def test_three_aggregators() -> None:
+    out = run("three")
+    assert out.count("waits for law-centre: checks batch 2") == 2
+    assert "waits for you: checks batch 2" in out
+    assert out.count("waits for south-union: approves or declines release") == 2
+    assert "Audit of ./pool: INCOMPLETE" in out
+    assert "release.approval: south-union has not approved" in out
