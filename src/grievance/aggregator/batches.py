@@ -53,8 +53,6 @@ if TYPE_CHECKING:
     from grievance.pool.store import Store, View
     from grievance.secret import StateKey
 
-Progress = "Callable[[int, int], None]"
-
 
 @dataclass(frozen=True, repr=False)
 class Bench:

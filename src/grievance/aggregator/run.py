@@ -45,9 +45,6 @@ class SyncResult:
     written: int = 0
 
 
-Progress = "Callable[[str, int, int], None]"
-
-
 def _quiet(_what: str, _done: int, _total: int) -> None:
     pass
 

@@ -21,7 +21,7 @@ from grievance.client.report import SALT_SIZE, Report, derive_nonce, input_share
 from grievance.wire import length_prefixed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from grievance.task import Task
 
@@ -40,23 +40,37 @@ def seal(task: Task, answers: Mapping[str, object] | None) -> Report:
 
     Raises AnswerError naming the field and the rule, never the value.
     """
+    bits, salt, rand, nonce = draw(task, answers)
+    public_share, input_shares = task.vdaf._shard_with_rand(task.ctx, bits, nonce, rand)
+    del bits, rand
+    encoded = [task.vdaf.encode_input_share(share) for share in input_shares]
+    return seal_shares(task, salt, nonce, task.vdaf.encode_public_share(public_share), encoded)
+
+
+def draw(task: Task, answers: Mapping[str, object] | None) -> tuple[list[int], bytes, bytes, bytes]:
+    """Check answers and draw what sharding needs: block bits, salt, randomness and nonce.
+
+    Raises AnswerError naming the field and the rule, never the value.
+    """
     bits = task.layout.encode(task.layout.answers({} if answers is None else answers))
     salt = _hedged(b"grievance/1 report salt", task.digest, bits, SALT_SIZE)
     rand = _hedged(b"grievance/1 shard randomness", task.digest, bits, task.vdaf.RAND_SIZE)
-    nonce = derive_nonce(task.digest, salt)
-    public_share, input_shares = task.vdaf._shard_with_rand(task.ctx, bits, nonce, rand)
-    del bits, rand
-    encoded = task.vdaf.encode_public_share(public_share)
+    return bits, salt, rand, derive_nonce(task.digest, salt)
+
+
+def seal_shares(
+    task: Task, salt: bytes, nonce: bytes, public_share: bytes, input_shares: Sequence[bytes]
+) -> Report:
+    """Seal encoded input shares, one to each aggregator in the task's order."""
     ciphertexts = tuple(
         aggregator.hpke.seal(
-            salt + task.vdaf.encode_input_share(share),
-            input_share_info(task.digest, index, nonce, encoded),
+            salt + share, input_share_info(task.digest, index, nonce, public_share)
         )
         for index, (aggregator, share) in enumerate(
             zip(task.aggregators, input_shares, strict=True)
         )
     )
-    return Report(task.digest, nonce, encoded, ciphertexts)
+    return Report(task.digest, nonce, public_share, ciphertexts)
 
 
 def seal_blank(task: Task) -> Report:
