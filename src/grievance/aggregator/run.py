@@ -20,7 +20,6 @@ from grievance.errors import (
     ReleaseError,
 )
 from grievance.pool import rounds as pool_rounds
-from grievance.pool.batch import max_batch_size, read_header
 from grievance.pool.layout import RoundPaths, parse_batch_name
 from grievance.pool.order import admit_event
 from grievance.pool.proposals import read_releases
@@ -188,14 +187,11 @@ def _order_batches(desk: Desk, bench: Bench, chain: OrderChain, result: SyncResu
 
 def _whole_batch_rows(bench: Bench, chain: OrderChain, partner: str, digest: bytes) -> int | None:
     """Rows of a batch that has arrived whole and is signed by its partner; else None."""
-    import hashlib
-
-    task = chain.task
     try:
-        data = bench.store.view(bench.paths.batch(partner, digest), max_batch_size(task))
-        if data is None or hashlib.sha256(data).digest() != digest:
+        data = batches.find_bytes(bench, partner, digest)
+        if data is None:
             return None
-        header = read_header(data, task)
+        header = batches.check_bytes(bench, digest, data)
     except (BatchError, PoolError):
         return None
     return header.rows if header.relay == chain.partners[partner] else None

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from grievance.errors import OpenError, ReportError, ShapeError, WireError
-from grievance.wire import Reader, Writer, length_prefixed
+from grievance.wire import Reader, length_prefixed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from grievance.crypto.hpke import HpkePrivateKey
     from grievance.task import Task
@@ -58,15 +58,22 @@ class Report:
     @property
     def digest(self) -> bytes:
         """SHA-256 of the report's bytes: the worker's receipt. It says nothing about answers."""
-        return hashlib.sha256(self.to_bytes()).digest()
+        digest = hashlib.sha256()
+        for part in self._parts():
+            digest.update(part)
+        return digest.digest()
 
     def to_bytes(self) -> bytes:
         """Write the one binary form of this report."""
-        writer = Writer().raw(MAGIC).uint(VERSION, 1).raw(self.task_digest).raw(self.nonce)
-        writer.var(self.public_share).uint(len(self.ciphertexts), 1)
+        return b"".join(self._parts())
+
+    def _parts(self) -> Iterator[bytes]:
+        """The binary form in pieces, so that digests need no copy of the ciphertexts."""
+        yield MAGIC + bytes([VERSION]) + self.task_digest + self.nonce
+        yield length_prefixed(self.public_share) + bytes([len(self.ciphertexts)])
         for ciphertext in self.ciphertexts:
-            writer.var(ciphertext)
-        return writer.finish()
+            yield len(ciphertext).to_bytes(4, "big")
+            yield ciphertext
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview, task: Task | None = None) -> Self:

@@ -88,7 +88,9 @@ def open_rows(seat: Seat, batch: pa.RecordBatch) -> Opened:
             opened.statuses[row] = Status.NONCE
         opened.nonces.append(row_nonce)
         opened.publics.append(row_public)
-        opened.digests.append(hashlib.sha256(row_public + ciphertext).digest())
+        digest = hashlib.sha256(row_public)
+        digest.update(ciphertext)
+        opened.digests.append(digest.digest())
         opened.shares.append(share)
     return opened
 
