@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from federation import ANSWERS, Federation
+from grievance.aggregator import Desk
 from grievance.errors import ReleaseError, TaskError
 
 
@@ -162,3 +163,40 @@ def test_answers_never_reach_the_pool_in_the_clear(federation: Federation) -> No
     for path in Path(federation.pool).rglob("*"):
         if path.is_file() and path.name not in ("plan.toml", "task.json"):
             assert b"London" not in path.read_bytes()
+
+
+def test_a_proposal_waits_for_whoever_is_away_and_keeps_its_id(tmp_path: Path) -> None:
+    federation = Federation(tmp_path, ("north", "south", "west"))
+    federation.open_round()
+    federation.relay("nurses", federation.seal(12))
+    federation.settle()
+    federation.close()
+    view = federation.propose()
+    federation.answer("south", view.release_id)
+    for _ in range(3):
+        federation.sync("north", "south")
+    assert not (Path(federation.pool) / "ledger").exists()
+    with pytest.raises(ReleaseError) as error:
+        federation.propose("south")
+    assert error.value.code == "release.open"
+    federation.answer("west", view.release_id)
+    federation.settle()
+    from grievance.release import collect
+
+    assert collect(federation.leader.store, federation.task).release_id == view.release_id
+
+
+def test_an_expelled_partner_relays_no_more_and_what_it_relayed_counts(
+    federation: Federation,
+) -> None:
+    federation.relay("carers", federation.seal(4))
+    federation.settle()
+    with Desk.open(federation.leader) as desk:
+        _, chain = desk.open_bench(federation.round_id)
+        desk.order(chain, {"type": "expel", "partner": "carers"})
+        desk.publish()
+    federation.relay("carers", federation.seal(5))
+    federation.relay("nurses", federation.seal(8))
+    federation.settle()
+    assert [batch.rows for batch in federation.chain().batches] == [4, 8]
+    assert federation.release().accepted == 12

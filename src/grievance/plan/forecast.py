@@ -42,11 +42,17 @@ SEAL_MS_PER_AGGREGATOR = 0.1
 OPEN_MS = {"MLKEM768_X25519": 0.070, "X25519": 0.042}
 """Opening one ciphertext: the floor of verification."""
 
-VERIFY_MS_PER_BIT = 0.035 / 500
-"""Checking one bit's proof on the fast path."""
+VERIFY_MS_PER_BIT = 0.7 / 500
+"""Checking one bit's proof on plain integers, as small batches are."""
 
-VERIFY_MS_PER_REPORT = 0.005
-"""Reading, burning the nonce, writing verdicts."""
+VERIFY_MS_PER_BIT_LARGE = 0.014 / 500
+"""Checking it in the kernels, which large batches take."""
+
+LARGE = 5_000
+"""From so many reports on, those that come in one batch are checked in the kernels."""
+
+VERIFY_MS_PER_REPORT = 0.060
+"""Reading, hashing, burning the nonce, deciding, writing."""
 
 _VISIBLE = (
     "everybody who can open the shared folder sees which organisations take part, and how many "
@@ -278,6 +284,7 @@ def forecast(
     round_budget = budget_for(terms.mechanism, terms.epsilon, terms.delta)
     lifetime = budget_for(terms.mechanism, terms.lifetime_epsilon, terms.delta)
     cost, blanked = round_costs(plan, layout)
+    per_bit = VERIFY_MS_PER_BIT_LARGE if (reports or 0) >= LARGE else VERIFY_MS_PER_BIT
     return Forecast(
         reports=reports,
         aggregators=aggregators,
@@ -287,7 +294,7 @@ def forecast(
         report_bytes=report_bytes,
         folder_bytes=None if reports is None else reports * (report_bytes + verifier_bytes),
         seal_ms=layout.num_bits * SEAL_MS_PER_BIT + aggregators * SEAL_MS_PER_AGGREGATOR,
-        verify_ms=OPEN_MS[kem] + layout.num_bits * VERIFY_MS_PER_BIT + VERIFY_MS_PER_REPORT,
+        verify_ms=OPEN_MS[kem] + layout.num_bits * per_bit + VERIFY_MS_PER_REPORT,
         round_cost=Cost(round_budget.kind, cost),
         round_budget=round_budget,
         lifetime_budget=lifetime,
