@@ -92,3 +92,27 @@ def test_every_path_and_process_finds_the_same_bytes(
     assert results[0] == results[1] == results[2]
     opened = open_rows(seat, rows[0])
     assert paths.FastPath(task).total(seat, opened) == paths.ReferencePath().total(seat, opened)
+
+
+def test_processes_that_stop_are_told_in_words(
+    federation: Federation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dataclasses
+
+    from grievance.aggregator import Desk
+    from grievance.errors import StateError
+
+    task = federation.task
+    federation.sync("north")
+    batch = federation.chain().batches[0]
+    data = federation.file(federation.paths.batch(batch.partner, batch.digest)).read_bytes()
+    rows = list(read_rows(data, read_header(data, task), task))
+    with Desk.open(federation.homes["south"]) as desk:
+        mine = desk.task(federation.round_id)
+        assert mine is not None
+        seat = desk.bench(mine).seat
+    broken = dataclasses.replace(seat, task=dataclasses.replace(task, data=b"no task"))
+    monkeypatch.setattr(workers, "WORKER_ROWS", 1)
+    with pytest.raises(StateError) as error:
+        list(workers.examine_all(broken, rows, batch.rows, 2))
+    assert error.value.code == "state.workers"

@@ -28,19 +28,23 @@ if TYPE_CHECKING:
 class Desk:
     """Holds the lock and the open state. Made by `Desk.open`."""
 
-    def __init__(self, home: Home, state: State) -> None:
+    def __init__(self, home: Home, state: State, workers: int | None = None) -> None:
         self.home = home
         self.state = state
+        self.workers = workers or _cores()
         self._looked_after = False
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, home: Home) -> Iterator[Desk]:
-        """Sit down: nobody else may work on this state until the block ends."""
+    def open(cls, home: Home, workers: int | None = None) -> Iterator[Desk]:
+        """Sit down: nobody else may work on this state until the block ends.
+
+        `workers`: so many processes for large batches; all cores of this machine by default.
+        """
         with home.lock():
             state = State(home.state_path)
             try:
-                yield cls(home, state)
+                yield cls(home, state, workers)
             finally:
                 state.close()
 
@@ -70,8 +74,7 @@ class Desk:
             verify_key,
         )
         state_key = keys.read_state_key(files.state, passphrase)
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        return Bench(seat, self.home.key, state_key, self.state, self.home.store, workers)
+        return Bench(seat, self.home.key, state_key, self.state, self.home.store, self.workers)
 
     def open_bench(self, round_id: str) -> tuple[Bench, OrderChain]:
         """The bench and the chain of a round we signed. Raises UsageError when we did not."""
@@ -200,3 +203,10 @@ def _holds(store: Store, path: str, data: bytes) -> bool:
     except PoolError:  # a link, a pipe, something far too large: not what we wrote
         return False
     return found is not None and len(found) == len(data) and bytes(found) == data
+
+
+def _cores() -> int:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

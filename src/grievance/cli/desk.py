@@ -31,7 +31,7 @@ def warn_of_rehearsal(rehearsal: bool) -> None:
         say(NO_SPLIT_TRUST)
 
 
-def sync_once(own: Home) -> SyncResult:
+def sync_once(own: Home, workers: int | None = None) -> SyncResult:
     """Do what can be done once, the local helper of a rehearsal included."""
     from grievance.aggregator import Desk
     from grievance.aggregator import sync as run_sync
@@ -39,10 +39,10 @@ def sync_once(own: Home) -> SyncResult:
     from grievance.cli.backup import refresh_quietly
 
     with progress_bars() as progress:
-        with Desk.open(own) as desk:
+        with Desk.open(own, workers) as desk:
             result = run_sync(desk, progress)
         while sync_helper(own):
-            with Desk.open(own) as desk:
+            with Desk.open(own, workers) as desk:
                 again = run_sync(desk, progress)
             result.done += again.done
             result.faults = again.faults

@@ -178,6 +178,10 @@ def sync(
     interval: Annotated[
         float, typer.Option("--interval", min=1, help="Seconds between two looks.")
     ] = 60,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, help="Processes for large batches [default: all cores]."),
+    ] = None,
     home: HomeOption = None,
     as_json: Json = False,
 ) -> None:
@@ -190,7 +194,7 @@ def sync(
 
     own = open_home(home)
     if not watch:
-        result = sync_once(own)
+        result = sync_once(own, workers)
         tell_sync(own, result, as_json=as_json)
         if result.faults:
             raise typer.Exit(REFUSED)
@@ -200,7 +204,7 @@ def sync(
         try:
             # Opened anew: a pool that went away must not be taken for an empty one.
             own = Home.open(own.root, own.passphrase)
-            tell_sync(own, sync_once(own), as_json=as_json, again=True)
+            tell_sync(own, sync_once(own, workers), as_json=as_json, again=True)
         except GrievanceError as error:
             # A pool that is away or a desk that is busy may be back at the next look.
             tell(error, as_json=as_json)

@@ -8,12 +8,15 @@ does not leave the machine before the burn table has been asked (`aggregator.bat
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grievance.crypto.hpke import HpkePrivateKey
+from grievance.errors import StateError
 from grievance.pipelines.paths import path_for
 from grievance.pipelines.rows import Seat, Verified, open_rows
 from grievance.secret import Secret, VerifyKey
@@ -54,18 +57,30 @@ def examine_all(
         for batch in batches:
             yield examine_rows(seat, batch, num_rows)
         return
-    context = multiprocessing.get_context("spawn")
     key = (seat.hpke.kem, seat.hpke.export().reveal(), seat.verify_key.reveal())
-    with ProcessPoolExecutor(
-        workers, context, initializer=_start, initargs=(seat.task.data, seat.index, *key)
-    ) as pool:
-        ahead: deque[Future[Examined]] = deque()
+    pool = ProcessPoolExecutor(
+        workers,
+        multiprocessing.get_context("spawn"),
+        initializer=_start,
+        initargs=(seat.task.data, seat.index, *key),
+    )
+    ahead: deque[Future[Examined]] = deque()
+    try:
         for batch in batches:
             ahead.append(pool.submit(_work, _strip(seat, batch), num_rows))
             if len(ahead) > 2 * workers:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
+    except BrokenProcessPool:
+        raise StateError(
+            "the processes that check reports have stopped; nothing was done",
+            code="state.workers",
+            hint="try again with one process (--workers 1); a script of your own starts them "
+            'only under `if __name__ == "__main__":`',
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _strip(seat: Seat, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -85,6 +100,8 @@ _seat: Seat | None = None
 
 def _start(task: bytes, index: int, kem: str, hpke: bytes, verify_key: bytes) -> None:
     global _seat  # noqa: PLW0603  # a worker process serves one seat for its whole life
+    # On Ctrl-C the process that started us decides, and says so once.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     private = HpkePrivateKey.from_export(kem, Secret(hpke))
     _seat = Seat(parse_task(task), index, private, VerifyKey(verify_key))
 
