@@ -24,7 +24,6 @@ share, a key or a nonce; the hint is the next step.
     |   |-- BatchError          a batch of reports
     |   `-- OrderError          the chain of events of a round
     |-- StateError          an aggregator's own state
-    |   `-- BurntNonceError     this nonce was verified with other bytes
     |-- PrivacyError        noise or sensitivity that would break the promise
     |   `-- BudgetExceededError the filter refused: nothing released, nothing spent
     |-- LedgerError         an entry that does not extend the ledger
@@ -180,12 +179,6 @@ class StateError(GrievanceError):
     """An aggregator's own state is missing, damaged, locked, or behind the pool."""
 
     default_code = "state"
-
-
-class BurntNonceError(StateError):
-    """This nonce was verified before with other bytes. It is never verified again."""
-
-    default_code = "report.burnt"
 
 
 class PrivacyError(GrievanceError):

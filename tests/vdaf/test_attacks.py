@@ -16,7 +16,7 @@ from attacks import (
     small_vdaf,
 )
 
-from grievance.errors import BurntNonceError, ProofError
+from grievance.errors import ProofError, StateError
 from grievance.vdaf import Block, Prio3BlockCountVec
 
 ATTACKS = [
@@ -56,7 +56,7 @@ class OnceOnly(Coalition):
 
     def verify_init(self, agg_id, nonce, public_share, input_share):
         if (agg_id, nonce) in self.states:
-            raise BurntNonceError("this nonce was verified before")
+            raise StateError("this nonce was verified before", code="report.burnt")
         return super().verify_init(agg_id, nonce, public_share, input_share)
 
 

@@ -20,7 +20,7 @@ from grievance.errors import OpenError, ReportError, ShapeError, WireError
 from grievance.wire import Reader, length_prefixed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from grievance.crypto.hpke import HpkePrivateKey
     from grievance.task import Task
@@ -132,13 +132,6 @@ def report_size(task: Task) -> int:
     """Bytes of every report of this task."""
     widths = [width for _, width in columns(task)[1:]]
     return _FIXED_SIZE + sum(widths) + 4 * len(task.aggregators)
-
-
-def from_row(task: Task, row: Sequence[bytes]) -> Report:
-    """Make a report from its columns, in the order of `columns(task)`. Raises ReportError."""
-    report = Report(task.digest, row[0], row[1], tuple(row[2:]))
-    report.check(task)
-    return report
 
 
 def to_row(report: Report) -> tuple[bytes, ...]:

@@ -21,7 +21,6 @@ from grievance.secret import Secret
 from grievance.wire import length_prefixed
 
 PUBLIC_KEY_SIZE = 32
-SIGNATURE_SIZE = 64
 SEED_SIZE = 32
 
 _P = 2**255 - 19

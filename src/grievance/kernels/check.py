@@ -6,12 +6,11 @@ name when it is asked to.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numba import types
 
-from grievance.errors import GrievanceError
 from grievance.kernels.adapter import KernelPrio3
 from grievance.kernels.compiler import kernel
 from grievance.kernels.keccak import LANES, RATE
@@ -26,12 +25,13 @@ from grievance.kernels.xof import (
 )
 from grievance.vdaf import replay as reference
 from grievance.vdaf.field import FIELD64, FIELD128
-from grievance.vdaf.vectors import BUILDERS, XOF, BadVector, Json, NotBuilt
+from grievance.vdaf.vectors import XOF, BadVector, Json, NotBuilt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from grievance.vdaf.field import Field
+    from grievance.vdaf.prio3 import Prio3
 
 ROWS = types.Array(types.uint8, 2, "C")
 FIELDS = (FIELD128, FIELD64)
@@ -39,21 +39,13 @@ FIELDS = (FIELD128, FIELD64)
 
 def replay(algorithm: str, vector: Json) -> int:
     """As `grievance.vdaf.replay.replay`; raises NotBuilt for a circuit without kernels."""
-    if algorithm == XOF:
-        return _replay_xof(vector)
-    try:
-        prio3 = BUILDERS[algorithm](vector)
-    except GrievanceError as error:
-        raise BadVector(f"the parameters are refused: {error}") from error
-    if not is_known(prio3):
-        raise NotBuilt(f"{algorithm} on kernels")
-    operations = vector.get("operations", list)
-    if not operations:
-        raise BadVector("there are no operations")
-    run = reference._Replay(KernelPrio3(prio3), vector)  # type: ignore[arg-type]
-    for number, operation in enumerate(operations):
-        run.operation(Json(operation, f"operation {number}"))
-    return len(operations)
+
+    def adapt(prio3: Prio3[Any, Any]) -> Prio3[Any, Any]:
+        if not is_known(prio3):
+            raise NotBuilt(f"{algorithm} on kernels")
+        return cast("Prio3[Any, Any]", KernelPrio3(prio3))
+
+    return _replay_xof(vector) if algorithm == XOF else reference.replay(algorithm, vector, adapt)
 
 
 @kernel(

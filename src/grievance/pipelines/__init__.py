@@ -12,7 +12,6 @@ from grievance.pipelines.rows import (
     decide_rows,
     open_rows,
     report_leaves,
-    sum_rows,
     verify_rows,
 )
 from grievance.pipelines.workers import Examined, examine_all
@@ -27,6 +26,5 @@ __all__ = [
     "open_rows",
     "path_for",
     "report_leaves",
-    "sum_rows",
     "verify_rows",
 ]

@@ -167,17 +167,11 @@ def _check_proof(task: Task, public_share: bytes, encoded: Sequence[bytes]) -> t
     return Status.OK, -1
 
 
-def sum_rows(seat: Seat, batch: pa.RecordBatch, rows: Iterable[int]) -> list[int]:
-    """Add up our output shares of some rows that were OK for us: what a refusal takes back."""
-    chosen = list(rows)
-    return sum_opened(seat, open_rows(seat, batch.take(chosen)) if chosen else None)
-
-
-def sum_opened(seat: Seat, opened: Opened | None) -> list[int]:
-    """Add up our output shares of opened rows."""
+def sum_opened(seat: Seat, opened: Opened) -> list[int]:
+    """Add up our output shares of opened rows: what a refusal takes back."""
     prio3 = seat.task.vdaf
     total = prio3.agg_init()
-    for share in opened.shares if opened else ():
+    for share in opened.shares:
         if share is not None:
             decoded = prio3.decode_input_share(seat.index, share)
             meas_share, _, _ = prio3.expand_input_share(seat.task.ctx, seat.index, decoded)

@@ -29,10 +29,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def replay(algorithm: str, vector: Json) -> int:
+def _as_it_is(vdaf: Prio3[Any, Any]) -> Prio3[Any, Any]:
+    return vdaf
+
+
+def replay(
+    algorithm: str, vector: Json, adapt: Callable[[Prio3[Any, Any]], Prio3[Any, Any]] = _as_it_is
+) -> int:
     """Replay a vector; return the number of operations that went as listed.
 
-    Raises BadVector at the first that did not.
+    `adapt` puts another implementation of the same VDAF in the reference's place. Raises
+    BadVector at the first operation that did not go as listed.
     """
     if algorithm == XOF:
         return _replay_xof(vector)
@@ -43,7 +50,7 @@ def replay(algorithm: str, vector: Json) -> int:
     operations = vector.get("operations", list)
     if not operations:
         raise BadVector("there are no operations")
-    run = _Replay(vdaf, vector)
+    run = _Replay(adapt(vdaf), vector)
     for number, operation in enumerate(operations):
         run.operation(Json(operation, f"operation {number}"))
     return len(operations)
