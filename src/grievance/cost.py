@@ -2,13 +2,15 @@
 
 The two kinds never mix: a campaign's mechanism is fixed, Gaussian noise is charged in
 zCDP rho and discrete Laplace noise in pure epsilon, and both add up exactly.
-Source: Bun and Steinke 2016, Lemma 1.7 (zCDP composes by addition).
+Sources: Bun and Steinke 2016, Lemma 1.7 (zCDP composes by addition); Dwork and Roth 2014,
+Theorem 3.16 (so does pure epsilon).
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from typing import Literal, Self
 
@@ -84,7 +86,13 @@ class Cost:
     def short(self) -> str:
         """The amount for people: the fraction where it is short, else about so much."""
         exact = str(self.amount)
-        return exact if len(exact) <= 12 else f"about {float(self.amount):.4g}"
+        if len(exact) <= 12:
+            return exact
+        try:
+            about: float | Decimal = float(self.amount)
+        except OverflowError:  # what a stranger claims, or what follows from it
+            about = Decimal(self.amount.numerator) / self.amount.denominator
+        return f"about {about:.4g}"
 
     def __str__(self) -> str:
         return f"{'rho' if self.kind == 'zcdp' else 'epsilon'} {self.short}"

@@ -5,6 +5,7 @@ Source: design.md, section 10; security.md, 3.1 and faults D10 to D12.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -43,9 +44,10 @@ def entry(log: LedgerLog, of: ReleaseEvent, **changes: Any) -> LedgerEntry:
         "after": log.last,
         "campaign": CAMPAIGN,
         "task": TASK,
-        "spent": log.spent(changes.get("campaign", CAMPAIGN), "zcdp") + of.cost,
         "event": of,
     }
+    if "spent" not in changes:
+        values["spent"] = log.spent(changes.get("campaign", CAMPAIGN), "zcdp") + of.cost
     key = changes.pop("key", KEY)
     return LedgerEntry.sign(key, **(values | changes))
 
@@ -112,9 +114,22 @@ def test_a_sum_that_is_wrong_by_the_smallest_part(factor: Fraction) -> None:
 
 def test_a_sum_in_another_currency() -> None:
     log = grown(1)
-    with pytest.raises(GrievanceError):
-        log.append(entry(log, event(9), spent=Cost("pure", RHO)))
-    assert len(log.entries) == 1
+    refused(log, entry(log, event(9), spent=Cost("pure", RHO)), "ledger.sum")
+    pure = replace(event(9), statistics={"late": Cost("pure", RHO)})
+    refused(log, entry(log, pure, spent=Cost("pure", RHO)), "ledger.sum")
+    refused(log, entry(log, pure, spent=Cost("zcdp", RHO * 2)), "ledger.sum")
+    mixed = replace(event(9), statistics={"a": Cost("pure", RHO), "b": Cost("zcdp", RHO)})
+    refused(log, entry(log, mixed, spent=Cost("zcdp", RHO * 2)), "ledger.sum")
+
+
+def test_a_pure_campaign_beside_one_of_zcdp() -> None:
+    log = grown(1)
+    for number in (1, 2):
+        pure = replace(event(number), statistics={f"s{number}": Cost("pure", RHO)})
+        spent = Cost("pure", number * RHO)
+        log.append(entry(log, pure, campaign="small", task=b"\7" * 32, spent=spent))
+    assert log.spent("small", "pure") == Cost("pure", 2 * RHO)
+    assert log.spent(CAMPAIGN, "zcdp") == Cost("zcdp", RHO)
 
 
 def test_campaigns_are_summed_apart() -> None:
@@ -189,7 +204,12 @@ def test_an_owner_that_signs_a_broken_chain_is_named(tmp_path: Path) -> None:
     publish(tmp_path, log)
     store = open_store(tmp_path)
     store.put(ledger_path("north", 2), log.entries[2].data)
-    with pytest.raises(LedgerError, match=r"ledger/north/3\.json"):
+    # A true entry of another place: anybody can put it there, so nobody is named.
+    assert len(read_ledger(store, "north", KEY.public).entries) == 1
+    first = entry(LedgerLog("north"), event(7, statistic_9=RHO))
+    second = entry(LedgerLog("north", [first]), event(8, statistic_8=RHO))
+    store.put(ledger_path("north", 2), second.data)
+    with pytest.raises(LedgerError, match=r"ledger/north/2\.json"):
         read_ledger(store, "north", KEY.public)
 
 

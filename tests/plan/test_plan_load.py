@@ -77,7 +77,7 @@ BAD = {
         ("minimum_reports = 50", "minimum_reports = 10000000000",
          "budget", "minimum_reports", "10 to"),
         ("hide_below = 10", "hide_below = -1", "budget", "hide_below", "0 to"),
-        ("hide_below = 10", 'mechanism = "laplace"', "budget", "mechanism", "gaussian"),
+        ("hide_below = 10", 'mechanism = "exponential"', "budget", "mechanism", "gaussian"),
     ],
     "fields.region": [
         ("required = true", 'required = "yes"', "syntax", "required", "true or false"),

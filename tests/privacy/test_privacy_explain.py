@@ -10,10 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grievance.cost import Cost
 from grievance.errors import PrivacyError
-from grievance.privacy import posterior_bound, promise, rho_for, surprise_bound
+from grievance.privacy import odds_bound, posterior_bound, promise, rho_for, surprise_bound
 
 EPSILON, DELTA = Fraction(1), Fraction(1, 10**6)
+
+
+def zcdp(rho: Fraction) -> Cost:
+    return Cost("zcdp", rho)
+
+
+def pure(epsilon: Fraction) -> Cost:
+    return Cost("pure", epsilon)
 
 
 def test_known_beliefs() -> None:
@@ -51,7 +60,7 @@ def test_surprise_is_larger_than_delta_and_covers_the_true_tail() -> None:
 
 def test_the_promise() -> None:
     rho = rho_for(EPSILON, DELTA)
-    text = promise(EPSILON, DELTA, rho, blanked_rho=rho / 2)
+    text = promise(EPSILON, DELTA, zcdp(rho), blanked=zcdp(rho / 2))
     for part in (
         "between 26.89% and 73.11% sure",
         "From 1% they can go up to 2.68%",
@@ -63,14 +72,15 @@ def test_the_promise() -> None:
         "all aggregators in league",
     ):
         assert part in text
-    assert "blank one is hidden better" not in promise(EPSILON, DELTA, rho)
+    assert "blank one is hidden better" not in promise(EPSILON, DELTA, zcdp(rho))
 
 
 def test_the_promise_for_small_and_large_budgets() -> None:
-    assert "without exception" in promise(EPSILON, DELTA, Fraction(0))
-    assert "1 in 2.2E+108 " in promise(EPSILON, DELTA, Fraction(1, 1000))
-    assert "no useful limit" in promise(EPSILON, Fraction(1, 2), rho_for(EPSILON, Fraction(1, 2)))
-    large = promise(Fraction(1000), DELTA, rho_for(Fraction(1000), DELTA))
+    assert "without exception" in promise(EPSILON, DELTA, zcdp(Fraction(0)))
+    assert "1 in 2.2E+108 " in promise(EPSILON, DELTA, zcdp(Fraction(1, 1000)))
+    half = Fraction(1, 2)
+    assert "no useful limit" in promise(EPSILON, half, zcdp(rho_for(EPSILON, half)))
+    large = promise(Fraction(1000), DELTA, zcdp(rho_for(Fraction(1000), DELTA)))
     assert "between 0% and 100% sure" in large
     assert "epsilon 1000 and" in large
 
@@ -78,15 +88,55 @@ def test_the_promise_for_small_and_large_budgets() -> None:
 def test_a_promise_that_is_not_kept_is_not_printed() -> None:
     rho = rho_for(EPSILON, DELTA)
     with pytest.raises(PrivacyError) as caught:
-        promise(EPSILON, DELTA, rho + Fraction(1, 10**9))
+        promise(EPSILON, DELTA, zcdp(rho + Fraction(1, 10**9)))
     assert caught.value.code == "privacy.promise"
+    with pytest.raises(PrivacyError):
+        promise(EPSILON, DELTA, pure(EPSILON + Fraction(1, 10**12)))
+    assert promise(EPSILON, DELTA, pure(EPSILON))
 
 
 def test_the_callers_decimal_context_changes_no_word() -> None:
-    args = EPSILON, DELTA, rho_for(EPSILON, DELTA)
-    expected = promise(*args)
-    with localcontext(prec=2, rounding="ROUND_UP", capitals=0):
-        assert promise(*args) == expected
+    for cost in (zcdp(rho_for(EPSILON, DELTA)), pure(Fraction(2, 3))):
+        expected = promise(EPSILON, DELTA, cost)
+        with localcontext(prec=2, rounding="ROUND_UP", capitals=0):
+            assert promise(EPSILON, DELTA, cost) == expected
+
+
+def test_the_promise_of_laplace_noise_has_no_exceptions() -> None:
+    text = promise(EPSILON, DELTA, pure(Fraction(999, 1000)), blanked=pure(Fraction(1, 2)))
+    for part in (
+        "between 26.89% and 73.11% sure",
+        "From 90% they can go up to 96.08%",
+        "This holds without exception.",
+        "epsilon 1, of which 0.999 is used",
+        "discrete Laplace",
+        "by a factor of at most e^epsilon, 2.719.",
+        "There is no delta",
+        "hidden better: epsilon 0.5.",
+        "all aggregators in league",
+    ):
+        assert part in text
+    for part in ("bad luck", "rho", "zCDP", "0.000001", "Gaussian"):
+        assert part not in text
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.fractions(0, 50, max_denominator=1000))
+def test_the_odds_statement_is_e_to_the_epsilon_rounded_up(epsilon: Fraction) -> None:
+    assert math.exp(epsilon) * (1 - 1e-12) <= float(odds_bound(epsilon))
+    assert float(odds_bound(epsilon)) <= math.exp(epsilon) * 1.0011
+
+
+def test_the_odds_that_laplace_noise_gives_are_never_above_the_bound() -> None:
+    """Bayes over the exact pmf: one count, 3 or 4, one draw of noise of scale b."""
+    scale = Fraction(5, 2)
+    ratios = [
+        math.exp(-abs(seen - 3) / float(scale) + abs(seen - 4) / float(scale))
+        for seen in range(-60, 60)
+    ]
+    bound = float(odds_bound(1 / scale))
+    assert bound * 0.999 < max(ratios) <= bound
+    assert max(ratios) == pytest.approx(1 / min(ratios))
 
 
 @pytest.mark.parametrize(
@@ -97,3 +147,5 @@ def test_impossible_beliefs_are_refused(epsilon: int, prior: float) -> None:
         posterior_bound(Fraction(epsilon), prior)
     with pytest.raises(PrivacyError):
         surprise_bound(Fraction(-1), Fraction(1))
+    with pytest.raises(PrivacyError):
+        odds_bound(Fraction(-1))

@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 from grievance.cost import Cost
 from grievance.errors import PrivacyError
 from grievance.privacy import (
-    COST_KIND,
-    MAX_SIGMA,
-    MIN_SIGMA,
+    MAX_SCALE,
+    MIN_SCALE,
     Allocation,
     StatisticShape,
     budget_for,
     gaussian_cost,
-    opendp_rho,
+    opendp_cost,
     rho_for,
     split,
 )
@@ -28,11 +27,15 @@ from grievance.privacy.noise import check_opendp
 ROUND = Fraction("0.02435597")  # epsilon 1, delta 1e-6
 
 
+def rho_split(shapes: list[StatisticShape], rho: Fraction, reports: int) -> dict[str, Allocation]:
+    return split(shapes, Cost("zcdp", rho), reports)
+
+
 def plan() -> list[StatisticShape]:
     return [
-        StatisticShape("problems_by_region", l2_squared=8, cells=36, importance=Fraction(2)),
-        StatisticShape("unpaid_hours", l2_squared=4, cells=4, scale=80),
-        StatisticShape("spread", l2_squared=2, cells=10, importance=Fraction(1, 3)),
+        StatisticShape("problems_by_region", l2_squared=8, l1=8, cells=36, importance=Fraction(2)),
+        StatisticShape("unpaid_hours", l2_squared=4, l1=4, cells=4, scale=80),
+        StatisticShape("spread", l2_squared=2, l1=2, cells=10, importance=Fraction(1, 3)),
     ]
 
 
@@ -41,7 +44,8 @@ shape_lists = st.lists(
     st.tuples(st.integers(1, 200), st.integers(1, 5000), importances), min_size=1, max_size=8
 ).map(
     lambda rows: [
-        StatisticShape(f"s{i}", l2, cells, weight) for i, (l2, cells, weight) in enumerate(rows)
+        StatisticShape(f"s{i}", l2, cells, weight, l1=l2)
+        for i, (l2, cells, weight) in enumerate(rows)
     ]
 )
 rhos = st.fractions(Fraction(1, 10**8), 10**4, max_denominator=10**9).filter(lambda rho: rho > 0)
@@ -53,7 +57,7 @@ def test_known_answer() -> None:
     By hand: the weights are sqrt(2 * 8 * 36) = 24, sqrt(4 * 4) = 4 and sqrt(20/3) = 2.58, so the
     first gets 24/30.58 of rho, 0.01911, and sigma = sqrt(4 / 0.01911) = 14.466, rounded up.
     """
-    sigmas = {name: allocation.sigma for name, allocation in split(plan(), ROUND, 1).items()}
+    sigmas = {name: allocation.scale for name, allocation in rho_split(plan(), ROUND, 1).items()}
     assert sigmas == {
         "problems_by_region": Fraction(463, 32),
         "unpaid_hours": Fraction(401, 16),
@@ -62,9 +66,11 @@ def test_known_answer() -> None:
 
 
 def test_one_statistic_gets_everything() -> None:
-    allocation = split([StatisticShape("only", 2, 10)], Fraction(1, 50), 1)["only"]
+    allocation = rho_split([StatisticShape("only", 2, 10, l1=2)], Fraction(1, 50), 1)["only"]
     # sigma^2 >= 2 / (2 * 1/50) = 50, and 453/64 is the first multiple whose square is.
-    assert allocation == Allocation(Fraction(453, 64), Cost("zcdp", 1 / Fraction(453, 64) ** 2))
+    assert allocation == Allocation(
+        "gaussian", Fraction(453, 64), Cost("zcdp", 1 / Fraction(453, 64) ** 2)
+    )
     assert Fraction(452, 64) ** 2 < 50 <= Fraction(453, 64) ** 2
 
 
@@ -73,16 +79,16 @@ def test_one_statistic_gets_everything() -> None:
 def test_costs_are_exact_and_never_above_the_budget(
     shapes: list[StatisticShape], rho: Fraction, reports: int
 ) -> None:
-    allocations = split(shapes, rho, reports)
+    allocations = rho_split(shapes, rho, reports)
     assert list(allocations) == [shape.name for shape in shapes]
     total = Cost.zero("zcdp")
     for shape in shapes:
         given_ = allocations[shape.name]
-        assert given_.sigma >= MIN_SIGMA
-        assert (given_.sigma * 64).denominator == 1
-        exact = Fraction(reports**2 * shape.l2_squared) / (2 * given_.sigma**2)
+        assert given_.scale >= MIN_SCALE
+        assert (given_.scale * 64).denominator == 1
+        exact = Fraction(reports**2 * shape.l2_squared) / (2 * given_.scale**2)
         assert given_.cost == Cost("zcdp", exact)
-        assert given_.cost == gaussian_cost(shape.l2_squared, given_.sigma, reports)
+        assert given_.cost == gaussian_cost(shape.l2_squared, given_.scale, reports)
         total += given_.cost
     assert total <= Cost("zcdp", rho)
 
@@ -90,17 +96,17 @@ def test_costs_are_exact_and_never_above_the_budget(
 @settings(max_examples=150, deadline=None)
 @given(shape_lists, rhos)
 def test_sigma_is_the_least_multiple_that_fits(shapes: list[StatisticShape], rho: Fraction) -> None:
-    allocations = split(shapes, rho, 1)
+    allocations = rho_split(shapes, rho, 1)
     if len(shapes) == 1:
-        sigma = allocations["s0"].sigma
-        if sigma > MIN_SIGMA:
+        sigma = allocations["s0"].scale
+        if sigma > MIN_SCALE:
             less = Fraction(shapes[0].l2_squared) / (2 * (sigma - Fraction(1, 64)) ** 2)
             assert less > rho
-    fine = [a for a in allocations.values() if a.sigma > MIN_SIGMA]
+    fine = [a for a in allocations.values() if a.scale > MIN_SCALE]
     if len(fine) == len(shapes):
         # One step less of every sigma would overspend: nothing but rounding is left over.
         steps = (
-            gaussian.cost.amount * (gaussian.sigma / (gaussian.sigma - Fraction(1, 64))) ** 2
+            gaussian.cost.amount * (gaussian.scale / (gaussian.scale - Fraction(1, 64))) ** 2
             for gaussian in fine
         )
         assert sum(steps) > rho
@@ -110,7 +116,7 @@ def test_sigma_is_the_least_multiple_that_fits(shapes: list[StatisticShape], rho
 @given(shape_lists, st.integers(1, 9))
 def test_shares_follow_the_rule(shapes: list[StatisticShape], reports: int) -> None:
     """rho_s^2 / (Delta_s^2 importance_s cells_s) is one number, where rounding hardly matters."""
-    allocations = split(shapes, Fraction(1, 10**10), reports)
+    allocations = rho_split(shapes, Fraction(1, 10**10), reports)
     ratios = [
         allocations[shape.name].cost.amount ** 2
         / (shape.l2_squared * shape.importance * shape.cells)
@@ -121,7 +127,7 @@ def test_shares_follow_the_rule(shapes: list[StatisticShape], reports: int) -> N
 
 def test_no_small_shift_of_budget_does_better() -> None:
     shapes, rho = plan(), Fraction(1, 10**10)
-    costs = {name: given_.cost.amount for name, given_ in split(shapes, rho, 1).items()}
+    costs = {name: given_.cost.amount for name, given_ in rho_split(shapes, rho, 1).items()}
 
     def error(costs: dict[str, Fraction]) -> Fraction:
         return sum(
@@ -141,21 +147,21 @@ def test_no_small_shift_of_budget_does_better() -> None:
 def test_a_huge_budget_still_gets_noise(rho: Fraction) -> None:
     for reports in (1, 3):
         for shape, allocation in zip(
-            plan(), split(plan(), Fraction(rho), reports).values(), strict=True
+            plan(), rho_split(plan(), Fraction(rho), reports).values(), strict=True
         ):
-            assert allocation.sigma == MIN_SIGMA
+            assert allocation.scale == MIN_SCALE
             assert allocation.cost.amount == 2 * reports**2 * shape.l2_squared
 
 
 def test_noise_that_would_drown_everything_is_refused() -> None:
     tiny = Fraction(1, 10**27)
     with pytest.raises(PrivacyError, match="problems_by_region") as caught:
-        split(plan(), tiny, 1)
-    assert caught.value.code == "privacy.sigma"
-    wide = StatisticShape("hours", 4, 2, scale=2**39)
+        rho_split(plan(), tiny, 1)
+    assert caught.value.code == "privacy.scale"
+    wide = StatisticShape("hours", 4, 2, scale=2**39, l1=4)
     with pytest.raises(PrivacyError, match="hours"):
-        split([wide], ROUND, 1)
-    assert split([StatisticShape("hours", 4, 2)], ROUND, 1)["hours"].sigma < 16
+        rho_split([wide], ROUND, 1)
+    assert rho_split([StatisticShape("hours", 4, 2, l1=4)], ROUND, 1)["hours"].scale < 16
 
 
 @settings(max_examples=60, deadline=None)
@@ -167,15 +173,15 @@ def test_noise_that_would_drown_everything_is_refused() -> None:
 def test_opendp_states_the_same_cost(l2_squared: int, units: int, reports: int) -> None:
     sigma = Fraction(units, 64)
     ours = gaussian_cost(l2_squared, sigma, reports).amount
-    theirs = opendp_rho(sigma, reports**2 * l2_squared)
+    theirs = opendp_cost("gaussian", sigma, reports**2 * l2_squared)
     assert abs(theirs - ours) <= ours / 2**46
-    check_opendp(sigma, reports**2 * l2_squared, ours)
+    check_opendp("gaussian", sigma, reports**2 * l2_squared, ours)
 
 
 def test_an_undercharge_is_noticed() -> None:
     rho = gaussian_cost(8, Fraction(10), 1).amount
     with pytest.raises(PrivacyError) as caught:
-        check_opendp(Fraction(10), 8, rho * (1 - Fraction(1, 10**9)))
+        check_opendp("gaussian", Fraction(10), 8, rho * (1 - Fraction(1, 10**9)))
     assert caught.value.code == "privacy.map"
 
 
@@ -187,9 +193,14 @@ def test_m_reports_cost_m_squared() -> None:
 def test_budget_for() -> None:
     epsilon, delta = Fraction(3), Fraction(1, 10**6)
     assert budget_for("gaussian", epsilon, delta) == Cost("zcdp", rho_for(epsilon, delta))
-    assert COST_KIND["gaussian"] == "zcdp"
-    with pytest.raises(PrivacyError):
-        budget_for("laplace", epsilon, delta)  # type: ignore[arg-type]
+    assert budget_for("laplace", epsilon, delta) == Cost("pure", epsilon)
+    for unknown in ("exponential", "", None, "zcdp"):
+        with pytest.raises(PrivacyError) as caught:
+            budget_for(unknown, epsilon, delta)  # type: ignore[arg-type]
+        assert caught.value.code == "privacy.mechanism"
+    for bad in (Fraction(0), Fraction(-1), Fraction(10**7), 1.0, 1, None):
+        with pytest.raises(PrivacyError):
+            budget_for("laplace", bad, delta)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -205,35 +216,39 @@ def test_budget_for() -> None:
         Fraction(-1),
         Fraction(1, 3),
         Fraction(65, 128),
-        MIN_SIGMA - Fraction(1, 64),
-        MAX_SIGMA + Fraction(1, 64),
+        MIN_SCALE - Fraction(1, 64),
+        MAX_SCALE + Fraction(1, 64),
     ],
 )
 def test_bad_sigma_has_no_cost(sigma: Fraction) -> None:
     with pytest.raises(PrivacyError) as caught:
         gaussian_cost(2, sigma, 1)
-    assert caught.value.code == "privacy.sigma"
+    assert caught.value.code == "privacy.scale"
 
 
 def test_what_is_no_plan_is_refused() -> None:
-    for field in ("l2_squared", "cells", "scale"):
+    for field in ("l2_squared", "l1", "cells", "scale"):
         for bad in (0, -1, 1.0, True, Fraction(1), None):
             with pytest.raises(PrivacyError):
-                StatisticShape(**{"name": "x", "l2_squared": 1, "cells": 1, field: bad})
+                StatisticShape(**{"name": "x", "l2_squared": 1, "l1": 1, "cells": 1, field: bad})
     for bad in (0, 1, 1.0, Fraction(0), Fraction(-1), None):
         with pytest.raises(PrivacyError):
-            StatisticShape("x", 1, 1, importance=bad)  # type: ignore[arg-type]
-    for shapes, rho, reports in [
-        ([], ROUND, 1),
-        (plan() * 2, ROUND, 1),
-        (plan(), Fraction(0), 1),
-        (plan(), -ROUND, 1),
+            StatisticShape("x", 1, 1, importance=bad, l1=1)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        StatisticShape("x", 1, 1)  # type: ignore[call-arg]
+    budget = Cost("zcdp", ROUND)
+    for shapes, cost, reports in [
+        ([], budget, 1),
+        (plan() * 2, budget, 1),
+        (plan(), Cost.zero("zcdp"), 1),
+        (plan(), Cost.zero("pure"), 1),
+        (plan(), ROUND, 1),
         (plan(), 0.02, 1),
         (plan(), 1, 1),
-        (plan(), ROUND, 0),
-        (plan(), ROUND, True),
-        (plan(), ROUND, 1.0),
-        (plan(), ROUND, 1001),
+        (plan(), budget, 0),
+        (plan(), budget, True),
+        (plan(), budget, 1.0),
+        (plan(), budget, 1001),
     ]:
         with pytest.raises(PrivacyError):
-            split(shapes, rho, reports)  # type: ignore[arg-type]
+            split(shapes, cost, reports)  # type: ignore[arg-type]

@@ -10,12 +10,14 @@ import pytest
 
 from grievance.errors import PrivacyError
 from grievance.privacy import (
-    MEAN_L1,
+    MEAN_L1_BLANKED,
     MEAN_L2_SQUARED,
     MEAN_L2_SQUARED_BLANKED,
     count_l1,
+    count_l1_blanked,
     count_l2_squared,
     count_l2_squared_blanked,
+    mean_l1,
 )
 
 if TYPE_CHECKING:
@@ -76,8 +78,8 @@ def widest(encodings: Sequence[Vector], distance=l2_squared) -> Fraction:
     return max(distance(x, y) for x, y in product(encodings, repeat=2))
 
 
-def from_blank(encodings: Sequence[Vector]) -> Fraction:
-    return max(l2_squared(x, encodings[0]) for x in encodings)
+def from_blank(encodings: Sequence[Vector], distance=l2_squared) -> Fraction:
+    return max(distance(x, encodings[0]) for x in encodings)
 
 
 @pytest.mark.parametrize("cells", range(1, 8))
@@ -86,6 +88,7 @@ def test_single_choice_table_is_exact(cells: int) -> None:
     assert count_l2_squared([(cells, 1)]) == widest(encodings)
     assert count_l1([(cells, 1)]) == widest(encodings, l1)
     assert count_l2_squared_blanked([(cells, 1)]) == from_blank(encodings)
+    assert count_l1_blanked([(cells, 1)]) == from_blank(encodings, l1)
 
 
 MULTI = [
@@ -111,6 +114,9 @@ def test_multi_choice(groups: int, choices: int, pick: int, required: bool) -> N
     else:
         assert formula == min(2 * pick, choices) + (1 if required else 2)
     assert count_l2_squared_blanked(blocks) == from_blank(encodings)
+    assert count_l1_blanked(blocks) == from_blank(encodings, l1)
+    if groups > 1 or pick == choices:
+        assert count_l1(blocks) == widest(encodings, l1)
 
 
 def test_one_group_multi_choice_is_only_an_upper_bound() -> None:
@@ -124,36 +130,83 @@ def test_mean(groups: int, half_range: int) -> None:
     encodings = mean(groups, half_range)
     assert widest(encodings) == MEAN_L2_SQUARED
     assert from_blank(encodings) == MEAN_L2_SQUARED_BLANKED
-    assert widest(encodings, l1) == (MEAN_L1 if groups > 1 else 2)
+    assert widest(encodings, l1) == mean_l1(groups)
+    assert from_blank(encodings, l1) == MEAN_L1_BLANKED
+
+
+def scaled(vectors: Sequence[Vector], groups: int, total: Fraction, number: Fraction):
+    """The encodings of a mean, T divided by `total` and N by `number`: in units of their noise."""
+    return [
+        tuple(x / (total if at < groups else number) for at, x in enumerate(vector))
+        for vector in vectors
+    ]
+
+
+@pytest.mark.parametrize("ratio", [Fraction(1, 3), Fraction(1), Fraction(3, 2), Fraction(4)])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_what_other_scales_for_totals_and_numbers_would_cost(groups: int, ratio: Fraction) -> None:
+    """T/M with b = 1 and N with b = `ratio`: the pure cost that `mean_l1` is derived from."""
+    cost = widest(scaled(mean(groups, 3), groups, Fraction(1), ratio), l1)
+    if groups == 1:
+        assert cost == max(2, 1 + 1 / ratio)
+    else:
+        assert cost == 2 + 2 / ratio
+
+
+def test_equal_scales_make_the_worst_error_of_a_mean_least() -> None:
+    """Its error, for cost 1, is b_T^2 + r^2 b_N^2 with 2/b_T + 2/b_N = 1; r = 1 is the worst."""
+
+    def error(ratio: Fraction, r: Fraction) -> Fraction:
+        total = 2 + 2 / ratio
+        return total**2 * (1 + r**2 * ratio**2)
+
+    ratios = [Fraction(n, 20) for n in range(4, 101)]
+    assert min(ratios, key=lambda ratio: error(ratio, Fraction(1))) == 1
+    # What that costs elsewhere: at r^2 = 1/3, the average over the range, less than a tenth.
+    third = [(2 + 2 / q) ** 2 * (1 + q**2 / 3) for q in ratios]
+    assert Fraction(1) < third[ratios.index(Fraction(1))] / min(third) < Fraction(11, 10)
 
 
 def test_statistics_released_together_add_up() -> None:
     tables, ticks = single_choice(3), multi_choice(2, 2, 1, required=True)
     together = [x + y for x, y in product(tables, ticks)]
     assert widest(together) == count_l2_squared([(3, 1), (2, 1), (4, 1)])
+    assert widest(together, l1) == count_l1([(3, 1), (2, 1), (4, 1)])
 
 
 @pytest.mark.parametrize(
-    ("encodings", "per_report"),
+    ("encodings", "per_report", "absolute"),
     [
-        (single_choice(3), count_l2_squared([(3, 1)])),
-        (multi_choice(2, 2, 2, required=True), count_l2_squared([(2, 1), (4, 2)])),
-        (mean(2, 2), MEAN_L2_SQUARED),
+        (single_choice(3), count_l2_squared([(3, 1)]), count_l1([(3, 1)])),
+        (
+            multi_choice(2, 2, 2, required=True),
+            count_l2_squared([(2, 1), (4, 2)]),
+            count_l1([(2, 1), (4, 2)]),
+        ),
+        (mean(2, 2), MEAN_L2_SQUARED, mean_l1(2)),
+        (mean(1, 2), MEAN_L2_SQUARED, mean_l1(1)),
     ],
 )
 def test_two_reports_of_one_worker_move_twice_as_far(
-    encodings: list[Vector], per_report: int
+    encodings: list[Vector], per_report: int, absolute: int
 ) -> None:
     pairs = {
         tuple(a + b for a, b in zip(x, y, strict=True))
         for x, y in combinations_with_replacement(encodings, 2)
     }
     assert widest(sorted(pairs)) == 2**2 * per_report
+    assert widest(sorted(pairs), l1) == 2 * absolute
 
 
 @pytest.mark.parametrize("block", [(0, 0), (3, 0), (3, 4), (3, -1), (3.0, 1), (True, 1), (3, True)])
 def test_blocks_that_are_none_are_refused(block: tuple[int, int]) -> None:
-    for formula in (count_l2_squared, count_l2_squared_blanked, count_l1):
+    for formula in (count_l2_squared, count_l2_squared_blanked, count_l1, count_l1_blanked):
         with pytest.raises(PrivacyError) as caught:
             formula([(2, 1), block])
         assert caught.value.code == "privacy.block"
+
+
+@pytest.mark.parametrize("groups", [0, -1, 2.0, True, None])
+def test_a_mean_without_groups_is_refused(groups: int) -> None:
+    with pytest.raises(PrivacyError):
+        mean_l1(groups)

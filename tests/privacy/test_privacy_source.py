@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import grievance.privacy
+from grievance.cost import Cost
 from grievance.privacy import Allocation, StatisticShape, count_l2_squared, rho_for, split
 
 FOLDER = Path(grievance.privacy.__file__).parent
@@ -74,10 +75,12 @@ def test_the_search_for_floats_finds_them(code: str) -> None:
 def test_results_are_exact_types() -> None:
     assert type(rho_for(Fraction(1), Fraction(1, 1000))) is Fraction
     assert type(count_l2_squared([(3, 1)])) is int
-    for allocation in split([StatisticShape("x", 2, 3)], Fraction(1, 7), 2).values():
-        assert type(allocation) is Allocation
-        assert type(allocation.sigma) is Fraction
-        assert type(allocation.cost.amount) is Fraction
+    for kind in ("zcdp", "pure"):
+        budget = Cost(kind, Fraction(1, 7))
+        for allocation in split([StatisticShape("x", 2, 3, l1=2)], budget, 2).values():
+            assert type(allocation) is Allocation
+            assert type(allocation.scale) is Fraction
+            assert type(allocation.cost.amount) is Fraction
 
 
 def imports(module: ast.Module) -> set[str]:
@@ -112,7 +115,8 @@ def test_privacy_imports_only_what_lies_left_of_it() -> None:
 def test_importing_and_accounting_load_nothing_heavy() -> None:
     code = (
         "import sys; from fractions import Fraction as F; from grievance import privacy as p;"
-        "p.split([p.StatisticShape('x', 2, 3)], p.rho_for(F(1), F(1, 1000)), 1);"
+        "p.split([p.StatisticShape('x', 2, 3, l1=2)], p.budget_for('gaussian', F(1), F(1, 9)), 1);"
+        "p.NoiseLaw('laplace', F(3), 2).sd;"
         "print([m for m in ('opendp', 'numpy', 'pyarrow', 'numba', 'rich') if m in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

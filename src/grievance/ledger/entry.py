@@ -168,11 +168,17 @@ class LedgerEntry:
         try:
             if set(body) != fields or type(body["size"]) is not int or body["size"] < 1:
                 raise ValueError("fields")
+            names, digests = (body["ledger"], body["campaign"]), (body["previous"], body["task"])
+            if not all(isinstance(name, str) for name in names):
+                raise ValueError("names")
+            # One spelling of a digest, so that nobody can sign one entry in two forms.
+            if not all(bytes.fromhex(text).hex() == text for text in digests):
+                raise ValueError("digests")
             return cls(
-                str(body["ledger"]),
+                body["ledger"],
                 body["size"],
                 bytes.fromhex(body["previous"]),
-                str(body["campaign"]),
+                body["campaign"],
                 bytes.fromhex(body["task"]),
                 Cost.from_json(body["spent"]),
                 _event(body["event"]),

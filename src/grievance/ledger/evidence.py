@@ -49,7 +49,9 @@ def parse_fork(data: bytes, owner: VerifyingKey) -> Fork:
         code="ledger.evidence",
     )
     ledger, size = body.text("ledger"), body.integer("size", 1)
-    notes = [item for item in body.items("heads") if isinstance(item, str)]
+    notes = body.items("heads")
+    if not all(isinstance(note, str) for note in notes):
+        body.refuse("holds something other than heads")
     heads = [parse_checkpoint(note.encode(), ledger, owner) for note in notes]
     if len(heads) != 2 or any(head.size != size for head in heads):
         body.refuse("does not hold two heads of that size")

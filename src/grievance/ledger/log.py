@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from grievance.cost import Cost
 from grievance.crypto.merkle import root
-from grievance.errors import LedgerError, SignatureError, WireError
+from grievance.errors import LedgerError, PrivacyError, SignatureError, WireError
 from grievance.ledger.entry import (
     DestroyedEvent,
     LedgerEntry,
@@ -82,15 +82,34 @@ class LedgerLog:
         if entry.ledger != self.aggregator:
             raise LedgerError(f"{where}: it is another aggregator's entry", code="ledger.owner")
         if (entry.size, entry.previous) != expected:
-            raise LedgerError(f"{where}: it does not follow the last entry", code="ledger.chain")
-        if entry.spent != self.spent(entry.campaign, entry.spent.kind) + entry.cost:
-            raise LedgerError(f"{where}: its sum is wrong", code="ledger.sum")
+            raise LedgerError(
+                f"{where}: it does not follow the last entry",
+                code="ledger.chain",
+                hint=f"keep the file as evidence and ask {self.aggregator}; nothing goes on until "
+                "the chain holds",
+            )
+        if entry.spent != self._after(entry, where):
+            raise LedgerError(
+                f"{where}: its sum is wrong",
+                code="ledger.sum",
+                hint=f"keep the file as evidence and ask {self.aggregator}; sums are exact, so no "
+                "rounding explains it",
+            )
         if self.destroyed(entry.task):
             raise LedgerError(f"{where}: its round was destroyed before", code="ledger.destroyed")
         for name in entry.statistics:
             if self.released(entry.task, name):
                 raise LedgerError(f"{where}: {name} was released before", code="ledger.twice")
         self.entries.append(entry)
+
+    def _after(self, entry: LedgerEntry, where: str) -> Cost:
+        """What the campaign has spent with this entry: costs of one kind, or LedgerError."""
+        try:
+            return self.spent(entry.campaign, entry.spent.kind) + entry.cost
+        except PrivacyError:
+            raise LedgerError(
+                f"{where}: its costs are of another kind than the campaign's", code="ledger.sum"
+            ) from None
 
     def released(self, task: bytes, statistic: str) -> bool:
         """Whether a statistic of a round was charged before."""
@@ -100,8 +119,8 @@ class LedgerLog:
 def read_ledger(store: Store, aggregator: str, key: VerifyingKey) -> LedgerLog:
     """Read a ledger from the pool as far as it has arrived.
 
-    A missing file, or one its owner did not sign, ends it. Raises LedgerError when the owner
-    signed an entry that does not extend the chain.
+    A missing file, or one its owner did not sign for this place, ends it. Raises LedgerError
+    when the owner signed an entry that does not extend the chain.
     """
     log = LedgerLog(aggregator)
     while True:
@@ -112,4 +131,6 @@ def read_ledger(store: Store, aggregator: str, key: VerifyingKey) -> LedgerLog:
             entry = LedgerEntry.parse(bytes(data), key)
         except (SignatureError, WireError):
             return log
+        if (entry.ledger, entry.size) != (aggregator, len(log.entries) + 1):
+            return log  # a true entry of another place, which anybody can put here
         log.append(entry)

@@ -3,7 +3,6 @@
 from grievance.plan.answers import Answers
 from grievance.plan.axes import Axis
 from grievance.plan.fields import ChoiceField, Field, MultiField, NumberField
-from grievance.plan.forecast import Forecast, StatisticForecast, forecast
 from grievance.plan.labels import ANSWERED, NOT_ANSWERED
 from grievance.plan.layout import Layout
 from grievance.plan.model import Plan, Privacy, load_plan
@@ -27,7 +26,6 @@ __all__ = [
     "CountStatistic",
     "DistributionStatistic",
     "Field",
-    "Forecast",
     "Layout",
     "MeanStatistic",
     "MultiField",
@@ -37,9 +35,7 @@ __all__ = [
     "Privacy",
     "RawTable",
     "Statistic",
-    "StatisticForecast",
     "StatisticLayout",
-    "forecast",
     "load_plan",
     "new_plan",
     "plan_in_words",

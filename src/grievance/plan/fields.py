@@ -110,7 +110,8 @@ class _Choices(_Asked):
         if not self.fewest <= len(self.choices) <= limits.MAX_CHOICES:
             raise problem(
                 "plan.label",
-                f"must be {self.fewest} to {limits.MAX_CHOICES} choices, not {len(self.choices)}",
+                f"must be {self.fewest} to {limits.MAX_CHOICES} choices, not {len(self.choices)}; "
+                "add what is missing, or put rare ones together under one label",
                 "choices",
             )
         twins = find_twins(self.choices)

@@ -143,6 +143,7 @@ class Layout:
                 cells=s.cells if s.kind == "mean" else s.num_coordinates,
                 importance=s.importance,
                 scale=s.grid_size,
+                l1=s.l1,
             )
             for s in self.charged
         ]
@@ -158,7 +159,7 @@ class Layout:
         return project(self, name, aggregate, modulus)
 
     def noise_scale(self, name: str) -> tuple[int, ...]:
-        """Return per released coordinate the factor on sigma: 1, or M for a mean's totals."""
+        """Return per released coordinate the factor on the scale: 1, or M for a mean's totals."""
         statistic = self.statistics[name]
         return () if statistic.implied_by else statistic.noise_scale
 

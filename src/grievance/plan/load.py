@@ -29,6 +29,10 @@ VERSION = 1
 """Version of the JSON form."""
 
 _MAX_KEY_PARTS = 20
+_SYNTAX_HINT = (
+    "look for a quote, a bracket or a value that is missing near that place, or a key that stands "
+    "twice; `grievance plan new` writes a plan to start from"
+)
 # Strings and comments, each to the end of its line at most, so that one pass is enough.
 _QUOTED = re.compile(r"""("(?:[^"\\\n]|\\[^\n])*+"?|'[^'\n]*+'?)|#[^\n]*+""")
 _BETWEEN_KEYS = re.compile(r"[,=\[\]{}\n]")
@@ -73,7 +77,10 @@ def parse_toml(text: str | bytes, source: str) -> Plan:
     """
     if len(text) > limits.MAX_PLAN_SIZE:
         raise PlanError(
-            f"is larger than {limits.MAX_PLAN_SIZE // 1024} KiB", code="plan.syntax", where=source
+            f"is larger than {limits.MAX_PLAN_SIZE // 1024} KiB",
+            code="plan.syntax",
+            where=source,
+            hint="no plan needs as much; `grievance plan new` writes one to start from",
         )
     try:
         words = text if isinstance(text, str) else bytes(text).decode("utf-8")
@@ -85,13 +92,20 @@ def parse_toml(text: str | bytes, source: str) -> Plan:
     try:
         raw = tomllib.loads(words.removeprefix("\ufeff"), parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
-        raise PlanError(f"is not TOML: {error}", code="plan.syntax", where=source) from None
+        raise PlanError(
+            f"is not TOML: {error}", code="plan.syntax", where=source, hint=_SYNTAX_HINT
+        ) from None
     except RecursionError:
-        raise PlanError("is nested too deeply", code="plan.syntax", where=source) from None
+        raise PlanError(
+            "is nested too deeply", code="plan.syntax", where=source, hint=_SYNTAX_HINT
+        ) from None
     except (ValueError, ArithmeticError):
         # An integer of thousands of digits, an exponent beyond Decimal's, or a surrogate.
         raise PlanError(
-            "holds a number or a text that cannot be read", code="plan.syntax", where=source
+            "holds a number or a text that cannot be read",
+            code="plan.syntax",
+            where=source,
+            hint=_SYNTAX_HINT,
         ) from None
     return _build(raw, source, json=False)
 
@@ -102,15 +116,21 @@ def _check_shape(words: str, source: str) -> None:
     Texts over several lines are refused with it, since strings are told from keys by line;
     no text of a plan may hold a line break.
     """
+    try:
+        check_keys(words)
+    except ValueError as error:
+        raise PlanError(str(error), code="plan.syntax", where=source) from None
+
+
+def check_keys(words: str) -> None:
+    """Raise ValueError for TOML that holds texts over several lines or keys of many parts."""
     if '"""' in words or "'''" in words:
-        raise PlanError(
-            "has a text in three quotes; write texts on one line, in one pair of quotes",
-            code="plan.syntax",
-            where=source,
+        raise ValueError(
+            "has a text in three quotes; write texts on one line, in one pair of quotes"
         )
     bare = _QUOTED.sub(lambda match: "q" if match[1] else "", words)
     if any(piece.count(".") > _MAX_KEY_PARTS for piece in _BETWEEN_KEYS.split(bare)):
-        raise PlanError("has a key of too many parts", code="plan.syntax", where=source)
+        raise ValueError("has a key of too many parts")
 
 
 def _by_name(value: object, what: str, source: str) -> dict[str, object]:

@@ -104,7 +104,9 @@ class Privacy(Frozen):
     """What the round promises, and the display rules that go with it.
 
     `epsilon` at `delta` is what this round may reveal about one worker, `lifetime_epsilon`
-    (same delta) what all rounds of the campaign may reveal together.
+    (same delta) what all rounds of the campaign may reveal together. `mechanism` is the noise:
+    see `grievance.plan.budget`. With discrete Laplace noise the promise is epsilon alone, and
+    delta is not used.
     """
 
     epsilon: Exact
@@ -113,13 +115,17 @@ class Privacy(Frozen):
     reports_per_worker: int = 1
     minimum_reports: int = 50
     hide_below: int = 10
-    mechanism: Literal["gaussian"] = "gaussian"
+    mechanism: Literal["gaussian", "laplace", "auto"] = "gaussian"
 
     @field_validator("mechanism", mode="before")
     @classmethod
     def _check_mechanism(cls, value: object) -> object:
-        if value != "gaussian":
-            raise problem("plan.budget", 'must be "gaussian", the one mechanism there is')
+        if value not in ("gaussian", "laplace", "auto"):
+            raise problem(
+                "plan.budget",
+                'must be "gaussian" (for many tables), "laplace" (for one or a few), or, in a '
+                'campaign\'s first plan, "auto": the better one for this plan',
+            )
         return value
 
     @model_validator(mode="after")

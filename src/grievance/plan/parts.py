@@ -43,7 +43,7 @@ class Part:
         name: Which table it is.
         axes: Its axes; the coordinates are row-major over them.
         offset: Index of its first coordinate within the statistic.
-        scale: The factor on sigma of each of its coordinates: 1, or M for totals.
+        scale: The factor on the noise's scale of each of its coordinates: 1, or M for totals.
         terms: How many released coordinates each of its values is the sum of: 1, or more
             in an implied statistic.
     """
@@ -133,7 +133,7 @@ class StatisticLayout:
 
     @property
     def noise_scale(self) -> tuple[int, ...]:
-        """Per coordinate the factor on sigma."""
+        """Per coordinate the factor on the noise's scale."""
         return tuple(part.scale for part in self.parts for _ in range(part.size))
 
     @property
@@ -147,6 +147,15 @@ class StatisticLayout:
         if self.implied_by is not None:
             return 0
         return MEAN_L2_SQUARED if self.kind == "mean" else count_l2_squared(self.weighted_blocks)
+
+    @property
+    def l1(self) -> int:
+        """L1 sensitivity for one report, in the same units; 0 for an implied statistic."""
+        from grievance.privacy import count_l1, mean_l1
+
+        if self.implied_by is not None:
+            return 0
+        return mean_l1(self.cells) if self.kind == "mean" else count_l1(self.weighted_blocks)
 
     def part(self, name: PartName) -> Part:
         """Return one part by name. Raises ShapeError where there is none."""

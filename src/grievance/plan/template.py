@@ -26,6 +26,8 @@ lifetime_epsilon = 4.0         # all rounds of the campaign together
 reports_per_worker = 1         # 2 if a worker in two unions may report twice
 minimum_reports = 50           # nothing is released below this many reports
 hide_below = 10                # tables for people leave out counts below this
+# mechanism = "gaussian"       # the noise; "laplace" is less noise for one table or a few, and
+                               # "auto" takes the better one. One campaign, one mechanism.
 
 # Three kinds of question: one choice, several choices (`pick`), a number in steps.
 # There is no free text. A question that is not `required` may be left out.

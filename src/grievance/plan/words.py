@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from grievance.plan.budget import round_budget
 from grievance.plan.decimals import decimal_text
 from grievance.plan.fields import ChoiceField, MultiField
-from grievance.plan.forecast import round_costs
 from grievance.plan.layout import Layout
 
 if TYPE_CHECKING:
@@ -136,8 +136,9 @@ def _promise(plan: Plan, layout: Layout) -> list[str]:
     from grievance.privacy import promise
 
     terms = plan.privacy
-    rho, blanked_rho = round_costs(plan, layout)
-    lines = promise(terms.epsilon, terms.delta, rho, blanked_rho=blanked_rho).splitlines()
+    found = round_budget(plan, layout)
+    said = promise(terms.epsilon, terms.delta, found.cost, blanked=found.blanked)
+    lines = said.splitlines()
     times = "once" if terms.reports_per_worker == 1 else f"{terms.reports_per_worker} times"
     lines.append(f"A worker may report {times} in this round.")
     lines.append(

@@ -1,62 +1,75 @@
 """Privacy: what may be revealed (zcdp), how much each statistic gets (mechanisms), the noise.
 
-Importing this package is light: OpenDP is loaded when noise is first drawn.
+Importing this package is light: OpenDP is loaded when noise is first drawn, NumPy when a law of
+noise is first asked for a margin.
 """
 
 from __future__ import annotations
 
-from grievance.privacy.explain import posterior_bound, promise, surprise_bound
+from grievance.privacy.explain import odds_bound, posterior_bound, promise, surprise_bound
 from grievance.privacy.filter import BudgetFilter
+from grievance.privacy.laws import NoiseLaw, combined_margin
 from grievance.privacy.mechanisms import (
-    COST_KIND,
-    MAX_SIGMA,
-    MIN_SIGMA,
-    SIGMA_UNITS,
+    MAX_SCALE,
+    MIN_SCALE,
+    SCALE_NAMES,
+    SCALE_UNITS,
     Allocation,
     Mechanism,
     StatisticShape,
     budget_for,
-    check_sigma,
+    check_scale,
     gaussian_cost,
+    laplace_cost,
     split,
+    weighted_error,
 )
-from grievance.privacy.noise import check_opendp, draw, opendp_rho
+from grievance.privacy.noise import check_opendp, draw, opendp_cost
 from grievance.privacy.sensitivity import (
-    MEAN_L1,
+    MEAN_L1_BLANKED,
     MEAN_L2_SQUARED,
     MEAN_L2_SQUARED_BLANKED,
     count_l1,
+    count_l1_blanked,
     count_l2_squared,
     count_l2_squared_blanked,
+    mean_l1,
 )
 from grievance.privacy.zcdp import delta_for, epsilon_for, rho_for
 
 __all__ = [
-    "COST_KIND",
-    "MAX_SIGMA",
-    "MEAN_L1",
+    "MAX_SCALE",
+    "MEAN_L1_BLANKED",
     "MEAN_L2_SQUARED",
     "MEAN_L2_SQUARED_BLANKED",
-    "MIN_SIGMA",
-    "SIGMA_UNITS",
+    "MIN_SCALE",
+    "SCALE_NAMES",
+    "SCALE_UNITS",
     "Allocation",
     "BudgetFilter",
     "Mechanism",
+    "NoiseLaw",
     "StatisticShape",
     "budget_for",
     "check_opendp",
-    "check_sigma",
+    "check_scale",
+    "combined_margin",
     "count_l1",
+    "count_l1_blanked",
     "count_l2_squared",
     "count_l2_squared_blanked",
     "delta_for",
     "draw",
     "epsilon_for",
     "gaussian_cost",
-    "opendp_rho",
+    "laplace_cost",
+    "mean_l1",
+    "odds_bound",
+    "opendp_cost",
     "posterior_bound",
     "promise",
     "rho_for",
     "split",
     "surprise_bound",
+    "weighted_error",
 ]

@@ -1,26 +1,30 @@
 """The privacy promise in words and numbers, for the people it is made to. Plain text only.
 
-Two statements are made, and both follow from zCDP.
+*Belief.* Whoever knows everything but one worker's answers can move the odds between any two
+sets of answers of that worker by a factor of at most e^epsilon. With discrete Laplace noise,
+whose cost is a pure epsilon, that is the whole promise, and it has no exceptions.
 
-- *Belief.* Whoever knows everything but one worker's answers can move the odds between any
-  two sets of answers of that worker by a factor of at most e^epsilon ...
-- *Surprise.* ... except with a small chance. That chance is not delta: delta is an average
-  in which a loss slightly above epsilon counts little. The chance that the odds move towards
-  the truth by more than e^epsilon is at most exp(-(epsilon - rho)^2 / (4 rho)), the larger
-  number, and it is the one that is printed.
+*Surprise.* With discrete Gaussian noise, whose cost is a rho of zCDP, it holds except with a
+small chance. That chance is not delta: delta is an average in which a loss slightly above
+epsilon counts little. The chance that the odds move towards the truth by more than e^epsilon is
+at most exp(-(epsilon - rho)^2 / (4 rho)), the larger number, and it is the one that is printed.
 
 Source of the second: Bun and Steinke 2016 (arXiv 1605.02065), the argument for Proposition
-1.3: Markov's inequality applied to the moments that zCDP bounds.
+1.3: Markov's inequality applied to the moments that zCDP bounds. Of the first: the definition
+of pure differential privacy, by Bayes' rule.
 """
 
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal, localcontext
 from fractions import Fraction
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from grievance.errors import PrivacyError
 from grievance.privacy.zcdp import delta_for, epsilon_for
+
+if TYPE_CHECKING:
+    from grievance.cost import Cost
 
 _PRIORS: Final = (Fraction(1, 100), Fraction(1, 10), Fraction(9, 10))
 _HIGH: Final = Decimal("0.1")
@@ -52,6 +56,13 @@ def posterior_bound(epsilon: Fraction, prior: Fraction | float = 0.5) -> Decimal
         believed = _decimal(belief)
         bound = believed / (believed + against) if believed else Decimal(0)
         return bound.quantize(_PLACES, rounding=ROUND_CEILING)
+
+
+def odds_bound(epsilon: Fraction) -> Decimal:
+    """Return e^epsilon, rounded up to 4 digits. Raises PrivacyError for a negative epsilon."""
+    if epsilon < 0:
+        raise PrivacyError("epsilon is not negative", code="privacy.range")
+    return _FOUR_UP.plus(_PLAIN.next_plus(_PLAIN.exp(_decimal(epsilon))))
 
 
 def surprise_bound(rho: Fraction, epsilon: Fraction) -> Decimal:
@@ -92,17 +103,54 @@ def _chance(probability: Decimal) -> str:
     )
 
 
-def promise(
-    epsilon: Fraction, delta: Fraction, rho: Fraction, *, blanked_rho: Fraction | None = None
-) -> str:
-    """Say in plain words what (epsilon, delta), kept by a cost of `rho`, means for one worker.
+def _kept(epsilon: Fraction, delta: Fraction, cost: Cost) -> bool:
+    if cost.kind == "pure":
+        return cost.amount <= epsilon
+    return Fraction(delta_for(cost.amount, epsilon)) <= delta
 
-    `blanked_rho` is the cost of the weaker relation, blanking instead of replacing, if it is
-    to be printed beside. Several lines of text, the same on every machine. Raises PrivacyError
-    if `rho` does not keep (epsilon, delta), so that no promise is printed that is not kept.
+
+def _gaussian_lines(
+    epsilon: Fraction, delta: Fraction, rho: Fraction, blanked: Fraction | None
+) -> list[str]:
+    numbers = (
+        f"In numbers: epsilon {_number(epsilon)} and delta {_number(delta)}, by a zCDP cost of "
+        f"rho {_number(rho)}; the noise is discrete Gaussian."
+    )
+    lines = [_chance(surprise_bound(rho, epsilon)), numbers]
+    if blanked is not None:
+        weaker = Fraction(epsilon_for(blanked, delta))
+        lines.append(
+            "That a report was a real one and not a blank one is hidden better: epsilon "
+            f"{_number(weaker)} at the same delta, rho {_number(blanked)}."
+        )
+    return lines
+
+
+def _laplace_lines(epsilon: Fraction, spent: Fraction, blanked: Fraction | None) -> list[str]:
+    numbers = (
+        f"In numbers: epsilon {_number(epsilon)}, of which {_number(spent)} is used; the noise is "
+        "discrete Laplace. The odds between any two sets of answers change by a factor of at most "
+        f"e^epsilon, {odds_bound(epsilon):f}. There is no delta: the plan's is not used."
+    )
+    lines = [_chance(Decimal(0)), numbers]
+    if blanked is not None:
+        lines.append(
+            "That a report was a real one and not a blank one is hidden better: epsilon "
+            f"{_number(blanked)}."
+        )
+    return lines
+
+
+def promise(epsilon: Fraction, delta: Fraction, cost: Cost, *, blanked: Cost | None = None) -> str:
+    """Say in plain words what a round of at most `cost` means for one worker.
+
+    The promise is (epsilon, delta) for a cost of zCDP, and epsilon alone for a pure one.
+    `blanked` is the cost of the weaker relation, blanking instead of replacing, if it is to be
+    printed beside. Several lines of text, the same on every machine. Raises PrivacyError if
+    `cost` does not keep the promise, so that none is printed that is not kept.
     """
-    if Fraction(delta_for(rho, epsilon)) > delta:
-        raise PrivacyError("this rho does not keep this epsilon and delta", code="privacy.promise")
+    if not _kept(epsilon, delta, cost):
+        raise PrivacyError("this cost does not keep this promise", code="privacy.promise")
     half = posterior_bound(epsilon)
     least, most = _percent(_PLAIN.subtract(Decimal(1), half)), _percent(half)
     lines = [
@@ -114,17 +162,11 @@ def promise(
     for prior in _PRIORS:
         before, after = _decimal(prior), posterior_bound(epsilon, prior)
         lines.append(f"  From {_percent(before)} they can go up to {_percent(after)} at most.")
-    lines.append(_chance(surprise_bound(rho, epsilon)))
-    lines.append(
-        f"In numbers: epsilon {_number(epsilon)} and delta {_number(delta)}, by a zCDP cost of "
-        f"rho {_number(rho)}."
-    )
-    if blanked_rho is not None:
-        weaker = Fraction(epsilon_for(blanked_rho, delta))
-        lines.append(
-            "That a report was a real one and not a blank one is hidden better: epsilon "
-            f"{_number(weaker)} at the same delta, rho {_number(blanked_rho)}."
-        )
+    weaker = None if blanked is None else blanked.amount
+    if cost.kind == "zcdp":
+        lines += _gaussian_lines(epsilon, delta, cost.amount, weaker)
+    else:
+        lines += _laplace_lines(epsilon, cost.amount, weaker)
     lines.append(
         "It holds for all reports that the plan allows one worker in this round together, and "
         "against everyone except all aggregators in league."

@@ -1,19 +1,28 @@
 """How much noise every statistic gets, and what that costs: exact fractions throughout.
 
-The noise comes first: sigma is a multiple of 1/64, rounded up, so it is the same number
+The noise comes first: its scale is a multiple of 1/64, rounded up, so it is the same number
 in a task, in a float and on every machine. The cost is then computed from it exactly.
 
-Discrete Gaussian noise is the one mechanism so far. Another one (discrete Laplace, charged
-in pure epsilon) would add its name to `Mechanism`, its kind of cost to `COST_KIND`, and a
-branch in `budget_for`; costs are tagged, so the two could never be added up.
+There are two mechanisms, and a campaign uses one of them. Costs are tagged, so that the two
+can never be added up.
+
+- Discrete Gaussian, P(x) proportional to exp(-x^2 / (2 sigma^2)), is charged in rho of zCDP:
+  m^2 Delta2^2 / (2 sigma^2), Delta2 the L2 sensitivity to one report, m reports a worker.
+- Discrete Laplace, P(x) proportional to exp(-|x| / b), is charged in pure epsilon:
+  m Delta1 / b, Delta1 the L1 sensitivity.
+
+Costs of Laplace noise add up faster than the noise of Gaussian noise grows, so Laplace is for
+few tables and Gaussian for many.
 
 Sources: Canonne, Kamath, Steinke, "The Discrete Gaussian for Differential Privacy"
-(arXiv 2004.00010), Theorem 14; Bun and Steinke 2016, Proposition 1.9 and Lemma 1.7.
+(arXiv 2004.00010), Theorem 14; Bun and Steinke 2016, Proposition 1.9 and Lemma 1.7; Ghosh,
+Roughgarden, Sundararajan, "Universally Utility-Maximizing Privacy Mechanisms" (2009), for the
+discrete Laplace under the name of geometric mechanism.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import isqrt, lcm
 from types import MappingProxyType
@@ -21,25 +30,28 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from grievance.cost import Cost
 from grievance.errors import PrivacyError
-from grievance.privacy.zcdp import rho_for
+from grievance.privacy.zcdp import MAX_EPSILON, rho_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from grievance.cost import Kind
+Mechanism = Literal["gaussian", "laplace"]
+SCALE_NAMES: Final[Mapping[Mechanism, str]] = MappingProxyType(
+    {"gaussian": "sigma", "laplace": "b"}
+)
+"""What a mechanism's scale is called in tasks and releases."""
 
-Mechanism = Literal["gaussian"]
-COST_KIND: Final[Mapping[Mechanism, Kind]] = MappingProxyType({"gaussian": "zcdp"})
+SCALE_UNITS: Final = 64
+"""Every scale is a whole number of 1/64."""
 
-SIGMA_UNITS: Final = 64
-"""Every sigma is a whole number of 1/64."""
+MIN_SCALE: Final = Fraction(1, 2)
+"""The least noise ever added, as sigma or b. Below it nearly every cell would be published as it
+is, whatever the formula says; a statistic that could afford less noise gets this much and costs
+less."""
 
-MIN_SIGMA: Final = Fraction(1, 2)
-"""The least noise ever added. Below it nearly every cell would be published as it is, whatever
-the formula says; a statistic that could afford less noise gets this much and costs less."""
-
-MAX_SIGMA: Final = Fraction(2**40)
-"""The most: beyond it a draw could come near the edge of 64-bit integers."""
+MAX_SCALE: Final = Fraction(2**40)
+"""The most: beyond it a draw could come near the edge of 64-bit integers. There are 2^23 scales
+between them, which Laplace noise exceeds with a chance of exp(-2^23)."""
 
 _GUARD_BITS: Final = 64
 _MAX_SHAPES: Final = 10_000
@@ -55,10 +67,10 @@ def _positive(value: int, what: str) -> None:
 class StatisticShape:
     """What a statistic looks like to the budget.
 
-    `l2_squared` is the squared L2 sensitivity to one report, `cells` the number of released
-    values whose squared error counts, `importance` the weight of that error. `scale` is the
-    largest factor on sigma among the released values: M for a mean, whose `l2_squared` is in
-    units of M, and 1 for everything else.
+    `l2_squared` and `l1` are the squared L2 and the L1 sensitivity to one report, `cells` the
+    number of released values whose squared error counts, `importance` the weight of that error.
+    `scale` is the largest factor on the noise's scale among the released values: M for a mean,
+    whose sensitivities are in units of M, and 1 for everything else.
     """
 
     name: str
@@ -66,11 +78,13 @@ class StatisticShape:
     cells: int
     importance: Fraction = Fraction(1)
     scale: int = 1
+    l1: int = field(kw_only=True)
 
     def __post_init__(self) -> None:
         _positive(self.l2_squared, "a squared sensitivity")
+        _positive(self.l1, "a sensitivity")
         _positive(self.cells, "the number of cells")
-        _positive(self.scale, "the factor on sigma")
+        _positive(self.scale, "the factor on the scale")
         if not isinstance(self.importance, Fraction) or self.importance <= 0:
             raise PrivacyError(
                 "importance must be an exact, positive fraction", code="privacy.shape"
@@ -81,23 +95,37 @@ class StatisticShape:
 class Allocation:
     """What a statistic was given: one aggregator's noise, and its exact cost.
 
-    `sigma` is the standard deviation parameter, per released value, of the noise that EACH
-    aggregator adds in full; for means it belongs to N, and T has M * sigma.
+    `scale` is sigma of the discrete Gaussian or b of the discrete Laplace, per released value,
+    of the noise that EACH aggregator adds in full; for means it belongs to N, and T has
+    M * scale.
     """
 
-    sigma: Fraction
+    mechanism: Mechanism
+    scale: Fraction
     cost: Cost
 
+    @property
+    def variance(self) -> Fraction:
+        """What one draw's variance is at most: sigma^2, or 2 b^2. Exact but for little noise."""
+        return (1 if self.mechanism == "gaussian" else 2) * self.scale**2
 
-def check_sigma(sigma: Fraction) -> Fraction:
-    """Return `sigma`; PrivacyError unless a multiple of 1/64 from MIN_SIGMA to MAX_SIGMA."""
-    if not isinstance(sigma, Fraction) or SIGMA_UNITS % sigma.denominator != 0:
-        raise PrivacyError("a noise scale must be an exact multiple of 1/64", code="privacy.sigma")
-    if not MIN_SIGMA <= sigma <= MAX_SIGMA:
+
+def check_mechanism(mechanism: Mechanism) -> Mechanism:
+    """Return `mechanism`; PrivacyError for a name that is none."""
+    if mechanism not in get_args(Mechanism):
+        raise PrivacyError(f"unknown mechanism: {mechanism!r:.20}", code="privacy.mechanism")
+    return mechanism
+
+
+def check_scale(scale: Fraction) -> Fraction:
+    """Return `scale`; PrivacyError unless a multiple of 1/64 from MIN_SCALE to MAX_SCALE."""
+    if not isinstance(scale, Fraction) or SCALE_UNITS % scale.denominator != 0:
+        raise PrivacyError("a noise scale must be an exact multiple of 1/64", code="privacy.scale")
+    if not MIN_SCALE <= scale <= MAX_SCALE:
         raise PrivacyError(
-            f"a noise scale must be between {MIN_SIGMA} and {MAX_SIGMA}", code="privacy.sigma"
+            f"a noise scale must be between {MIN_SCALE} and {MAX_SCALE}", code="privacy.scale"
         )
-    return sigma
+    return scale
 
 
 def _check_reports(reports_per_worker: int) -> None:
@@ -111,11 +139,14 @@ def _check_reports(reports_per_worker: int) -> None:
 def budget_for(mechanism: Mechanism, epsilon: Fraction, delta: Fraction) -> Cost:
     """Return the largest cost in the mechanism's own currency that keeps (epsilon, delta).
 
-    Raises PrivacyError for an unknown mechanism, and as `rho_for` does.
+    For discrete Laplace noise that is epsilon itself: the promise is pure, and `delta` is not
+    used. Raises PrivacyError for an unknown mechanism, and as `rho_for` does.
     """
-    if mechanism not in get_args(Mechanism):
-        raise PrivacyError(f"unknown mechanism: {mechanism!r:.20}", code="privacy.mechanism")
-    return Cost(COST_KIND[mechanism], rho_for(epsilon, delta))
+    if check_mechanism(mechanism) == "gaussian":
+        return Cost("zcdp", rho_for(epsilon, delta))
+    if not isinstance(epsilon, Fraction) or not 0 < epsilon <= MAX_EPSILON:
+        raise PrivacyError("epsilon must be an exact, positive fraction", code="privacy.range")
+    return Cost("pure", epsilon)
 
 
 def gaussian_cost(l2_squared: int, sigma: Fraction, reports_per_worker: int) -> Cost:
@@ -126,64 +157,113 @@ def gaussian_cost(l2_squared: int, sigma: Fraction, reports_per_worker: int) -> 
     """
     _positive(l2_squared, "a squared sensitivity")
     _check_reports(reports_per_worker)
-    check_sigma(sigma)
+    check_scale(sigma)
     return Cost("zcdp", reports_per_worker**2 * l2_squared / (2 * sigma**2))
 
 
-def _weights(shapes: Sequence[StatisticShape]) -> list[int]:
-    """Return integers proportional to Delta * sqrt(importance * cells), to 64 bits.
+def laplace_cost(l1: int, scale: Fraction, reports_per_worker: int) -> Cost:
+    """Return epsilon = m * l1 / b, exactly, as `gaussian_cost` does for the other mechanism."""
+    _positive(l1, "a sensitivity")
+    _check_reports(reports_per_worker)
+    check_scale(scale)
+    return Cost("pure", reports_per_worker * l1 / scale)
 
-    The squares are brought to integers first, so every root is at least 2^64 and its
+
+def _root_floor(value: int, degree: int) -> int:
+    """Return the largest whole number whose power of `degree`, 2 or 3, is at most `value`."""
+    if degree == 2:
+        return isqrt(value)
+    root = 1 << -(-value.bit_length() // 3)  # not below it; Newton's steps come down to it
+    while root**3 > value:
+        root = (2 * root + value // root**2) // 3
+    return root
+
+
+def _weights(shapes: Sequence[StatisticShape], mechanism: Mechanism) -> list[int]:
+    """Return integers proportional to the shares of the budget, to 64 bits.
+
+    Of rho: Delta2 * sqrt(importance * cells). Of epsilon: the cube root of importance * cells *
+    Delta1^2. The powers are brought to integers first, so every root is at least 2^64 and its
     truncation loses less than one part in 2^64, alike on every machine.
     """
-    squares = [shape.importance * shape.l2_squared * shape.cells for shape in shapes]
-    denominator = lcm(*(square.denominator for square in squares))
-    return [isqrt(int(square * denominator) << (2 * _GUARD_BITS)) for square in squares]
+    degree = 2 if mechanism == "gaussian" else 3
+    powers = [
+        shape.importance * shape.cells * (shape.l2_squared if degree == 2 else shape.l1**2)
+        for shape in shapes
+    ]
+    common = lcm(*(power.denominator for power in powers))
+    return [_root_floor(int(power * common) << (degree * _GUARD_BITS), degree) for power in powers]
 
 
-def _sigma_for(shape: StatisticShape, rho: Fraction, reports_per_worker: int) -> Fraction:
-    """Return the least allowed sigma whose exact cost is at most `rho`."""
-    variance = reports_per_worker**2 * shape.l2_squared / (2 * rho)
-    # j/64 is enough when j^2 >= 64^2 * variance; j is whole, so the right side may be rounded up
-    # to a whole number too, and isqrt(n - 1) + 1 is the ceiling of the root of n.
-    squared_units = -((-(SIGMA_UNITS**2) * variance.numerator) // variance.denominator)
-    units = isqrt(squared_units - 1) + 1
-    sigma = max(Fraction(units, SIGMA_UNITS), MIN_SIGMA)
-    if sigma * shape.scale > MAX_SIGMA:
+def _ceiling(value: Fraction) -> int:
+    return -((-value.numerator) // value.denominator)
+
+
+def _allocate(shape: StatisticShape, share: Cost, reports_per_worker: int) -> Allocation:
+    """Return the least allowed noise whose exact cost is at most `share`."""
+    if share.kind == "zcdp":
+        variance = reports_per_worker**2 * shape.l2_squared / (2 * share.amount)
+        # j/64 is enough when j^2 >= 64^2 * variance; j is whole, so the right side may be
+        # rounded up to a whole number too, and isqrt(n - 1) + 1 is the ceiling of the root of n.
+        units = isqrt(_ceiling(SCALE_UNITS**2 * variance) - 1) + 1
+    else:
+        units = _ceiling(SCALE_UNITS * reports_per_worker * shape.l1 / share.amount)
+    scale = max(Fraction(units, SCALE_UNITS), MIN_SCALE)
+    if scale * shape.scale > MAX_SCALE:
         raise PrivacyError(
             f"{shape.name}: the budget is so small that its noise would drown everything",
-            code="privacy.sigma",
+            code="privacy.scale",
             hint="raise epsilon, ask for fewer statistics, or use a coarser step",
         )
-    return sigma
+    if share.kind == "zcdp":
+        cost = gaussian_cost(shape.l2_squared, scale, reports_per_worker)
+        return Allocation("gaussian", scale, cost)
+    return Allocation("laplace", scale, laplace_cost(shape.l1, scale, reports_per_worker))
 
 
 def split(
-    shapes: Sequence[StatisticShape], rho: Fraction, reports_per_worker: int
+    shapes: Sequence[StatisticShape], budget: Cost, reports_per_worker: int
 ) -> dict[str, Allocation]:
-    """Split a round's `rho` over its statistics, in the order given. Run by whoever reads a task.
+    """Split a round's `budget` over its statistics, in the order given. Whoever reads a task does.
 
-    rho_s is proportional to Delta_s * sqrt(importance_s * cells_s), which minimises
-    sum(importance_s * cells_s * sigma_s^2): with sigma_s^2 = m^2 Delta_s^2 / (2 rho_s) the
-    derivatives are equal exactly there. Each sigma is rounded up to a multiple of 1/64, at
-    least MIN_SIGMA, and the cost recomputed from it, so the costs sum to at most `rho`. What
-    rounding leaves over stays unspent.
+    The kind of the budget decides the mechanism. The shares minimise
+    sum(importance_s * cells_s * variance_s), where the derivatives are equal:
 
-    Raises PrivacyError for no shapes, a name twice, a `rho` that is not an exact positive
-    fraction, or noise beyond MAX_SIGMA.
+    - rho_s proportional to Delta2_s * sqrt(importance_s * cells_s), for the variance is
+      m^2 Delta2_s^2 / (2 rho_s);
+    - epsilon_s proportional to the cube root of importance_s * cells_s * Delta1_s^2, for the
+      variance is 2 m^2 Delta1_s^2 / epsilon_s^2.
+
+    Each scale is rounded up to a multiple of 1/64, at least MIN_SCALE, and the cost recomputed
+    from it, so the costs sum to at most `budget`. What rounding leaves over stays unspent.
+
+    Raises PrivacyError for no shapes, a name twice, a budget of nothing, or noise beyond
+    MAX_SCALE.
     """
-    if not isinstance(rho, Fraction) or rho <= 0:
-        raise PrivacyError("the budget must be an exact, positive fraction", code="privacy.rho")
+    if not isinstance(budget, Cost) or budget.amount <= 0:
+        raise PrivacyError("the budget must be a cost, and not zero", code="privacy.budget")
     _check_reports(reports_per_worker)
     if not 1 <= len(shapes) <= _MAX_SHAPES:
         raise PrivacyError("no statistic to give budget to, or too many", code="privacy.shape")
     if len({shape.name for shape in shapes}) != len(shapes):
         raise PrivacyError("two statistics have one name", code="privacy.shape")
-    weights = _weights(shapes)
+    weights = _weights(shapes, "gaussian" if budget.kind == "zcdp" else "laplace")
     total = sum(weights)
-    allocations = {}
-    for shape, weight in zip(shapes, weights, strict=True):
-        sigma = _sigma_for(shape, rho * weight / total, reports_per_worker)
-        cost = gaussian_cost(shape.l2_squared, sigma, reports_per_worker)
-        allocations[shape.name] = Allocation(sigma, cost)
-    return allocations
+    return {
+        shape.name: _allocate(
+            shape, Cost(budget.kind, budget.amount * weight / total), reports_per_worker
+        )
+        for shape, weight in zip(shapes, weights, strict=True)
+    }
+
+
+def weighted_error(
+    shapes: Sequence[StatisticShape], allocations: Mapping[str, Allocation]
+) -> Fraction:
+    """Return what `split` minimises: the sum of importance * cells * variance. Means in units of M.
+
+    It compares the two mechanisms for a plan, exactly and alike on every machine.
+    """
+    return sum(
+        (s.importance * s.cells * allocations[s.name].variance for s in shapes), start=Fraction(0)
+    )

@@ -34,12 +34,29 @@ So N is free, provided that it carries noise of sigma where T carries noise of M
 MEAN_L2_SQUARED_BLANKED: Final = 2
 """The same for a report that is blanked: one total and one number, by at most 1 each."""
 
-MEAN_L1: Final = 4
-"""L1 sensitivity of one mean in units of M: a report that moves to another group.
 
-It holds for any number of groups, and is reached from two groups on; for one group it is
-an upper bound of 2.
-"""
+def mean_l1(groups: int) -> int:
+    """L1 sensitivity of one mean by `groups` groups, in units of M. Raises PrivacyError below 1.
+
+    T carries noise of scale M * b where N carries b, as with Gaussian noise, so a report adds
+    (t, 1) with t in [-1, 1] to its group's pair. Moved to another group it changes two totals
+    and two numbers by at most 1 each: 4. With one group there is no other: replaced it moves T
+    by at most 2 and N not at all, blanked both by at most 1: 2.
+
+    Why the same b for T/M and N, when N is not free here: let them be b_T and b_N. The cost is
+    2 (1/b_T + 1/b_N), and the mean's squared error, to first order, (b_T^2 + r^2 b_N^2) / N^2
+    times a constant, where r = T/(N M) says where in its range the mean lies, from -1 to 1.
+    Where that is worst, at either end, b_T = b_N makes the error least for a given cost. For a
+    mean known to lie near the middle a larger b_N would be better, but N is published as well,
+    and a noisy denominator spoils small groups. With one group, N is free up to b_N = b_T.
+    """
+    if type(groups) is not int or groups < 1:
+        raise PrivacyError("a mean has one group or more", code="privacy.block")
+    return 4 if groups > 1 else 2
+
+
+MEAN_L1_BLANKED: Final = 2
+"""The same for a report that is blanked: one total and one number, by at most 1 each."""
 
 
 def _moves(blocks: Sequence[tuple[int, int]], num_reports: int) -> Iterable[int]:
@@ -73,8 +90,10 @@ def count_l2_squared_blanked(blocks: Sequence[tuple[int, int]]) -> int:
 
 
 def count_l1(blocks: Sequence[tuple[int, int]]) -> int:
-    """L1 sensitivity in counts: every flipped bit moves by 1, so it equals the squared L2 one.
-
-    Nothing is charged by it yet: it is what discrete Laplace noise would be scaled to.
-    """
+    """L1 sensitivity in counts: every flipped bit moves by 1, so it equals the squared L2 one."""
     return count_l2_squared(blocks)
+
+
+def count_l1_blanked(blocks: Sequence[tuple[int, int]]) -> int:
+    """L1 sensitivity in counts when a report may only be exchanged for a blank one."""
+    return count_l2_squared_blanked(blocks)

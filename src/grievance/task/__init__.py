@@ -13,7 +13,13 @@ from grievance.task.signatures import (
     parse_task_signature,
     sign_task,
 )
-from grievance.task.task import AggregatorEntry, Task, build_task, parse_task
+from grievance.task.task import (
+    AggregatorEntry,
+    Task,
+    build_task,
+    check_mechanism_stays,
+    parse_task,
+)
 from grievance.task.verify_key import commitment, open_verify_key, seal_verify_key
 
 __all__ = [
@@ -27,6 +33,7 @@ __all__ = [
     "bundle",
     "card_matches",
     "check_cards",
+    "check_mechanism_stays",
     "check_plan_file",
     "check_signatures",
     "check_successor",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from grievance.crypto.fingerprint import matches, normalise
-from grievance.errors import CryptoError, TaskError, TrustError
+from grievance.errors import CryptoError, GrievanceError, TaskError, TrustError, WireError
 from grievance.task.signatures import BUNDLE_LIMIT, check_signatures, parse_bundle
 from grievance.task.task import parse_task
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 Source = bytes | str | os.PathLike[str] | tuple[bytes, Sequence[bytes]]
 """A bundle's bytes, the path of a bundle, or the bytes of a task and of its signatures."""
+
+
+_ASK = "do not use this task; ask the aggregators for the one that all of them signed"
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,11 @@ class TrustAnchor:
         for text in self.texts:
             if not any(matches(text, digest) for digest in digests):
                 raise TrustError(
-                    f"{text} is neither this task nor one of its aggregators",
+                    f"{text} is neither this task nor one of its aggregators (it is the task of "
+                    f"{task.round_id}, by {', '.join(entry.name for entry in task.aggregators)})",
                     code="trust.mismatch",
-                    hint="do not use this task before you know why; ask the organisations",
+                    hint="is this the folder, the file and the round you meant? if it is, do not "
+                    "use this task before you know why; ask the organisations",
                 )
         vouched = [any(matches(text, digest) for text in self.texts) for digest in digests]
         if not vouched[0] and not all(vouched[1:]):
@@ -79,9 +84,15 @@ def load_task(source: Source, *, trust: TrustAnchor | Sequence[str]) -> Task:
     "task.missing") for a file that cannot be read.
     """
     anchor = trust if isinstance(trust, TrustAnchor) else TrustAnchor.from_texts(trust)
-    data, signatures = source if isinstance(source, tuple) else parse_bundle(_read(source))
-    task = parse_task(data)
-    check_signatures(task, signatures)
+    try:
+        data, signatures = source if isinstance(source, tuple) else parse_bundle(_read(source))
+        task = parse_task(data)
+        check_signatures(task, signatures)
+    except GrievanceError as error:
+        if isinstance(error, WireError) and isinstance(source, str | os.PathLike):
+            error.message = f"{Path(source).name}: {error.message}"
+        error.hint = error.hint or _ASK
+        raise
     anchor.check(task)
     return task
 

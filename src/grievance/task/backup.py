@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grievance.crypto.strict import StrictObject
 from grievance.errors import TaskError
 from grievance.names import is_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 MIN_THRESHOLD = 2
 """One trustee alone must never be able to act as the organisation it helps."""
@@ -78,6 +81,24 @@ def backup_in_words(name: str, claim: BackupClaim | None) -> str:
         f"If {name} loses its keys, any {claim.threshold} of {', '.join(claim.trustees)} "
         f"together can give them back (tried on {claim.rehearsed}); so could those "
         f"{claim.threshold} read what {name} can read."
+    )
+
+
+def overlap_in_words(trustees: Mapping[str, Sequence[str]]) -> str:
+    """Warn of people who would help to give back the keys of several aggregators; "" if none.
+
+    `trustees` maps every aggregator of a round to the names of its trustees, if it has any. With
+    the keys of all aggregators every answer can be read, so whoever counts for two of them makes
+    the group that could do it smaller.
+    """
+    held = [name for names in trustees.values() for name in names]
+    twice = sorted({name for name in held if held.count(name) > 1 or name in trustees})
+    if not twice:
+        return ""
+    return (
+        f"Take care: {', '.join(twice)} would hold the keys, or pieces of the keys, of more than "
+        "one aggregator. The fewer people hold all of them together, the fewer could read every "
+        "answer; two aggregators should have different trustees."
     )
 
 

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 def check_plan_file(task: Task, data: bytes) -> None:
     """Check that `data` is the plan file of this task. Raises TaskError or PlanError."""
     if not hmac.compare_digest(hashlib.sha256(data).digest(), task.plan_sha256):
-        raise TaskError("this is not the plan file that the task names", code="task.plan")
+        raise TaskError(
+            "this is not the plan file that the task names",
+            code="task.plan",
+            hint="the file must be, byte for byte, the one the leader proposed; do not sign, ask "
+            "the leader for it",
+        )
     if Plan.from_toml(data) != task.plan:
         raise TaskError("the task's plan is not what the plan file says", code="task.plan")
 
@@ -77,9 +82,9 @@ def check_successor(task: Task, previous: Task | None) -> None:
     if task.rehearsal is not previous.rehearsal:
         raise _refuse("a rehearsal and a real round share no campaign")
     old, new = previous.plan.privacy, task.plan.privacy
-    if (task.campaign, new.mechanism, new.lifetime_epsilon, new.delta) != (
+    if (task.campaign, task.mechanism, new.lifetime_epsilon, new.delta) != (
         previous.campaign,
-        old.mechanism,
+        previous.mechanism,
         old.lifetime_epsilon,
         old.delta,
     ):

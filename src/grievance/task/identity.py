@@ -27,6 +27,9 @@ KIND = "grievance/1 identity"
 LIMIT = 4096
 MAX_AGGREGATORS = 16
 """More than any coalition needs, and well below the 255 shares a Prio3 instance may have."""
+ONE_EACH = "each aggregator is an organisation with a name and keys of its own"
+"""The hint where one organisation would be two aggregators."""
+
 _ROUND_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,48}")
 
 
@@ -86,15 +89,22 @@ def check_members(members: Sequence[Identity]) -> None:
         raise TaskError(
             "a round needs two or more aggregators: one alone could read every answer",
             code="plan.aggregators",
+            hint=ONE_EACH,
         )
     if len(members) > MAX_AGGREGATORS:
-        raise TaskError(f"at most {MAX_AGGREGATORS} aggregators", code="plan.aggregators")
+        raise TaskError(
+            f"a round has at most {MAX_AGGREGATORS} aggregators", code="plan.aggregators"
+        )
     if len({member.name for member in members}) < len(members):
-        raise TaskError("one organisation is named twice", code="plan.aggregators")
+        raise TaskError("one organisation is named twice", code="plan.aggregators", hint=ONE_EACH)
     if find_twins(tuple(member.display_name for member in members)):
-        raise TaskError("two aggregators have one display name", code="plan.aggregators")
+        raise TaskError(
+            "two aggregators have one display name", code="plan.aggregators", hint=ONE_EACH
+        )
     if len({member.key for member in members}) < len(members):
-        raise TaskError("two aggregators have one identity key", code="plan.aggregators")
+        raise TaskError(
+            "two aggregators have one identity key", code="plan.aggregators", hint=ONE_EACH
+        )
 
 
 def check_round_id(text: str) -> str:

@@ -22,11 +22,18 @@ from grievance.crypto.fingerprint import short
 from grievance.crypto.strict import StrictObject
 from grievance.errors import PrivacyError, TaskError
 from grievance.plan import Layout, Plan
+from grievance.plan.budget import AUTO, round_budget
 from grievance.privacy.filter import BudgetFilter
-from grievance.privacy.mechanisms import budget_for, split
+from grievance.privacy.mechanisms import SCALE_NAMES
 from grievance.task.backup import BackupClaim, read_backup_claim
 from grievance.task.card import card_matches, read_hpke_key
-from grievance.task.identity import Identity, check_members, check_round_id, read_identity_fields
+from grievance.task.identity import (
+    ONE_EACH,
+    Identity,
+    check_members,
+    check_round_id,
+    read_identity_fields,
+)
 from grievance.task.verify_key import commitment
 
 if TYPE_CHECKING:
@@ -34,7 +41,7 @@ if TYPE_CHECKING:
 
     from grievance.crypto.hpke import HpkePublicKey
     from grievance.crypto.signing import VerifyingKey
-    from grievance.privacy.mechanisms import Allocation
+    from grievance.privacy.mechanisms import Allocation, Mechanism
     from grievance.secret import VerifyKey
     from grievance.task.card import Card
     from grievance.vdaf import Prio3BlockCountVec
@@ -46,7 +53,10 @@ VDAF_VERSION = 18
 ALGORITHM = 0xFFFF4742
 FIELD = "Field128"
 NUM_PROOFS = 1
-_MECHANISMS = {"gaussian": "discrete-gaussian"}
+_MECHANISMS: Mapping[Mechanism, str] = {
+    "gaussian": "discrete-gaussian",
+    "laplace": "discrete-laplace",
+}
 _KEYS = (
     "aggregators",
     "campaign",
@@ -98,7 +108,8 @@ class AggregatorEntry:
 class Task:
     """A consistent task. Made by `parse_task` and `load_task` only.
 
-    `data` is the file, `digest` its SHA-256, `ctx` the VDAF application context. `allocations`
+    `data` is the file, `digest` its SHA-256, `ctx` the VDAF application context. `mechanism` is
+    the noise: the plan's, or what "auto" stood for when the task was built. `allocations`
     maps each charged statistic to its noise and cost, in the plan's order; `cost` is their
     sum, `lifetime` the campaign's budget, `reserved` what all its rounds so far may spend,
     this one included in full. `aggregators[0]` is the leader.
@@ -112,6 +123,7 @@ class Task:
     plan_sha256: bytes
     layout: Layout
     aggregators: tuple[AggregatorEntry, ...]
+    mechanism: Mechanism
     allocations: Mapping[str, Allocation]
     cost: Cost
     lifetime: Cost
@@ -162,8 +174,8 @@ def build_task(
 
     `cards` hold one card of every aggregator, in any order; the hash of the plan's file is
     theirs. `ledger_heads` may leave out aggregators whose ledger is empty. Raises TaskError
-    when a card was made for something else, BudgetExceededError when the campaign cannot
-    pay for the round.
+    when a card was made for something else or the campaign has another mechanism,
+    BudgetExceededError when the campaign cannot pay for the round.
     """
     if not cards:
         raise TaskError("a round needs the cards of its aggregators", code="task.card")
@@ -179,6 +191,7 @@ def build_task(
             members=members,
             rehearsal=rehearsal,
         )
+    check_mechanism_stays(plan, previous)
     terms = _Terms(plan, len(members))
     heads = dict.fromkeys([member.name for member in members]) | dict(ledger_heads or {})
     body = terms.body(
@@ -204,6 +217,24 @@ def build_task(
     return parse_task(canonical(body)).data
 
 
+def check_mechanism_stays(plan: Plan, previous: Task | None) -> None:
+    """Check that a plan has the mechanism of its campaign, `previous` being its last task.
+
+    Raises TaskError `task.mechanism`, in words for a steward.
+    """
+    said = plan.privacy.mechanism
+    if previous is None or said == previous.mechanism:
+        return
+    why = "only its first plan may leave the choice open" if said == AUTO else f'not "{said}"'
+    raise TaskError(
+        f"the campaign {previous.campaign} has {_MECHANISMS[previous.mechanism]} noise in all its "
+        f"rounds, {why}: costs of the two kinds cannot be added up",
+        code="task.mechanism",
+        hint=f'write mechanism = "{previous.mechanism}" in the plan, or begin a new campaign and '
+        "say so to the workers",
+    )
+
+
 def parse_task(data: bytes) -> Task:
     """Read a task and compute again all that follows from its plan. Checks no signature.
 
@@ -216,6 +247,7 @@ def parse_task(data: bytes) -> Task:
     fields.literal("kind", KIND)
     aggregators = tuple(_read_aggregator(item) for item in fields.items("aggregators"))
     _check_aggregators(aggregators)
+    _check_version(fields.mapping("vdaf"))
     terms = _Terms(Plan.from_json(fields.mapping("plan"), source="task"), len(aggregators))
     read: dict[str, Any] = {
         "round_id": check_round_id(fields.text("round")),
@@ -227,6 +259,8 @@ def parse_task(data: bytes) -> Task:
         "reserved": _read_reserved(fields, terms),
         "ledger_heads": _read_heads(fields, [entry.name for entry in aggregators]),
     }
+    if read["previous"] is not None and terms.plan.privacy.mechanism == AUTO:
+        fields.refuse('says mechanism = "auto", which only a campaign\'s first plan may', "plan")
     for key, expected in terms.body(**read).items():
         # as bytes: to Python, true equals 1
         if canonical(value[key]) != canonical(expected):
@@ -236,6 +270,7 @@ def parse_task(data: bytes) -> Task:
         digest=hashlib.sha256(data).digest(),
         plan=terms.plan,
         layout=terms.layout,
+        mechanism=terms.mechanism,
         allocations=MappingProxyType(terms.allocations),
         cost=terms.cost,
         lifetime=terms.lifetime,
@@ -247,16 +282,10 @@ class _Terms:
     """What follows from a plan and the number of aggregators: encoding, noise, costs."""
 
     def __init__(self, plan: Plan, num_aggregators: int) -> None:
-        privacy = plan.privacy
         self.plan, self.layout = plan, Layout(plan)
-        budget = budget_for(privacy.mechanism, privacy.epsilon, privacy.delta)
-        self.lifetime = budget_for(privacy.mechanism, privacy.lifetime_epsilon, privacy.delta)
-        self.allocations = split(
-            self.layout.shapes(), budget.amount, plan.privacy.reports_per_worker
-        )
-        self.cost = sum(
-            (allocation.cost for allocation in self.allocations.values()), Cost.zero(budget.kind)
-        )
+        found = round_budget(plan, self.layout)
+        self.mechanism, self.allocations = found.mechanism, found.allocations
+        self.lifetime, self.cost = found.lifetime, found.cost
         self.num_aggregators = num_aggregators
 
     def body(
@@ -285,9 +314,12 @@ class _Terms:
             "privacy": {
                 "cost": self.cost.to_json(),
                 "lifetime": self.lifetime.to_json(),
-                "mechanism": _MECHANISMS[self.plan.privacy.mechanism],
+                "mechanism": _MECHANISMS[self.mechanism],
                 "statistics": {
-                    name: {"cost": given.cost.to_json(), "sigma": str(given.sigma)}
+                    name: {
+                        "cost": given.cost.to_json(),
+                        SCALE_NAMES[given.mechanism]: str(given.scale),
+                    }
                     for name, given in self.allocations.items()
                 },
             },
@@ -329,9 +361,20 @@ def _check_aggregators(aggregators: Sequence[AggregatorEntry]) -> None:
         raise TaskError(
             "two aggregators have one HPKE key, or one half of it: one could read both shares",
             code="plan.aggregators",
+            hint=ONE_EACH,
         )
     if len({entry.card for entry in aggregators}) < len(aggregators):
-        raise TaskError("two aggregators have one card", code="plan.aggregators")
+        raise TaskError("two aggregators have one card", code="plan.aggregators", hint=ONE_EACH)
+
+
+def _check_version(vdaf: Mapping[str, Any]) -> None:
+    """Refuse a task of another VDAF version: its proofs would fail here, one and all."""
+    if type(found := vdaf.get("version")) is int and found != VDAF_VERSION:
+        raise TaskError(
+            f"this round speaks version {found} of the VDAF, this program version {VDAF_VERSION}",
+            code="task.version",
+            hint="end this round with the version of this program that began it",
+        )
 
 
 def _read_reserved(fields: StrictObject, terms: _Terms) -> Cost:

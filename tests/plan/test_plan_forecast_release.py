@@ -1,0 +1,93 @@
+"""The forecast held to what is then released: by simulated noise, and by a whole round."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import math
+import sys
+from pathlib import Path
+
+import pytest
+from strategies import EXAMPLE
+
+from grievance.plan import Layout, Plan, load_plan
+from grievance.plan.budget import round_budget
+from grievance.planner import forecast
+from grievance.planner.expected import reach
+from grievance.privacy import Mechanism, NoiseLaw
+from grievance.release.tables import CountTable, make_tables
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+ROUNDS = 600
+
+
+@pytest.mark.parametrize("mechanism", ["gaussian", "laplace"])
+def test_a_difference_of_that_size_shows_in_half_of_all_rounds(mechanism: Mechanism) -> None:
+    text = EXAMPLE.split("[fields.problems]")[0].replace("hide_below = 10", "hide_below = 0")
+    text = text.replace("hide_below", f'mechanism = "{mechanism}"\nhide_below')
+    text += '[fields.late]\nquestion = "Late?"\nchoices = ["yes", "no"]\nrequired = true\n'
+    text += '[statistics.late]\ncount = ["late", "region"]\n'
+    plan = Plan.from_toml(text)
+    found = forecast(plan, 6000)["late"]
+    assert found.difference_points is not None
+    layout = Layout(plan)
+    scale = round_budget(plan, layout).allocations["late"].scale
+    law = NoiseLaw(mechanism, scale, 2)
+    shown = {1.0: 0, 1.84: 0}
+    for times in shown:
+        more = round(1000 * times * found.difference_points / 100 / 2)
+        # By answer, then by region; London and the North differ.
+        exact = [500 + more, 500 - more, *[500] * 4, 500 - more, 500 + more, *[500] * 4]
+        noise = law.sample(ROUNDS * 12, f"{mechanism} {times}".encode()).reshape(ROUNDS, 12)
+        for drawn in noise.tolist():
+            values = {"late": [a + b for a, b in zip(exact, drawn, strict=True)]}
+            table = make_tables(layout, values, laws={"late": law}, hide_below=0)["late"]
+            assert isinstance(table, CountTable)
+            shown[times] += table.compare("London", "North", of={"late": "yes"}).larger_than_noise
+    # Five standard deviations of so many rounds, and a little for Laplace's heavier tails.
+    assert shown[1.0] / ROUNDS == pytest.approx(0.5, abs=0.11)
+    assert shown[1.84] / ROUNDS > 0.95 - 0.06
+
+
+@pytest.mark.slow
+def test_a_whole_round_beside_its_forecast(tmp_path: Path, shared: Path) -> None:
+    before = list(sys.path)
+    try:
+        spec = importlib.util.spec_from_file_location("forecast_example", EXAMPLES / "forecast.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        example = module.load("osmi")
+    finally:
+        sys.path[:] = before
+    data = shared / "data" / "osmi_2014.csv"
+    rows = example.sample(data, 900, 3, tmp_path / "rows.csv")
+    plan = load_plan(example.coalition.plan)
+    groups = module.numbers_by_group(plan, rows)
+    found = forecast(plan, len(rows), by_group=groups)
+    with contextlib.redirect_stdout(io.StringIO()):
+        checks, outcome = example.run(
+            tmp_path / "rows.csv", example.recount(rows), tmp_path / "round", 1
+        )
+    for item in found.statistics:
+        figures = outcome.release[item.name].cells()
+        assert len(figures) == item.cells
+        if item.kind == "mean":
+            assert reach(figures[0], item.span) == pytest.approx(item.margin_units, rel=0.35)
+            continue
+        # Noise is known beforehand: to the last digit.
+        assert {figure.margin for figure in figures} == {item.margin}
+        for figure, cell in zip(figures, item.figures, strict=True):
+            assert dict(figure.labels) == dict(cell.labels)
+        # Labels that one field alone makes up are expected exactly.
+        if item.name == "treatment":
+            exact = [cell.expected for cell in item.figures]
+            errors = [abs(f.estimate - e) for f, e in zip(figures, exact, strict=True)]
+            assert max(errors) < 4 * item.margin / 1.96
+    own = [check for check in checks if check.own_noise]
+    inside = sum(check.inside for check in own) / len(own)
+    assert inside > 0.95 - 5 * math.sqrt(0.05 * 0.95 / len(own))
+    assert len(module.lines(found, outcome.release, checks)) == len(found.statistics)
