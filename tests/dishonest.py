@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
+import io
 import secrets
 import shutil
 from typing import TYPE_CHECKING
 
 from federation import encode
 from grievance.aggregator import Desk
-from grievance.aggregator.batches import Bench, read_decision
+from grievance.aggregator.bench import Bench
+from grievance.aggregator.decisions import read_decision
+from grievance.client.flat_parquet import locate
 from grievance.client.report import Report, derive_nonce, input_share_info
-from grievance.pool.batch import reports_to_table, write_batch
+from grievance.errors import WireError
+from grievance.pool.batch import (
+    batch_digest,
+    content_digest,
+    reports_to_table,
+    row_digests,
+    write_batch,
+)
 from grievance.pool.relay import publish_batch
 from grievance.vdaf.circuits import encode_range_checked_int
 
@@ -71,9 +80,19 @@ def publish(federation: Federation, relay: str, reports: Sequence[Report]) -> st
 
 def publish_raw(federation: Federation, relay: str, data: bytes) -> str:
     """Publish any bytes under the name a batch of this relay would have."""
-    path = federation.paths.batch(relay, hashlib.sha256(data).digest())
+    path = federation.paths.batch(relay, batch_digest(data))
     federation.homes[relay].store.put(path, data)
     return path
+
+
+def content_of(task: Task, payload: bytes) -> bytes:
+    """What an honest relay would commit to; zeros where the payload does not read."""
+    file = io.BytesIO(payload)
+    try:
+        flat = locate(file, len(payload))
+    except WireError:
+        return bytes(32)
+    return content_digest(flat.frame(file, len(payload)), row_digests(task, flat.rows(file)))
 
 
 def weigh(task: Task, bits: Sequence[int]) -> list[int]:

@@ -197,7 +197,7 @@ class Federation:
 
     def reasons(self) -> dict[int, dict[int, str]]:
         """For every decided batch: refused row -> public reason code, as the leader signed it."""
-        from grievance.aggregator.batches import read_decision
+        from grievance.aggregator.decisions import read_decision
 
         found = {}
         with Desk.open(self.leader) as desk:

@@ -33,10 +33,25 @@ share, a key or a nonce; the hint is the next step.
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from grievance.cost import Cost
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+def after_fault(error: OSError) -> str:
+    """The next step for a person after the system refused to write."""
+    if error.errno in _FULL:
+        what = "free some space there, or ask for a larger quota"
+    elif error.errno in _FORBIDDEN:
+        what = "let this user write there"
+    else:
+        what = "see to the disk, or the connection to it"
+    return f"{what}; then run the same command again: nothing is half done"
 
 
 class GrievanceError(Exception):

@@ -27,9 +27,18 @@ from grievance.crypto.documents import b64decode, b64encode
 from grievance.crypto.fingerprint import matches, short
 from grievance.crypto.hpke import HpkePrivateKey, HpkePublicKey
 from grievance.crypto.signing import SigningKey, VerifyingKey
-from grievance.errors import GrievanceError, PoolError, StateError, TrustError, UsageError
+from grievance.errors import (
+    GrievanceError,
+    PoolError,
+    StateError,
+    TrustError,
+    UsageError,
+    after_fault,
+)
+from grievance.failpoints import failpoint
 from grievance.names import check_name
 from grievance.pool.layout import RoundPaths, mailbox_path, partner_path
+from grievance.pool.preflight import try_folder
 from grievance.pool.rounds import Invitation, read_invitations
 from grievance.pool.store import SMALL_FILE_SIZE, find, open_store, sync_folder
 from grievance.task import (
@@ -85,8 +94,9 @@ class Home:
     ) -> Self:
         """Make the folder, a fresh identity and a mailbox, and publish both in the pool.
 
-        Raises UsageError when the folder is an organisation's already, PoolError when the
-        name is taken in the pool.
+        What makes the folder an organisation's comes last, so a run that was cut short is gone
+        on with by the next one. Raises UsageError when the folder is an organisation's already,
+        PoolError when the name is taken in the pool or the pool cannot be used.
         """
         check_name(name, "the organisation's name")
         if (root / "organisation.json").exists():
@@ -95,21 +105,33 @@ class Home:
                 code="home.exists",
                 hint="use another --home, or go on with the one that is there",
             )
+        if (root / "restore.json").exists():
+            raise UsageError(
+                f"a restore of keys is under way in {root}",
+                code="home.exists",
+                hint="finish it with `grievance restore`, or use another --home",
+            )
         store = open_store(pool)
-        if store.size(partner_path(name)) is not None:
+        key_path = root / "identity.pem"
+        begun = keys.read_identity(key_path, passphrase) if key_path.exists() else None
+        taken = store.size(partner_path(name)) is not None
+        if taken and (begun is None or not _carries(store, name, begun.public)):
             raise PoolError(
                 f"somebody in this pool is called {name} already",
                 code="home.name",
                 hint="choose another name, or restore the old key if it was you",
             )
+        try_folder(store)
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        key = SigningKey.generate()
-        keys.write_identity(root / "identity.pem", key, passphrase)
+        failpoint("init.folder")
+        key = begun or SigningKey.generate()
+        if begun is None:
+            keys.write_identity(key_path, key, passphrase)
         settings = {"name": name, "display_name": display_name, "pool": store.location}
-        _write_json(root / "organisation.json", settings)
         home = cls(root, settings, passphrase)
         store.put(partner_path(name), make_identity(name, display_name, key))
         home.mailbox()
+        _write_json(root / "organisation.json", settings)
         return home
 
     @classmethod
@@ -128,7 +150,7 @@ class Home:
                 code="home.missing",
                 hint="make one with `grievance init NAME --pool DIR`, or say which with --home",
             ) from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise StateError(f"{path} is damaged", code="home.damaged") from None
         return cls(root, settings, passphrase)
 
@@ -187,6 +209,8 @@ class Home:
     def waiting_admissions(self, round_id: str) -> list[str]:
         """Names the leader's steward admitted before the round was signed."""
         listed = _read_json(self.settings_file("admissions")).get(round_id, [])
+        if not isinstance(listed, list):
+            raise StateError(f"{self.settings_file('admissions')} is damaged", code="home.damaged")
         return [name for name in listed if isinstance(name, str)]
 
     def admit_later(self, round_id: str, names: list[str]) -> None:
@@ -225,7 +249,11 @@ class Home:
     def known_key(self, name: str) -> VerifyingKey | None:
         """The key we vouched for under a name before."""
         text = _read_json(self.settings_file("known")).get(name)
-        return VerifyingKey(b64decode(text)) if text is not None else None
+        if text is None:
+            return None
+        if not isinstance(text, str):
+            raise StateError(f"{self.settings_file('known')} is damaged", code="home.damaged")
+        return VerifyingKey(b64decode(text))
 
     def trust(self, identity: Identity) -> None:
         """Remember that the fingerprint was compared from outside the pool."""
@@ -271,14 +299,22 @@ class Home:
 
         fd = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StateError(
+                    f"another command is at work in {self.root}",
+                    code="state.busy",
+                    hint="wait until it ends; nothing was changed",
+                ) from None
+            except OSError as error:
+                raise StateError(
+                    f"{self.root} lies where files cannot be locked ({error.strerror})",
+                    code="state.lock",
+                    hint="keep the organisation's folder on a disk of this machine, and only the "
+                    "pool on a network share",
+                ) from None
             yield
-        except BlockingIOError:
-            raise StateError(
-                f"another command is at work in {self.root}",
-                code="state.busy",
-                hint="wait until it ends; nothing was changed",
-            ) from None
         finally:
             os.close(fd)
 
@@ -321,12 +357,20 @@ def _read_mailbox(store: Store, owner: Identity) -> HpkePublicKey | None:
         return None
 
 
+def _carries(store: Store, name: str, key: VerifyingKey) -> bool:
+    """Whether the pool's organisation of this name has this key."""
+    try:
+        return read_identity(store, name).key == key
+    except PoolError:
+        return False
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise StateError(f"{path} is damaged", code="home.damaged")
@@ -335,6 +379,21 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
-    sync_folder(path.parent)
+    try:
+        try:
+            with temporary.open("x", encoding="utf-8") as file:
+                file.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            failpoint("settings.written")
+            temporary.replace(path)
+            failpoint("settings.renamed")
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StateError(
+            f"{path} cannot be written ({error.strerror})",
+            code="state.write",
+            hint=after_fault(error),
+        ) from None

@@ -48,6 +48,10 @@ class Secret:
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(f"{type(self).__name__} does not pickle")
 
+    def __getstate__(self) -> NoReturn:
+        # What copies and pickles by hand would ask for; Python's own answer holds every slot.
+        raise TypeError(f"{type(self).__name__} does not pickle")
+
 
 class VerifyKey(Secret):
     """The 32-byte Prio3 verify key of one task: fixed before any report, unknown to clients.

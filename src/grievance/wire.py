@@ -77,4 +77,4 @@ class Reader:
 
 def length_prefixed(*parts: bytes) -> bytes:
     """Join byte strings so that no two different lists give the same result."""
-    return b"".join(piece for part in parts for piece in (len(part).to_bytes(4, "big"), part))
+    return b"".join([len(part).to_bytes(4, "big") + part for part in parts])

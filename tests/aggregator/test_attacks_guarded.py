@@ -16,14 +16,14 @@ import pytest
 from dishonest import TINY_ANSWERS, TINY_PLAN, at_bench, new_salt, publish
 from federation import Federation
 from grievance.aggregator import Desk
-from grievance.aggregator.batches import read_decision
 from grievance.aggregator.burns import BurnIndex
+from grievance.aggregator.decisions import read_decision
 from grievance.client import Report, seal
 from grievance.client import report as report_module
 from grievance.crypto import keys
 from grievance.crypto.documents import b64encode, sign_document
 from grievance.errors import GrievanceError, ProofError, ReportError
-from grievance.pool.verdicts import Status, max_verify_size, open_verify_file
+from grievance.pool.verdicts import Status, open_verify_file, verify_size
 from grievance.secret import VerifyKey
 from grievance.task import verify_key as verify_keys
 from vdaf import attacks
@@ -127,7 +127,7 @@ class PoolCoalition(attacks.Coalition):
         """Open what an aggregator sealed to its peer. Attackers who are no peer cannot."""
         name, peer = (self.federation.aggregators[i] for i in (sender, 1 - sender))
         store = self.federation.leader.store
-        limit = max_verify_size(self.task, batch.rows)
+        limit = verify_size(self.task, batch.rows)
         data = store.view(self.federation.paths.verify(batch.seq, name), limit)
         assert data is not None
         key = at_bench(self.federation, peer, lambda bench: bench.seat.hpke)

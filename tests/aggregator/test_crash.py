@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from grievance.aggregator.batches import Bench
+    from grievance.aggregator.bench import Bench
 
 INNER_STEPS = (
     "spool",

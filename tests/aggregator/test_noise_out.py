@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from math import exp, sqrt
 from typing import TYPE_CHECKING
@@ -20,12 +21,14 @@ from dishonest import at_bench, own_total, publish, weigh
 from federation import Federation, seal_measurement
 from grievance import privacy
 from grievance.aggregator import Desk, noise
-from grievance.aggregator.batches import Bench
+from grievance.aggregator.bench import Bench
 from grievance.aggregator.noise import add_noise
 from grievance.aggregator.state import State
-from grievance.errors import ReleaseError
+from grievance.cost import Cost
+from grievance.errors import PrivacyError, ReleaseError
 from grievance.plan import Layout
 from grievance.pool.store import LocalStore
+from grievance.privacy import NoiseLaw
 from grievance.release import collect
 from grievance.testing import make_coalition
 
@@ -83,9 +86,10 @@ def centred(values: Sequence[int], modulus: int) -> list[int]:
     return [v - modulus if v > modulus // 2 else v for v in values]
 
 
-@pytest.fixture(scope="module")
-def task() -> Task:
-    return make_coalition(WIDE_PLAN, AGGREGATORS, kem="X25519").task
+@pytest.fixture(scope="module", params=["gaussian", "laplace"])
+def task(request: pytest.FixtureRequest) -> Task:
+    plan = WIDE_PLAN.replace("[privacy]", f'[privacy]\nmechanism = "{request.param}"')
+    return make_coalition(plan, AGGREGATORS, kem="X25519").task
 
 
 def draw_releases(task: Task, aggregator: str, releases: int = RELEASES) -> Draws:
@@ -107,22 +111,31 @@ def drawn(task: Task) -> dict[str, Draws]:
     return {name: draw_releases(task, name) for name in AGGREGATORS}
 
 
-def stated(task: Task) -> dict[str, Fraction]:
-    """The standard deviations that the task promises, per aggregator."""
+def stated(task: Task, aggregators: int = 1) -> dict[str, NoiseLaw]:
+    """The noise that the task promises, of so many aggregators together."""
     grid = task.plan.fields["hours"].grid_size
-    mean = task.allocations["hours"].sigma
-    return {"count": task.allocations["who"].sigma, "T": mean * grid, "N": mean}
+    scales = {name: given.scale for name, given in task.allocations.items()}
+    scales = {"count": scales["who"], "T": scales["hours"] * grid, "N": scales["hours"]}
+    return {what: NoiseLaw(task.mechanism, b, aggregators) for what, b in scales.items()}
 
 
 def flat(rows: Sequence[Sequence[int]]) -> list[int]:
     return [value for row in rows for value in row]
 
 
-def chi_square_holds(draws: Sequence[int], sigma: float) -> bool:
-    """Compare with the exact discrete Gaussian, in bins of equal weight; wrong once in 10^9."""
-    reach = int(12 * sigma) + 2
-    weights = {x: exp(-(x * x) / (2 * sigma * sigma)) for x in range(-reach, reach + 1)}
-    total, bins, upto = sum(weights.values()), [], 0.0
+def weights_of(law: NoiseLaw) -> dict[int, float]:
+    """One draw's probabilities but for a factor, from the definition of the two mechanisms."""
+    scale = float(law.scale)
+    if law.mechanism == "laplace":
+        return {x: exp(-abs(x) / scale) for x in range(-int(40 * scale) - 2, int(40 * scale) + 3)}
+    reach = int(12 * scale) + 2
+    return {x: exp(-(x * x) / (2 * scale * scale)) for x in range(-reach, reach + 1)}
+
+
+def chi_square_holds(draws: Sequence[int], law: NoiseLaw) -> bool:
+    """Compare with the exact law of one draw, in bins of equal weight; wrong once in 10^9."""
+    weights = weights_of(law)
+    total, bins, upto, reach = sum(weights.values()), [], 0.0, max(weights)
     edges: list[int] = []  # a draw belongs to the first edge that is not below it
     for x, weight in weights.items():
         upto += weight / total
@@ -148,12 +161,17 @@ def chi_square_holds(draws: Sequence[int], sigma: float) -> bool:
     return statistic < limit
 
 
-def variance_holds(draws: Sequence[int], sigma: float) -> bool:
-    """Within six standard errors of the variance, and the mean within six of zero."""
-    n = len(draws)
+def variance_holds(draws: Sequence[int], law: NoiseLaw) -> bool:
+    """Within six standard errors of the variance, and the mean within six of zero.
+
+    The squared error of a variance is (kurtosis - 1) / n of it, and of one Laplace draw the
+    kurtosis is 6 and a little more, of a normal law 3.
+    """
+    n, kurtosis = len(draws), 3 if law.mechanism == "gaussian" else 3 + 4 / law.draws
     mean = sum(draws) / n
     variance = sum((d - mean) ** 2 for d in draws) / (n - 1)
-    return abs(variance / sigma**2 - 1) < 6 * sqrt(2 / n) and abs(mean) < 6 * sigma / sqrt(n)
+    close = abs(variance / law.variance - 1) < 6 * sqrt((kurtosis - 1) / n)
+    return close and abs(mean) < 6 * law.sd / sqrt(n)
 
 
 def correlation(one: Sequence[int], other: Sequence[int]) -> float:
@@ -166,9 +184,9 @@ def correlation(one: Sequence[int], other: Sequence[int]) -> float:
 def test_each_aggregator_adds_the_full_noise(
     task: Task, drawn: dict[str, Draws], name: str, what: str
 ) -> None:
-    draws, sigma = flat(drawn[name][what]), float(stated(task)[what])
-    assert variance_holds(draws, sigma)
-    assert chi_square_holds(draws, sigma)
+    draws, law = flat(drawn[name][what]), stated(task)[what]
+    assert variance_holds(draws, law)
+    assert chi_square_holds(draws, law)
 
 
 @pytest.mark.parametrize("what", ["count", "T", "N"])
@@ -176,11 +194,11 @@ def test_the_joined_release_has_the_noise_of_all(
     task: Task, drawn: dict[str, Draws], what: str
 ) -> None:
     pairs = zip(*(flat(drawn[name][what]) for name in AGGREGATORS), strict=True)
-    joined, sigma = [a + b for a, b in pairs], float(stated(task)[what])
-    assert variance_holds(joined, sigma * sqrt(len(AGGREGATORS)))
-    assert not variance_holds(joined, sigma)
+    joined, law = [a + b for a, b in pairs], stated(task, len(AGGREGATORS))[what]
+    assert variance_holds(joined, law)
+    assert not variance_holds(joined, stated(task)[what])
     only_one = flat(drawn[AGGREGATORS[0]][what])  # the other one's noise dropped
-    assert not variance_holds(only_one, sigma * sqrt(len(AGGREGATORS)))
+    assert not variance_holds(only_one, law)
 
 
 def test_noise_is_independent_across_shares_coordinates_and_releases(
@@ -205,21 +223,43 @@ def quarters(sigmas: Sequence[Fraction], factor: float) -> list[Fraction]:
 def test_too_little_noise_would_be_noticed(
     task: Task, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    draw, sigma = privacy.draw, float(stated(task)[what])
-    monkeypatch.setattr(noise.privacy, "draw", lambda s: draw(quarters(s, 1 / sqrt(2))))
+    draw, law = privacy.draw, stated(task)[what]
+    monkeypatch.setattr(noise.privacy, "draw", lambda m, s: draw(m, quarters(s, 1 / sqrt(2))))
     halved = flat(draw_releases(task, AGGREGATORS[0], 10)[what])
-    assert not variance_holds(halved, sigma)
-    assert not chi_square_holds(halved, sigma)
-    monkeypatch.setattr(noise.privacy, "draw", lambda s: [0] * len(s))
+    assert not variance_holds(halved, law)
+    assert not chi_square_holds(halved, law)
+    monkeypatch.setattr(noise.privacy, "draw", lambda _, s: [0] * len(s))
     dropped = flat(draw_releases(task, AGGREGATORS[0], 10)[what])
-    assert not variance_holds(dropped, sigma)
-    assert not chi_square_holds(dropped, sigma)
+    assert not variance_holds(dropped, law)
+    assert not chi_square_holds(dropped, law)
+
+
+@pytest.mark.parametrize("what", ["count", "T", "N"])
+def test_the_other_mechanisms_noise_would_be_noticed(
+    task: Task, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    draw, law = privacy.draw, stated(task)[what]
+    other = "laplace" if task.mechanism == "gaussian" else "gaussian"
+    monkeypatch.setattr(noise.privacy, "draw", lambda _, s: draw(other, s))
+    assert not chi_square_holds(flat(draw_releases(task, AGGREGATORS[0], 10)[what]), law)
+
+
+def test_a_task_that_was_charged_too_little_draws_nothing(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = task.allocations["who"]
+    less = Cost(given.cost.kind, given.cost.amount * Fraction(999, 1000))
+    cheap = replace(task, allocations={**task.allocations, "who": replace(given, cost=less)})
+    monkeypatch.setattr(noise.privacy, "draw", lambda *_: pytest.fail("noise was drawn"))
+    with pytest.raises(PrivacyError) as caught:
+        add_noise(cheap, "0" * 16, AGGREGATORS[0], task.vdaf.agg_init(), ("who",))
+    assert caught.value.code == "privacy.map"
 
 
 def test_noise_is_added_to_the_projection_and_to_nothing_else(
     task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(noise.privacy, "draw", lambda s: [-7] * len(s))
+    monkeypatch.setattr(noise.privacy, "draw", lambda _, s: [-7] * len(s))
     modulus = task.vdaf.field.MODULUS
     aggregate = [(i * i * 2**90 + 3) % modulus for i in range(task.layout.num_bits)]
     share = add_noise(task, "0" * 16, AGGREGATORS[0], aggregate, ("who", "hours"))
@@ -270,7 +310,7 @@ def test_a_release_asked_for_again_is_the_same_bytes(
     assert cut
     charged = {name: ledger_rows(federation, name) for name in federation.aggregators}
     assert [len(rows) for rows in charged.values()] == [1, 1]
-    monkeypatch.setattr(noise.privacy, "draw", lambda _: pytest.fail("noise was drawn again"))
+    monkeypatch.setattr(noise.privacy, "draw", lambda *_: pytest.fail("noise was drawn again"))
     federation.settle()
     published = {}
     for name in federation.aggregators:
@@ -389,7 +429,7 @@ def test_noise_is_drawn_only_while_charging(
     federation.relay("nurses", federation.seal(9))
     federation.settle()
     federation.close()
-    monkeypatch.setattr(noise.privacy, "draw", lambda _: pytest.fail("noise was drawn"))
+    monkeypatch.setattr(noise.privacy, "draw", lambda *_: pytest.fail("noise was drawn"))
     with pytest.raises(ReleaseError):
         federation.propose()
     federation.settle()

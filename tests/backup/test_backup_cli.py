@@ -14,6 +14,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "cli"))
 from cli_shell import ANSWERS, PLAN, Ran, type_words  # the shell of the command line's own tests
 
 from grievance.home import Home
+from grievance.task.backup import overlap_in_words
 
 
 class Place:
@@ -233,3 +234,31 @@ def test_destroying_a_round_renews_the_archive(place: Place) -> None:
     assert "Backed the keys up again" in told and "Copies\nof them elsewhere may survive" in told
     (folder,) = [p.parent for p in (place.pool / "backups/south").glob("*/set.json")]
     assert len(list(folder.glob("archive-*"))) == 1
+
+
+def test_who_joins_is_told_of_trustees_that_both_aggregators_have(place: Place) -> None:
+    """Two trustees of both aggregators could read every answer: seen before consent."""
+    place.make().done()
+    place.rehearse()
+    place.make("south").done()
+    place.rehearse("south", "bert", "cleo")
+    round_id = new(place).done().out.strip()
+    told = place.type("south", "round", "join", round_id, f"--expect={place.named('north')}")
+    assert "Take care: anna, bert, cleo would hold the keys" in told.err
+    assert told.code == 2  # nobody there to consent
+
+
+@pytest.mark.parametrize(
+    ("trustees", "named"),
+    [
+        ({"north": ("anna", "bert"), "south": ("cleo", "dora")}, ""),
+        ({"north": ("anna", "bert"), "south": ()}, ""),
+        ({"north": (), "south": ()}, ""),
+        ({"north": ("anna", "bert"), "south": ("bert", "cleo")}, "bert"),
+        ({"north": ("anna", "south"), "south": ()}, "south"),
+        ({"a": ("x", "y"), "b": ("z", "w"), "c": ("y", "a")}, "a, y"),
+    ],
+)
+def test_overlap_in_words(trustees: dict[str, tuple[str, ...]], named: str) -> None:
+    said = overlap_in_words(trustees)
+    assert said.startswith(f"Take care: {named} would hold") if named else said == ""

@@ -61,7 +61,9 @@ def test_the_binary_form_is_as_documented(small):
         expected += len(ciphertext).to_bytes(4, "big") + ciphertext
     assert report.to_bytes() == expected
     assert len(expected) == report_size(task)
-    assert report.digest == hashlib.sha256(expected).digest()
+    parts = b"".join(hashlib.sha256(p).digest() for p in (report.public_share, *report.ciphertexts))
+    head = b"grievance/1 report" + task.digest + report.nonce + b"\x02"
+    assert report.digest == hashlib.sha256(head + parts).digest()
     assert Report.from_bytes(expected, task) == Report.from_bytes(memoryview(expected)) == report
 
 

@@ -9,7 +9,7 @@ import pytest
 from federation import ANSWERS, Federation, encode, seal_measurement
 from grievance.pipelines import paths, workers
 from grievance.pipelines.rows import open_rows
-from grievance.pool.batch import read_header, read_rows
+from grievance.pool.batch import BatchFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,15 +82,22 @@ def test_every_path_and_process_finds_the_same_bytes(
         federation_task = desk.task(federation.round_id)
         assert federation_task is not None
         seat = desk.bench(federation_task).seat
-    rows = list(read_rows(data, read_header(data, task), task, rows=3))
+    file = BatchFile(data, task)
     monkeypatch.setattr(workers, "WORKER_ROWS", 1)
     results = []
-    for fast_rows, processes in ((1 << 30, 1), (1, 1), (1 << 30, 2)):
+    place = str(federation.file(federation.paths.batch(batch.partner, batch.digest)))
+    for fast_rows, processes, location in (
+        (1 << 30, 1, None),
+        (1, 1, None),
+        (1 << 30, 2, None),
+        (1 << 30, 2, place),
+    ):
         monkeypatch.setattr(paths, "FAST_ROWS", fast_rows)
-        found = list(workers.examine_all(seat, rows, batch.rows, processes))
-        results.append([(f.nonces, f.digests, f.verified) for f in found])
-    assert results[0] == results[1] == results[2]
-    opened = open_rows(seat, rows[0])
+        with workers.Crew(seat, batch.rows, processes) as crew:
+            results.append(list(crew.examine(file, location)))
+    assert all(result == results[0] for result in results[1:])
+    file.check_content([digest for _, found in results[0] for digest in found.digests])
+    opened = open_rows(seat, file.rows(next(file.spans(3))))
     assert paths.FastPath(task).total(seat, opened) == paths.ReferencePath().total(seat, opened)
 
 
@@ -106,13 +113,49 @@ def test_processes_that_stop_are_told_in_words(
     federation.sync("north")
     batch = federation.chain().batches[0]
     data = federation.file(federation.paths.batch(batch.partner, batch.digest)).read_bytes()
-    rows = list(read_rows(data, read_header(data, task), task))
+    file = BatchFile(data, task)
     with Desk.open(federation.homes["south"]) as desk:
         mine = desk.task(federation.round_id)
         assert mine is not None
         seat = desk.bench(mine).seat
     broken = dataclasses.replace(seat, task=dataclasses.replace(task, data=b"no task"))
     monkeypatch.setattr(workers, "WORKER_ROWS", 1)
-    with pytest.raises(StateError) as error:
-        list(workers.examine_all(broken, rows, batch.rows, 2))
+    with workers.Crew(broken, batch.rows, 2) as crew, pytest.raises(StateError) as error:
+        list(crew.examine(file))
     assert error.value.code == "state.workers"
+
+
+def test_a_file_that_changes_below_the_processes_is_not_the_batch(
+    federation: Federation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """They read the file themselves; the digests they hand back tell what they read."""
+    from grievance.aggregator import Desk
+    from grievance.errors import BatchError
+    from grievance.pool.batch import HEADER_SIZE
+
+    federation.sync("north")
+    batch = federation.chain().batches[0]
+    data = federation.file(federation.paths.batch(batch.partner, batch.digest)).read_bytes()
+    file = BatchFile(data, federation.task)
+    with Desk.open(federation.homes["south"]) as desk:
+        mine = desk.task(federation.round_id)
+        assert mine is not None
+        seat = desk.bench(mine).seat
+    monkeypatch.setattr(workers, "WORKER_ROWS", 1)
+    changed = bytearray(data)
+    changed[HEADER_SIZE + 100] ^= 1
+    other = bytearray(data)
+    other[HEADER_SIZE - 1] ^= 1
+    with workers.Crew(seat, batch.rows, 2) as crew:
+        (tmp_path / "changed").write_bytes(changed)
+        found = list(crew.examine(file, str(tmp_path / "changed")))
+        with pytest.raises(BatchError) as error:
+            file.check_content([digest for _, rows in found for digest in rows.digests])
+        assert error.value.code == "batch.digest"
+    for name, content in (("other", bytes(other)), ("short", data[:-1]), ("empty", b"")):
+        with workers.Crew(seat, batch.rows, 2) as crew:
+            (tmp_path / name).write_bytes(content)
+            with pytest.raises(BatchError):
+                list(crew.examine(file, str(tmp_path / name)))
+    with workers.Crew(seat, batch.rows, 2) as crew, pytest.raises(BatchError):
+        list(crew.examine(file, str(tmp_path / "gone")))

@@ -30,7 +30,6 @@ from grievance.pipelines import (
     Verified,
     decide_rows,
     open_rows,
-    report_leaves,
     verify_rows,
 )
 from grievance.pipelines.rows import sum_opened
@@ -113,6 +112,15 @@ def sum_again(seat: Seat, batch: pa.RecordBatch, rows: list[int]) -> list[int]:
     return sum_opened(seat, open_rows(seat, batch.take(rows)))
 
 
+def publics(batch: pa.RecordBatch) -> list[bytes]:
+    return list(batch.column(1).to_pylist())
+
+
+def as_reports(task: Task, batch: pa.RecordBatch) -> list[Report]:
+    rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    return [Report(task.digest, row[0], row[1], tuple(row[2:])) for row in rows]
+
+
 def everyone(seats: Sequence[Seat], batch: pa.RecordBatch) -> list[Verified]:
     return [check(seat, batch) for seat in seats]
 
@@ -123,7 +131,7 @@ Mixed = tuple[pa.RecordBatch, list[tuple[Status, int]]]
 def test_each_row_gets_its_verdict(seats: list[Seat], mixed: Mixed) -> None:
     batch, expected = mixed
     found = [verified.found for verified in everyone(seats, batch)]
-    assert decide_rows(seats[0].task, batch, found, 0) == expected
+    assert decide_rows(seats[0].task, publics(batch), found, 0) == expected
 
 
 def test_sums_less_refused_rows_are_the_honest_totals(seats: list[Seat], mixed: Mixed) -> None:
@@ -160,14 +168,14 @@ def test_how_rows_are_cut_into_batches_changes_nothing(
         assert b"".join(f.found.statuses for f in found) == whole.found.statuses
         assert b"".join(f.found.shares for f in found) == whole.found.shares
         assert vdaf.merge([f.total for f in found]) == whole.total
-        leaves = [leaf for p in parts for leaf in report_leaves(task, p, range(p.num_rows))]
-        assert leaves == report_leaves(task, batch, range(batch.num_rows))
+        digests = [digest for part in parts for digest in open_rows(seat, part).digests]
+        assert digests == [report.digest for report in as_reports(task, batch)]
     all_found = [v.found for v in everyone(seats, batch)]
-    decided = decide_rows(task, batch, all_found, 0)
+    decided = decide_rows(task, publics(batch), all_found, 0)
     again = [
         verdict
         for number, piece in enumerate(pieces)
-        for verdict in decide_rows(task, piece, all_found, number * cut)
+        for verdict in decide_rows(task, publics(piece), all_found, number * cut)
     ]
     assert again == decided
 
@@ -232,7 +240,7 @@ def test_another_verify_key_gives_other_shares(
     stranger = Seat(coalition.task, 1, coalition.hpke_keys[1], VerifyKey.generate())
     found = [check(seats[0], batch).found, check(stranger, batch).found]
     found.append(check(seats[2], batch).found)
-    verdicts = decide_rows(coalition.task, batch, found, 0)
+    verdicts = decide_rows(coalition.task, publics(batch), found, 0)
     assert OK not in verdicts
 
 
@@ -261,7 +269,7 @@ def test_verifier_shares_that_were_altered(
     }
     for label, (change, verdict) in lies.items():
         lied = [bent(f, change) if i == liar else f for i, f in enumerate(found)]
-        verdicts = decide_rows(task, batch, lied, 0)
+        verdicts = decide_rows(task, publics(batch), lied, 0)
         assert verdicts[1:] == expected[1:], label
         if verdict is None:
             assert verdicts[0] != OK
@@ -274,7 +282,7 @@ def test_the_first_aggregator_to_refuse_is_named(seats: list[Seat], mixed: Mixed
     found = [verified.found for verified in everyone(seats, batch)]
     for index, status in ((2, Status.BURNT), (1, Status.NONCE), (0, Status.OPEN)):
         found[index] = VerifierShares(bytes([status]) * batch.num_rows, found[index].shares)
-        verdicts = decide_rows(seats[0].task, batch, found, 0)
+        verdicts = decide_rows(seats[0].task, publics(batch), found, 0)
         assert verdicts[0] == (status, index)
 
 
@@ -294,7 +302,7 @@ def test_a_test_point_that_is_a_root_of_unity_is_one_public_code(
     honest = everyone(seats, batch)
     monkeypatch.setattr(vdaf, "query_rands", unlucky)
     found = everyone(seats, batch)
-    verdicts = decide_rows(seats[0].task, batch, [v.found for v in found], 0)
+    verdicts = decide_rows(seats[0].task, publics(batch), [v.found for v in found], 0)
     assert verdicts[0] == (Status.TEST_POINT, 0)
     width = vdaf.VERIFIER_SHARE_SIZE
     for before, after in zip(honest, found, strict=True):

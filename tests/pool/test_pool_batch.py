@@ -6,7 +6,6 @@ decide how a payload is read. Source: design.md, section 7; security.md, faults 
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import random
@@ -18,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dishonest import TINY_ANSWERS, TINY_PLAN, flip
+from dishonest import TINY_ANSWERS, TINY_PLAN, content_of, flip
 from grievance.client import seal
 from grievance.client.flat_parquet import open_writer
 from grievance.client.report import columns, to_row
@@ -28,11 +27,11 @@ from grievance.pool.batch import (
     HEADER_SIZE,
     LABEL,
     MAX_BATCH_ROWS,
+    BatchFile,
     _signed_part,
     max_batch_size,
-    read_header,
-    read_rows,
     reports_to_table,
+    row_digests,
     row_width,
     write_batch,
 )
@@ -82,17 +81,21 @@ def signed(
         key.public.raw,
         rows,
         len(payload) if size is None else size,
-        digest or hashlib.sha256(payload).digest(),
+        digest or content_of(task, payload),
     )
     return part + key.sign(LABEL, part) + payload
 
 
 def read(task: Task, data: bytes, rows: int = 1_000) -> list[tuple[bytes, ...]]:
-    """All rows as an aggregator reads them."""
-    header = read_header(data, task)
+    """All rows as an aggregator reads them, and their digests held against the header."""
+    file = BatchFile(data, task)
     found: list[tuple[bytes, ...]] = []
-    for batch in read_rows(data, header, task, rows):
+    for span in file.spans(rows):
+        batch = file.rows(span)
+        assert (span.start, span.count) == (len(found), batch.num_rows)
         found += zip(*(batch.column(i).to_pylist() for i in range(batch.num_columns)), strict=True)
+    file.check_content(row_digests(task, found))
+    file.check_rows()
     return found
 
 
@@ -131,9 +134,16 @@ def test_every_flipped_byte_is_refused(task: Task, good: bytes) -> None:
         "batch.size",
         "batch.signature",
         "batch.digest",
+        "batch.malformed",
     }
     assert {codes[at] for at in range(5, 37)} == {"batch.task"}
-    assert {codes[at] for at in range(HEADER_SIZE, len(good))} == {"batch.digest"}
+    assert {codes[at] for at in range(HEADER_SIZE, len(good))} == {
+        "batch.digest",
+        "batch.malformed",
+    }
+    width = row_width(task) * ROWS
+    digests = sum(codes[at] == "batch.digest" for at in range(HEADER_SIZE, len(good)))
+    assert digests >= width  # every byte of a row, and what else the layout leaves open
 
 
 def test_every_truncation_is_refused(task: Task, good: bytes) -> None:
@@ -174,7 +184,7 @@ def test_no_parser_sees_bytes_that_are_not_signed(
     task: Task, good: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("grievance.pool.batch.locate", lambda *_: pytest.fail("parsed"))
-    for at in (0, 40, HEADER_SIZE - 1, HEADER_SIZE, len(good) - 5):
+    for at in (0, 40, 120, HEADER_SIZE - 1):
         refusal(task, flip(good, at))
 
 
@@ -348,8 +358,8 @@ BOMB_READER = """
 import resource, sys
 from pathlib import Path
 import pyarrow, grievance.client.files
-from grievance.errors import BatchError
-from grievance.pool.batch import read_header, read_rows
+from grievance.errors import BatchError, WireError
+from grievance.pool.batch import BatchFile
 from grievance.task import parse_task
 task = parse_task(Path(sys.argv[1]).read_bytes())
 task.vdaf
@@ -358,8 +368,8 @@ resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20),) * 2)
 for path in sys.argv[2:]:
     data = Path(path).read_bytes()
     try:
-        for batch in read_rows(data, read_header(data, task), task):
-            raise SystemExit("rows were read")
+        BatchFile(data, task)
+        raise SystemExit("rows would be read")
     except BatchError as error:
         print(error.code)
 """

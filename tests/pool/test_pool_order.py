@@ -158,13 +158,23 @@ def test_a_leader_that_breaks_a_rule_stops_the_round(
         {"seq": 3},
         {"seq": 0},
         {"seq": "2"},
-        {"previous": "00" * 32},
-        {"previous": ""},
         {"task": "00" * 32},
         {"task": ...},
-        {"more": 1},
     ],
     ids=str,
+)
+def test_a_signed_event_of_another_place_is_not_there(
+    coalition: Coalition, store: Store, changes: dict[str, Any]
+) -> None:
+    """Anybody can put it there, so it says nothing about the leader."""
+    chain, files = grown(coalition, ADMIT)
+    put(coalition, store, 1, files[0])
+    put(coalition, store, 2, signed(coalition, chain, ADMIT_2, **changes))
+    assert read_chain(store, coalition.task).length == 1
+
+
+@pytest.mark.parametrize(
+    "changes", [{"previous": "00" * 32}, {"previous": ""}, {"more": 1}], ids=str
 )
 def test_a_signed_event_in_the_wrong_place(
     coalition: Coalition, store: Store, changes: dict[str, Any]

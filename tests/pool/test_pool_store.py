@@ -17,7 +17,7 @@ import pytest
 from grievance.errors import PoolError
 from grievance.names import check_pool_path, is_name
 from grievance.pool.layout import RoundPaths, ledger_path, parse_batch_name, partner_path
-from grievance.pool.store import SMALL_FILE_SIZE, LocalStore, Store, find, open_store
+from grievance.pool.store import SMALL_FILE_SIZE, LocalStore, Store, find, find_source, open_store
 
 
 @pytest.fixture(params=["folder", "memory"])
@@ -60,13 +60,29 @@ def test_a_file_above_the_limit_is_never_read(store: Store) -> None:
     assert find(store, "big", 100) is None
 
 
-@pytest.mark.parametrize("size", [SMALL_FILE_SIZE, SMALL_FILE_SIZE + 1])
-def test_large_files_are_mapped_not_copied(folder: LocalStore, size: int) -> None:
-    folder.put("batch", os.urandom(64) * (size // 64) + b"y" * (size % 64))
-    view = folder.view("batch", size)
-    assert isinstance(view, bytes if size <= SMALL_FILE_SIZE else memoryview)
-    assert view is not None
-    assert bytes(view) == (folder.root / "batch").read_bytes()
+def test_a_large_file_is_read_piece_by_piece(store: Store) -> None:
+    data = os.urandom(100_000)
+    store.put("batch", data)
+    source = store.source("batch", len(data))
+    assert source is not None and source.size == len(data)
+    assert source.read(99_000, 1_000) == data[99_000:]
+    assert source.read(100_000, 0) == b""
+    with pytest.raises(PoolError) as error:
+        source.read(99_001, 1_000)
+    assert error.value.code == "pool.short"
+    assert store.source("none", 5) is None
+    assert find_source(store, "batch", 5) is None
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_told(folder: LocalStore) -> None:
+    """A mapped one would end the process."""
+    folder.put("batch", bytes(SMALL_FILE_SIZE + 1))
+    source = folder.source("batch", 1 << 30)
+    assert source is not None
+    os.truncate(folder.root / "batch", 10)
+    with pytest.raises(PoolError) as error:
+        source.read(SMALL_FILE_SIZE, 1)
+    assert error.value.code == "pool.short"
 
 
 BAD_PATHS = [

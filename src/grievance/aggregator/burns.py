@@ -34,25 +34,32 @@ class BurnIndex:
     """All entries of one round. `burn` and `accept` change memory; `store_...` makes it last.
 
     Call `store_burns` in the transaction that spools the verifier shares, `store_accepted` in
-    the one that spools the decision. After a transaction that failed, make a new index.
+    the one that spools the decision. Call `forget` before a transaction fails.
     """
 
     def __init__(self, state: State, task: bytes, key: StateKey) -> None:
         self._state, self._task = state, task
         self._key = hashlib.sha256(b"grievance/1 burn tags" + key.reveal()).digest()
+        self._load()
+
+    def _load(self) -> None:
         self._levels: list[np.ndarray] = []
         self._new: list[np.ndarray] = []
         self._accepted: list[bytes] = []
-        for entries in state.burns(task):
+        for entries in self._state.burns(self._task):
             self._add(np.frombuffer(entries, ENTRY).copy())
-        for nonces in state.accepted(task):
+        for nonces in self._state.accepted(self._task):
             self._mark(_keys(nonces))
+
+    def forget(self) -> None:
+        """Go back to what is on disk, when the transaction at hand will fail."""
+        self._load()
 
     def __len__(self) -> int:
         return sum(len(level) for level in self._levels)
 
     def _tags(self, digests: Sequence[bytes]) -> np.ndarray:
-        """Keyed tags (n,) of SHA-256 digests."""
+        """Keyed tags (n,) of digests."""
         key = self._key
         tags = (hashlib.blake2b(d, key=key, digest_size=TAG_SIZE).digest() for d in digests)
         return np.frombuffer(b"".join(tags), ">u8") & np.uint64(_TAG_MASK)
@@ -113,7 +120,7 @@ class BurnIndex:
         """Add entries whose nonces are new; merge levels of like size."""
         if not len(entries):
             return
-        self._levels.append(entries[np.argsort(entries[["high", "low"]], kind="stable")])
+        self._levels.append(entries[np.lexsort((entries["low"], entries["high"]))])
         while len(self._levels) > 1 and len(self._levels[-2]) <= 2 * len(self._levels[-1]):
             merged = np.concatenate([self._levels.pop(-2), self._levels.pop()])
             order = np.lexsort((merged["low"], merged["high"]))

@@ -7,18 +7,20 @@ import os
 from typing import TYPE_CHECKING
 
 from grievance import task as tasks
-from grievance.aggregator.batches import Bench
-from grievance.aggregator.state import State
+from grievance.aggregator.bench import Bench
+from grievance.aggregator.sightings import NotingStore
+from grievance.aggregator.state import State, open_state
 from grievance.crypto import keys
 from grievance.crypto.documents import parse_document
 from grievance.errors import GrievanceError, OrderError, PoolError, StateError, UsageError
+from grievance.failpoints import failpoint
 from grievance.pipelines import Seat
 from grievance.pool.layout import RoundPaths
-from grievance.pool.order import KIND, OrderChain, read_chain, sign_order_fork
-from grievance.pool.store import SMALL_FILE_SIZE
+from grievance.pool.order import KIND, OrderChain, is_about, read_chain, sign_order_fork
+from grievance.pool.store import SMALL_FILE_SIZE, find
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from grievance.home import Home
     from grievance.pool.store import Store
@@ -41,12 +43,8 @@ class Desk:
 
         `workers`: so many processes for large batches; all cores of this machine by default.
         """
-        with home.lock():
-            state = State(home.state_path)
-            try:
-                yield cls(home, state, workers)
-            finally:
-                state.close()
+        with home.lock(), open_state(home.state_path) as state:
+            yield cls(home, state, workers)
 
     def task(self, round_id: str) -> Task | None:
         """The task we signed for a round."""
@@ -74,7 +72,8 @@ class Desk:
             verify_key,
         )
         state_key = keys.read_state_key(files.state, passphrase)
-        return Bench(seat, self.home.key, state_key, self.state, self.home.store, self.workers)
+        store = NotingStore(self.home, self.state, [task])
+        return Bench(seat, self.home.key, state_key, self.state, store, self.workers)
 
     def open_bench(self, round_id: str) -> tuple[Bench, OrderChain]:
         """The bench and the chain of a round we signed. Raises UsageError when we did not."""
@@ -120,12 +119,15 @@ class Desk:
         paths = RoundPaths(task.round_id)
         for seq in range(1, seen + 1):
             first = self.state.order_file(task.digest, seq)
-            second = self.home.store.view(paths.order(seq), SMALL_FILE_SIZE)
+            second = find(self.home.store, paths.order(seq), SMALL_FILE_SIZE)
             if first is None or second is None or bytes(second) == first:
                 continue
             try:
-                parse_document(bytes(second), kind=KIND, signer=task.aggregators[0].identity)
+                leader = task.aggregators[0].identity
+                found = parse_document(bytes(second), kind=KIND, signer=leader)
             except GrievanceError:
+                continue
+            if not is_about(found, task, seq):
                 continue
             path = paths.order_fork(seq, self.home.name)
             if self.state.outgoing(path) is None:
@@ -149,24 +151,35 @@ class Desk:
             chain.extend(parse_document(data, kind=KIND, signer=self.home.key.public))
         return chain
 
-    def order(self, chain: OrderChain, event: dict[str, object]) -> None:
-        """Sign and spool the next event, and extend `chain` by it. Run by the leader."""
+    def order(
+        self,
+        chain: OrderChain,
+        event: dict[str, object],
+        together_with: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Sign and spool the next event, and extend `chain` by it. Run by the leader.
+
+        `together_with` runs in the same transaction: when it raises, nothing is ordered.
+        """
         task = chain.task
         data = chain.sign_next(event, self.home.key)
         document = parse_document(data, kind=KIND, signer=self.home.key.public)
         path = RoundPaths(task.round_id).order(chain.length + 1)
         with self.state.transaction():
             self.state.spool(path, data)
+            failpoint("order.spooled")
             self.state.see_order(task.digest, chain.length + 1, data)
+            together_with()
         chain.extend(document)
 
     def publish(self) -> list[str]:
         """Put every spooled file that is not in the pool yet into it, byte for byte.
 
         The first time at this desk also every file of ours that has gone from the pool or
-        was changed there; large ones are told by their size.
+        was changed there; large ones are told by their size. A place that cannot be written
+        stops no other; raises PoolError for the first such one in the end.
         """
-        written = []
+        written, refused = [], None
         store, waiting = self.home.store, self.state.unpublished()
         if not self._looked_after:
             wanted = {*waiting, *self._lost(set(waiting))}
@@ -177,10 +190,17 @@ class Desk:
             if data is None:
                 raise StateError(f"{path}: the outgoing bytes are gone")
             if not _holds(store, path, data):
-                store.put(path, data)
+                try:
+                    store.put(path, data)
+                except PoolError as error:
+                    refused = refused or error
+                    continue
                 written.append(path)
+            failpoint("publish.put")
             with self.state.transaction():
                 self.state.mark_published(path)
+        if refused is not None:
+            raise refused
         return written
 
     def _lost(self, waiting: set[str]) -> list[str]:

@@ -7,10 +7,12 @@ design.md, section 5.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from grievance.aggregator.releases import own_ledger, spool_entry
 from grievance.errors import StateError
+from grievance.failpoints import failpoint
 from grievance.ledger import DestroyedEvent, LedgerEntry
 from grievance.pool.proposals import read_releases
 
@@ -60,6 +62,17 @@ def key_files(desk: Desk, task: Task) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
 
 
+def is_destroyed(desk: Desk, round_id: str) -> bool:
+    """Whether we destroyed a round that we had signed."""
+    task = desk.task(round_id)
+    return task is not None and desk.state.is_destroyed(task.digest)
+
+
+def unfinished(desk: Desk, task: Task) -> bool:
+    """Whether a round that is marked destroyed still has something to delete."""
+    return desk.home.round_files(task.round_id).folder.is_dir()
+
+
 def destroy(desk: Desk, chain: OrderChain) -> list[str]:
     """Delete the round's keys, sums and unpublished shares, and write the ledger entry.
 
@@ -87,6 +100,7 @@ def destroy(desk: Desk, chain: OrderChain) -> list[str]:
     log.append(entry)
     with state.transaction():
         state.forget_round(task.digest)
+        failpoint("destroy.marked")
         state.add_entry(entry.size, entry.data)
         spool_entry(state, log, desk.home.key)
     return [str(path) for path in finish(desk, task)]
@@ -101,6 +115,12 @@ def finish(desk: Desk, task: Task) -> list[Path]:
         with path.open("r+b") as file:
             file.write(bytes(size))
             file.flush()
+        failpoint("destroy.overwritten")
         path.unlink()
+        failpoint("destroy.unlinked")
+    failpoint("destroy.keyless")
     desk.state.compact()
+    with contextlib.suppress(OSError):
+        # Last, since as long as it is there the next sync does all this again.
+        desk.home.round_files(task.round_id).folder.rmdir()
     return files

@@ -28,13 +28,17 @@ def add_noise(
     Raises PrivacyError when the sampler would add less noise than the task was charged for.
     """
     modulus = task.vdaf.field.MODULUS
-    layout, plan = task.layout, task.plan
+    layout, reports = task.layout, task.plan.privacy.reports_per_worker
     values: dict[str, tuple[int, ...]] = {}
     for name in statistics:
-        sigma, statistic = task.allocations[name].sigma, layout.statistics[name]
-        l2_squared = plan.privacy.reports_per_worker**2 * statistic.l2_squared
-        privacy.check_opendp(sigma, l2_squared, task.allocations[name].cost.amount)
+        given, statistic = task.allocations[name], layout.statistics[name]
+        if given.mechanism == "gaussian":
+            sensitivity = reports**2 * statistic.l2_squared
+        else:
+            sensitivity = reports * statistic.l1
+        privacy.check_opendp(given.mechanism, given.scale, sensitivity, given.cost.amount)
         exact = layout.project(name, aggregate, modulus)
-        noise = privacy.draw([sigma * scale for scale in layout.noise_scale(name)])
+        scales = [given.scale * factor for factor in layout.noise_scale(name)]
+        noise = privacy.draw(given.mechanism, scales)
         values[name] = tuple((a + b) % modulus for a, b in zip(exact, noise, strict=True))
     return NoisyAggregateShare(release, aggregator, values)

@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from grievance.aggregator import batches, releases, witness
+from grievance.aggregator import batches, decisions, releases, witness
+from grievance.aggregator.bench import find_batch
 from grievance.aggregator.desk import Desk
-from grievance.aggregator.state import State
+from grievance.aggregator.state import open_state
 from grievance.errors import (
     GrievanceError,
     LedgerError,
@@ -21,8 +22,10 @@ from grievance.errors import (
     StateError,
     UsageError,
 )
+from grievance.failpoints import failpoint
 from grievance.ledger import ReleaseEvent, read_ledger
 from grievance.ledger.checkpoint import MAX_NOTE_SIZE, check_cosignature
+from grievance.pipelines import Crew
 from grievance.pool import rounds as pool_rounds
 from grievance.pool.layout import (
     RoundPaths,
@@ -35,14 +38,14 @@ from grievance.pool.layout import (
 from grievance.pool.noisy import LIMIT, digest_of
 from grievance.pool.order import read_chain
 from grievance.pool.proposals import read_releases
-from grievance.pool.store import SMALL_FILE_SIZE
-from grievance.pool.verdicts import decision_limit, max_verify_size, read_signed_header
+from grievance.pool.store import SMALL_FILE_SIZE, find, sync_folder
+from grievance.pool.verdicts import decision_limit, read_signed_header, verify_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from grievance.aggregator.batches import Bench
+    from grievance.aggregator.bench import Bench
     from grievance.crypto.signing import VerifyingKey
     from grievance.home import Home
     from grievance.ledger import LedgerLog
@@ -68,12 +71,12 @@ def recover(
     fresh = home.state_path.with_name("state.recovering")
     with home.lock():
         _discard(fresh)
-        state = State(fresh)
-        try:
+        with open_state(fresh) as state:
             done = _Recovery(Desk(home, state), progress).run()
-        finally:
-            state.close()
+        failpoint("recover.rebuilt")
         fresh.rename(home.state_path)
+        sync_folder(home.root)
+        failpoint("recover.renamed")
     return done
 
 
@@ -107,11 +110,12 @@ class _Recovery:
 
     def _keep(self, path: str, limit: int = SMALL_FILE_SIZE) -> bytes | None:
         """Take one of our own files back into the spool, as it lies in the pool."""
-        data = self.store.view(path, limit)
+        data = find(self.store, path, limit)
         if data is None:
             return None
         with self.state.transaction():
             self.state.spool(path, bytes(data))
+            failpoint("recover.kept")
         return bytes(data)
 
     def _files_of_round(self, invitation: Invitation, task: Task | None) -> None:
@@ -151,7 +155,7 @@ class _Recovery:
         for party in task.aggregators:
             for size in range(len(log.entries) + 1, len(log.entries) + 100):
                 checkpoint = witness.read_checkpoint(self.store, name, key, size)
-                data = self.store.view(cosignature_path(name, size, party.name), MAX_NOTE_SIZE)
+                data = find(self.store, cosignature_path(name, size, party.name), MAX_NOTE_SIZE)
                 if checkpoint is None or data is None:
                     continue
                 try:
@@ -174,11 +178,13 @@ class _Recovery:
         for seq in range(1, chain.length + 1):
             if leads:
                 self._keep(bench.paths.order(seq))
-        for batch in chain.batches:
-            if batch.seq in chain.voided:
-                self._voided(bench, batch)
-            elif not self._batch(bench, batch):
-                break
+        rows = sum(batch.rows for batch in chain.batches)
+        with Crew(bench.seat, rows, bench.workers) as crew:
+            for batch in chain.batches:
+                if batch.seq in chain.voided:
+                    self._voided(bench, batch, crew)
+                elif not self._batch(bench, batch, crew):
+                    break
         for view in read_releases(self.store, task):
             if view.proposal.proposer == self.home.name:
                 self._keep(bench.paths.proposal(view.release_id))
@@ -188,50 +194,51 @@ class _Recovery:
             if entry is not None:
                 self._share(bench, entry.size, entry.event)
 
-    def _voided(self, bench: Bench, batch: OrderedBatch) -> None:
+    def _voided(self, bench: Bench, batch: OrderedBatch, crew: Crew) -> None:
         """Do a voided batch again where we had verified it: what it burnt stays burnt."""
         path, task = bench.paths.verify(batch.seq, bench.name), bench.seat.task
-        if batches.find_batch(bench, batch) is not None:
-            self._batch(bench, batch)
-        elif self._keep(path, max_verify_size(task, batch.rows)) is not None:
+        if find_batch(bench, batch) is not None:
+            self._batch(bench, batch, crew)
+        elif self._keep(path, verify_size(task, batch.rows)) is not None:
             self.done.append(
                 f"{task.round_id}: batch {batch.seq} was voided and is gone; the nonces we "
                 "verified in it are not remembered any more"
             )
 
-    def _batch(self, bench: Bench, batch: OrderedBatch) -> bool:
+    def _batch(self, bench: Bench, batch: OrderedBatch, crew: Crew) -> bool:
         """Do a batch again and hold it against our published findings and decision."""
         task, path = bench.seat.task, bench.paths.verify(batch.seq, bench.name)
-        published = self.store.view(path, max_verify_size(task, batch.rows))
-        data = batches.find_batch(bench, batch)
+        published = find(self.store, path, verify_size(task, batch.rows))
+        view = find_batch(bench, batch)
         if published is None:
             return False
-        if data is None:
+        if view is None:
             raise StateError(f"batch {batch.seq} is not in the pool", code="recover.batch")
         try:
-            digest, _, _ = read_signed_header(published, task, batch, bench.seat.index)
+            header = read_signed_header(published, task, batch, bench.seat.index)
         except GrievanceError as error:
             raise _differs(path, str(error)) from None
         what = f"doing batch {batch.seq} again"
         with self.state.transaction():
-            found, total = batches.examine(
-                bench, batch, data, lambda done, rows: self.progress(what, done, rows)
+            findings = batches.examine(
+                bench, batch, view, crew, lambda done, rows: self.progress(what, done, rows)
             )
-            if hashlib.sha256(found.plaintext()).digest() != digest:
+            digest = hashlib.sha256(findings.found.plaintext()).digest()
+            if digest != header.plaintext_digest:
                 raise _differs(path, "it is not what we find today")
             self.state.spool(path, bytes(published))
-            batches.keep_findings(bench, batch, found, total)
+            batches.keep_findings(bench, batch, findings)
         self.done.append(f"{task.round_id}: batch {batch.seq}")
         decision_path = bench.paths.decide(batch.seq, bench.name)
         if self._keep(decision_path, decision_limit(batch.rows)) is None:
             return False
         peers = [
-            None if i == bench.seat.index else batches.read_findings(bench, batch, i)
+            None if i == bench.seat.index else decisions.read_findings(bench, batch, i)
             for i in range(len(task.aggregators))
         ]
         try:
             # Spooling other bytes than those kept above is refused.
-            batches.decide_batch(bench, batch, data, peers)
+            decisions.decide_batch(bench, batch, view, crew, peers)
         except StateError as error:
             raise _differs(decision_path, str(error)) from None
         return True
@@ -241,7 +248,7 @@ class _Recovery:
         path = bench.paths.noisy(event.release, bench.name)
         share = self._keep(path, LIMIT)
         if share is None:
-            box = self.store.view(share_path(bench.name, size), LIMIT)
+            box = find(self.store, share_path(bench.name, size), LIMIT)
             try:
                 share = releases.open_share(bench, event.release, bytes(box or b""))
             except GrievanceError:
@@ -264,7 +271,7 @@ class _Recovery:
             for size in range(1, len(log.entries) + 1):
                 checkpoint = witness.read_checkpoint(self.store, name, key, size)
                 path = cosignature_path(name, size, self.home.name)
-                line = self.store.view(path, MAX_NOTE_SIZE)
+                line = find(self.store, path, MAX_NOTE_SIZE)
                 if checkpoint is None or line is None:
                     break
                 try:

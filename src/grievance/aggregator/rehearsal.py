@@ -29,13 +29,22 @@ def make_helper(home: Home) -> Home:
     """The local helper organisation of an organisation's rehearsals, made when first needed."""
     root = _helper_root(home)
     if (root / "organisation.json").exists():
-        return Home.open(root, home.passphrase)
+        helper = Home.open(root, home.passphrase)
+        _introduce(home, helper)
+        return helper
     name = f"{home.name[:30]}-rehearsal"
     display = f"{home.display_name} (rehearsal helper)"
     helper = Home.create(root, name, display, home.pool, home.passphrase)
-    helper.trust(home.identity)
-    home.trust(helper.identity)
+    _introduce(home, helper)
     return helper
+
+
+def _introduce(home: Home, helper: Home) -> None:
+    """Let the two know each other's keys, also where an earlier run was cut short."""
+    if helper.known_key(home.name) is None:
+        helper.trust(home.identity)
+    if home.known_key(helper.name) is None:
+        home.trust(helper.identity)
 
 
 def sync_helper(home: Home) -> bool:

@@ -11,13 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from grievance.aggregator.batches import read_decision
+from grievance.aggregator.decisions import read_decision
 from grievance.aggregator.noise import add_noise
 from grievance.aggregator.witness import missing_cosignatures
 from grievance.cost import Cost
 from grievance.crypto.boxes import open_at_rest, seal_at_rest
 from grievance.crypto.merkle import root
 from grievance.errors import ReleaseError
+from grievance.failpoints import failpoint
 from grievance.ledger import LedgerEntry, LedgerLog, ReleaseEvent, read_ledger
 from grievance.ledger.checkpoint import sign_checkpoint
 from grievance.pool.layout import checkpoint_path, ledger_path, share_path
@@ -29,7 +30,7 @@ from grievance.wire import length_prefixed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from grievance.aggregator.batches import Bench
+    from grievance.aggregator.bench import Bench
     from grievance.aggregator.state import State
     from grievance.crypto.signing import SigningKey, VerifyingKey
     from grievance.pool.order import OrderChain
@@ -182,6 +183,7 @@ def propose(bench: Bench, chain: OrderChain, names: Sequence[str] | None) -> Rel
     release_id = proposal.release_id(task)
     with state.transaction():
         state.spool(bench.paths.proposal(release_id), proposal.sign(task, bench.key))
+        failpoint("propose.spooled")
         approval = Approval(bench.name, "approve", "")
         state.spool(
             bench.paths.approval(release_id, bench.name), approval.sign(task, proposal, bench.key)
@@ -209,6 +211,7 @@ def answer(bench: Bench, chain: OrderChain, release_id: str, approval: Approval)
             bench.paths.approval(release_id, bench.name),
             approval.sign(task, view.proposal, bench.key),
         )
+        failpoint("answer.spooled")
     view.answers[bench.name] = approval
     return view
 
@@ -249,6 +252,7 @@ def charge(bench: Bench, chain: OrderChain, view: ReleaseView) -> bool:
         total = task.vdaf.agg_update(total, bench.open_sum(batch.seq, stored[batch.seq].sum))
     noisy = add_noise(task, view.release_id, bench.name, total, view.proposal.statistics)
     share = noisy.sign(task, bench.key)
+    failpoint("charge.drawn")
     event = ReleaseEvent(
         view.release_id,
         view.proposal.digest(task),
@@ -270,7 +274,9 @@ def charge(bench: Bench, chain: OrderChain, view: ReleaseView) -> bool:
     sealed = seal_share_at_rest(bench, view.release_id, share)
     with state.transaction():
         state.charge(entry.size, entry.data, task.digest, view.release_id, sealed)
+        failpoint("charge.stored")
         spool_entry(state, log, bench.key)
+        failpoint("charge.spooled")
         # Sealed to ourselves beside the entry: a lost state must not cost a charged release.
         state.spool(share_path(bench.name, entry.size), _seal_share(bench, view.release_id, share))
     return True
@@ -364,4 +370,5 @@ def publish_share(bench: Bench, view: ReleaseView) -> bool:
     share = open_at_rest(bench.state_key, sealed, _share_context(bench, view.release_id))
     with state.transaction():
         state.spool(path, share)
+        failpoint("share.spooled")
     return True

@@ -17,15 +17,21 @@ from grievance.backup import statement
 from grievance.cost import Cost
 from grievance.crypto import keys
 from grievance.crypto.hpke import DEFAULT_KEM, HpkePrivateKey
-from grievance.errors import PoolError, TaskError, TrustError
+from grievance.errors import PoolError, SignatureError, TaskError, TrustError, WireError
+from grievance.failpoints import failpoint
 from grievance.ledger import read_ledger
 from grievance.plan import Layout, Plan
-from grievance.plan.forecast import round_costs
-from grievance.pool.layout import RoundPaths
-from grievance.pool.rounds import Invitation, plan_text, read_task
-from grievance.pool.store import SMALL_FILE_SIZE
-from grievance.privacy import budget_for
+from grievance.plan.budget import round_budget
+from grievance.pool.layout import RoundPaths, is_round_id
+from grievance.pool.rounds import (
+    Invitation,
+    plan_text,
+    read_task,
+    read_task_and_signatures,
+)
+from grievance.pool.store import SMALL_FILE_SIZE, find
 from grievance.secret import StateKey, VerifyKey
+from grievance.task.identity import check_members
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,31 +55,53 @@ def new_round(
 ) -> Invitation:
     """Invite helpers to a round. Run by the leader; `helpers` are identities already vouched for.
 
+    An invitation of ours to exactly this, of which no task has come yet, is gone on with: a
+    command that was cut short and typed again opens one round and not two.
+
     Raises PlanError, TaskError (fewer than two different organisations), PoolError.
     """
     plan = Plan.from_toml(plan_text(plan_bytes, source), source=source)
     check_lifetime(state, plan)
-    round_id = f"{plan.campaign}-{secrets.token_hex(4)}"
     members = (home.identity, *helpers)
+    check_members(members)  # before any key is drawn for them
+    sha256 = hashlib.sha256(plan_bytes).digest()
+    for begun in _own_cards(home, state):
+        terms = (begun.plan_sha256, begun.members, begun.rehearsal, begun.hpke.kem)
+        if terms == (sha256, members, rehearsal, kem):
+            return Invitation(begun.round_id, plan, begun)
+    round_id = f"{plan.campaign}-{secrets.token_hex(4)}"
     paths = RoundPaths(round_id)
     card = _make_card(home, round_id, plan_bytes, members, rehearsal=rehearsal, kem=kem)
     keys.write_verify_key(home.round_files(round_id).verify, VerifyKey.generate(), home.passphrase)
     with state.transaction():
         state.spool(paths.plan, plan_bytes)
         state.spool(paths.card(home.name), card)
+        failpoint("round.spooled")
     return Invitation(round_id, plan, tasks.parse_card(card))
+
+
+def _own_cards(home: Home, state: State) -> list[Card]:
+    """Our cards for rounds of which we know no task yet."""
+    found = []
+    for path, _ in state.all_outgoing():
+        round_id = path.removeprefix("rounds/").split("/")[0]
+        if path.endswith(f"/cards/{home.name}.json") and state.task_of_round(round_id) is None:
+            found.append(tasks.parse_card(state.outgoing(path) or b""))
+    return found
 
 
 def check_lifetime(state: State, plan: Plan) -> None:
     """Refuse a round that the campaign's promise to workers has no room for, before any card.
 
-    Raises TaskError `budget.lifetime`, in words for a steward.
+    Raises TaskError in words for a steward: `budget.lifetime`, or `task.mechanism` for noise of
+    another kind than the campaign has.
     """
-    cost = Cost("zcdp", round_costs(plan, Layout(plan))[0])
-    privacy = plan.privacy
-    lifetime = budget_for(privacy.mechanism, privacy.lifetime_epsilon, privacy.delta)
-    last = state.last_task(plan.campaign)
-    reserved = tasks.parse_task(last).reserved if last else Cost.zero(cost.kind)
+    found = round_budget(plan, Layout(plan))
+    cost, lifetime = found.cost, found.lifetime
+    data = state.last_task(plan.campaign)
+    last = tasks.parse_task(data) if data else None
+    tasks.check_mechanism_stays(plan, last)
+    privacy, reserved = plan.privacy, last.reserved if last else Cost.zero(cost.kind)
     if reserved + cost <= lifetime:
         return
     raise TaskError(
@@ -146,6 +174,7 @@ def join_round(home: Home, state: State, invitation: Invitation) -> None:
     )
     with state.transaction():
         state.spool(paths.card(home.name), own)
+        failpoint("join.spooled")
 
 
 def build_task(home: Home, state: State, invitation: Invitation, cards: dict[str, Card]) -> Task:
@@ -174,6 +203,7 @@ def build_task(home: Home, state: State, invitation: Invitation, cards: dict[str
         state.spool(paths.task, data)
         state.spool(paths.verify_key, tasks.seal_verify_key(task, verify_key, home.key))
         state.spool(paths.signature(home.name), tasks.sign_task(task, home.key, home.name))
+        failpoint("task.spooled")
     return task
 
 
@@ -192,10 +222,13 @@ def sign_as_helper(
     """
     paths = RoundPaths(task.round_id)
     if state.task_of_round(task.round_id) not in (None, task.data):
-        raise TaskError("we signed another task for this round", code="task.twice")
+        raise _twice(task)
     if (task.round_id, task.rehearsal) != (invitation.round_id, invitation.card.rehearsal):
         raise TaskError("the task is for another round than agreed", code="task.consent")
-    tasks.check_plan_file(task, bytes(home.store.view(paths.plan, SMALL_FILE_SIZE) or b""))
+    plan_bytes = find(home.store, paths.plan, SMALL_FILE_SIZE)
+    if plan_bytes is None:
+        raise _missing(paths.plan, invitation.members[0].name)
+    tasks.check_plan_file(task, bytes(plan_bytes))
     tasks.check_cards(task, list(cards.values()))
     last = state.last_task(task.plan.campaign)
     previous = tasks.parse_task(last) if last is not None else None
@@ -210,11 +243,37 @@ def sign_as_helper(
     with state.transaction():
         state.add_task(task.digest, task.round_id, task.plan.campaign, task.data)
         state.spool(paths.signature(home.name), tasks.sign_task(task, home.key, home.name))
+        failpoint("sign.spooled")
+
+
+def check_one_task(store: Store, task: Task) -> None:
+    """Check that the leader of a round we signed has not signed another task for it.
+
+    Run while the round is not, or no longer, complete in the pool. Raises TaskError.
+    """
+    found = read_task_and_signatures(store, task.round_id)
+    if found is None or found[0].digest == task.digest:
+        return
+    other, signatures, _ = found
+    if other.aggregators[0].member == task.aggregators[0].member and (
+        task.aggregators[0].name in signatures
+    ):
+        raise _twice(other)
+
+
+def _twice(other: Task) -> TaskError:
+    leader, folder = other.aggregators[0].name, RoundPaths(other.round_id).folder
+    return TaskError(
+        f"{leader} signed another task for {other.round_id} than the one we signed",
+        code="task.twice",
+        hint=f"do not sign it; keep a copy of {folder}, which holds theirs, and of our state, "
+        f"which holds ours; show both to the others and ask {leader} why",
+    )
 
 
 def _find_task(store: Store, digest: bytes) -> Task:
     """A task of an earlier round of the campaign, which we were not part of."""
-    for round_id in store.names("rounds"):
+    for round_id in filter(is_round_id, store.names("rounds")):
         task = read_task(store, round_id)
         if task is not None and task.digest == digest:
             return task
@@ -239,9 +298,22 @@ def _check_own_head(home: Home, state: State, task: Task) -> None:
 
 
 def _open_verify_key(home: Home, task: Task) -> VerifyKey:
-    path = RoundPaths(task.round_id).verify_key
-    data = home.store.view(path, SMALL_FILE_SIZE)
+    path, leader = RoundPaths(task.round_id).verify_key, task.aggregators[0].name
+    data = find(home.store, path, SMALL_FILE_SIZE)
     if data is None:
-        raise PoolError(f"{path} has not arrived yet", code="pool.waiting")
+        raise _missing(path, leader)
     hpke = keys.read_hpke_key(home.round_files(task.round_id).hpke, home.passphrase)
-    return tasks.open_verify_key(bytes(data), task, home.name, hpke)
+    try:
+        return tasks.open_verify_key(bytes(data), task, home.name, hpke)
+    except (SignatureError, WireError):
+        # Not the leader's: as if it were not there.
+        raise _missing(path, leader) from None
+
+
+def _missing(path: str, leader: str) -> PoolError:
+    return PoolError(
+        f"{path} has not arrived as {leader} wrote it",
+        code="pool.waiting",
+        hint=f"wait until the pool has synced; if it stays, {leader} runs `grievance sync`, which "
+        "writes it again",
+    )

@@ -6,11 +6,12 @@ from the spool. Source: design.md, sections 8 and 10.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from grievance import task as tasks
-from grievance.aggregator import batches, destroy, releases, rounds, witness
+from grievance.aggregator import batches, decisions, destroy, releases, rounds, witness
+from grievance.aggregator.bench import find_batch, find_file
 from grievance.errors import (
     BatchError,
     BudgetExceededError,
@@ -19,17 +20,19 @@ from grievance.errors import (
     PoolError,
     ReleaseError,
 )
+from grievance.pipelines import Crew
 from grievance.pool import rounds as pool_rounds
 from grievance.pool.layout import RoundPaths, parse_batch_name
-from grievance.pool.order import admit_event
+from grievance.pool.order import OrderedBatch, admit_event
+from grievance.pool.preflight import check_writable
 from grievance.pool.proposals import read_releases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from grievance.aggregator.batches import Bench
+    from grievance.aggregator.bench import Bench
     from grievance.aggregator.desk import Desk
-    from grievance.pool.order import OrderChain, OrderedBatch
+    from grievance.pool.order import OrderChain
     from grievance.pool.proposals import ReleaseView
     from grievance.pool.rounds import Invitation
     from grievance.task import Task
@@ -37,9 +40,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class SyncResult:
-    """What was done, and what went wrong, in words; `faults` stop one round, not the others."""
+    """What was done, and what went wrong, in words; `faults` stop one round, not the others.
+
+    `warnings` stop nothing.
+    """
 
     done: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     faults: list[GrievanceError] = field(default_factory=list)
     written: int = 0
 
@@ -51,9 +58,11 @@ def _quiet(_what: str, _done: int, _total: int) -> None:
 def sync(desk: Desk, progress: Callable[[str, int, int], None] = _quiet) -> SyncResult:
     """Do everything that can be done at this desk now. `progress(what, done, total)`."""
     result = SyncResult()
+    check_writable(desk.home.store)
+    result.warnings += witness.clock_warnings(desk)
     for data in desk.state.tasks():
         known = tasks.parse_task(data)
-        if desk.state.is_destroyed(known.digest) and destroy.key_files(desk, known):
+        if desk.state.is_destroyed(known.digest) and destroy.unfinished(desk, known):
             destroy.finish(desk, known)
     witness.check_not_behind(desk)
     result.written += len(desk.publish())
@@ -91,6 +100,7 @@ def _sync_round(
         return
     # The round begins when every aggregator has signed; until then nobody may act on it.
     if pool_rounds.read_task(desk.home.store, round_id) is None:
+        rounds.check_one_task(desk.home.store, task)
         return
     if desk.state.is_destroyed(task.digest):
         return
@@ -100,16 +110,23 @@ def _sync_round(
     leads = bench.seat.index == 0
     if leads:
         _admit_waiting(desk, chain, result)
-        _order_batches(desk, bench, chain, result)
-    for batch in chain.counted:
-        # In the order of the chain, so that what a nonce is burnt with depends on it alone.
-        if not _verify(bench, batch, result, progress):
-            break
-    result.written += len(desk.publish())
-    _check_voids(desk, chain)
-    for batch in chain.counted:
-        if not _decide(bench, batch, result):
-            break
+    new = _new_batches(bench, chain) if leads else []
+    waiting = _rows_waiting(bench, chain) + sum(batch.rows for batch in new)
+    with Crew(bench.seat, waiting, bench.workers) as crew:
+        whole = True
+        for batch in chain.counted:
+            # In the order of the chain, so that what a nonce is burnt with depends on it alone.
+            whole = _verify(bench, batch, crew, result, progress)
+            if not whole:
+                break
+            result.written += len(desk.publish())
+        for batch in new:
+            _order_batch(desk, bench, chain, batch, crew if whole else None, result, progress)
+        crew.close()
+        _check_voids(desk, chain)
+        for batch in chain.counted:
+            if not _decide(bench, batch, crew, result):
+                break
     result.written += len(desk.publish())
     for view in read_releases(desk.home.store, task):
         try:
@@ -117,6 +134,12 @@ def _sync_round(
         except ReleaseError as error:
             # Two proposals may overlap; the one that comes too late must not stop the others.
             result.faults.append(error)
+
+
+def _rows_waiting(bench: Bench, chain: OrderChain) -> int:
+    """Reports of all batches that are not verified, or not decided."""
+    stored = bench.state.batches(bench.seat.task.digest)
+    return sum(b.rows for b in chain.counted if b.seq not in stored or not stored[b.seq].decided)
 
 
 def _check_voids(desk: Desk, chain: OrderChain) -> None:
@@ -159,66 +182,121 @@ def _admit_waiting(desk: Desk, chain: OrderChain, result: SyncResult) -> None:
     for name in desk.home.waiting_admissions(chain.task.round_id):
         if name in chain.partners:
             continue
-        identity = desk.home.find_partner(name)
+        try:
+            identity = desk.home.find_partner(name)
+        except GrievanceError as error:  # one that is not there yet stops nobody else
+            result.faults.append(error)
+            continue
         desk.order(chain, admit_event(name, identity.key))
         result.done.append(f"{chain.task.round_id}: admitted {name}")
 
 
-def _order_batches(desk: Desk, bench: Bench, chain: OrderChain, result: SyncResult) -> None:
-    """Give every new, whole batch of an admitted partner its place."""
+def _new_batches(bench: Bench, chain: OrderChain) -> list[OrderedBatch]:
+    """Batches of admitted partners that have no place yet, without one. Run by the leader."""
     if chain.closed:
-        return
-    task, store = chain.task, desk.home.store
-    for name in store.names(bench.paths.batches):
+        return []
+    found, waiting = [], {batch.digest for batch in chain.counted}
+    for name in bench.store.names(bench.paths.batches):
         parsed = parse_batch_name(name)
         if parsed is None or parsed[0] not in chain.partners or parsed[0] in chain.expelled:
             continue
         partner, digest = parsed
-        if chain.has_batch(digest):
+        try:
+            file = None if digest in waiting else find_file(bench, partner, digest)
+        except PoolError:
             continue
-        rows = _whole_batch_rows(bench, chain, partner, digest)
-        if rows is None:
-            continue
-        desk.order(
-            chain, {"type": "batch", "partner": partner, "batch": digest.hex(), "rows": rows}
-        )
-        result.done.append(f"{task.round_id}: ordered a batch of {rows} reports from {partner}")
+        if file is not None and file.header.relay == chain.partners[partner]:
+            waiting.add(digest)
+            found.append(OrderedBatch(0, partner, file.header.relay, digest, file.header.rows))
+    return found
 
 
-def _whole_batch_rows(bench: Bench, chain: OrderChain, partner: str, digest: bytes) -> int | None:
-    """Rows of a batch that has arrived whole and is signed by its partner; else None."""
+def _order_batch(
+    desk: Desk,
+    bench: Bench,
+    chain: OrderChain,
+    batch: OrderedBatch,
+    crew: Crew | None,
+    result: SyncResult,
+    progress: Callable[[str, int, int], None],
+) -> None:
+    """Give a batch that has arrived whole its place; verify it in the same transaction.
+
+    That it is whole shows when it is verified, so that takes one pass over the file.
+    Without a crew (an earlier batch is missing) it is only ordered, and verified in its turn.
+    """
+    batch = replace(batch, seq=chain.length + 1)
+    view = find_batch(bench, batch)
+    if view is None or view.refused:
+        return
+    event: dict[str, object] = {
+        "type": "batch",
+        "partner": batch.partner,
+        "batch": batch.digest.hex(),
+        "rows": batch.rows,
+    }
+    what = f"checking batch {batch.seq} from {batch.partner}"
+
+    def verify() -> None:
+        if crew is None:
+            view.file.check_rows()
+        else:
+            batches.verify_batch(
+                bench, batch, view, crew, lambda done, total: progress(what, done, total)
+            )
+
     try:
-        data = batches.find_bytes(bench, partner, digest)
-        if data is None:
-            return None
-        header = batches.check_bytes(bench, digest, data)
-    except (BatchError, PoolError):
-        return None
-    return header.rows if header.relay == chain.partners[partner] else None
+        desk.order(chain, event, together_with=verify)
+    except BatchError:  # not what its relay signed: it does not exist
+        return
+    round_id = chain.task.round_id
+    result.done.append(f"{round_id}: ordered a batch of {batch.rows} reports from {batch.partner}")
+    if crew is not None:
+        result.done.append(_checked(bench, batch))
+    result.written += len(desk.publish())
+
+
+def _checked(bench: Bench, batch: OrderedBatch) -> str:
+    round_id = bench.seat.task.round_id
+    return f"{round_id}: checked batch {batch.seq} ({batch.rows} reports, {batch.partner})"
 
 
 def _verify(
     bench: Bench,
     batch: OrderedBatch,
+    crew: Crew,
     result: SyncResult,
     progress: Callable[[str, int, int], None],
 ) -> bool:
     """Verify a batch unless that is done; False means later batches must wait."""
     if batch.seq in bench.state.batches(bench.seat.task.digest):
         return True
-    data = batches.find_batch(bench, batch)
-    if data is None:
+    view = find_batch(bench, batch)
+    if view is None:
         return False
     what = f"checking batch {batch.seq} from {batch.partner}"
-    batches.verify_batch(bench, batch, data, lambda done, total: progress(what, done, total))
-    result.done.append(
-        f"{bench.seat.task.round_id}: checked batch {batch.seq} ({batch.rows} reports, "
-        f"{batch.partner})"
-    )
+    try:
+        with bench.state.transaction():
+            batches.verify_batch(
+                bench, batch, view, crew, lambda done, total: progress(what, done, total)
+            )
+    except BatchError as error:
+        result.faults.append(_not_whole(batch, error))
+        return False
+    result.done.append(_checked(bench, batch))
     return True
 
 
-def _decide(bench: Bench, batch: OrderedBatch, result: SyncResult) -> bool:
+def _not_whole(batch: OrderedBatch, error: BatchError) -> BatchError:
+    return BatchError(
+        f"batch {batch.seq} from {batch.partner} waits: {error.message}",
+        code=error.code,
+        hint=f"wait until the pool has arrived whole; if it stays so, ask {batch.partner} for the "
+        "file as they made it, or the leader for `grievance round void`",
+    )
+
+
+def _decide(bench: Bench, batch: OrderedBatch, crew: Crew, result: SyncResult) -> bool:
     """Decide a batch if all findings are here; False means later batches must wait."""
     task, seat = bench.seat.task, bench.seat
     stored = bench.state.batches(task.digest).get(batch.seq)
@@ -227,15 +305,19 @@ def _decide(bench: Bench, batch: OrderedBatch, result: SyncResult) -> bool:
     if stored.decided:
         return True
     found = [
-        None if index == seat.index else batches.read_findings(bench, batch, index)
+        None if index == seat.index else decisions.read_findings(bench, batch, index)
         for index in range(len(task.aggregators))
     ]
     if any(item is None for index, item in enumerate(found) if index != seat.index):
         return False
-    data = batches.find_batch(bench, batch)
-    if data is None:
+    view = find_batch(bench, batch)
+    if view is None:
         return False
-    batches.decide_batch(bench, batch, data, found)
+    try:
+        decisions.decide_batch(bench, batch, view, crew, found)
+    except BatchError as error:
+        result.faults.append(_not_whole(batch, error))
+        return False
     accepted = bench.state.batches(task.digest)[batch.seq].accepted
     result.done.append(
         f"{task.round_id}: decided batch {batch.seq}: {accepted} of {batch.rows} reports count"

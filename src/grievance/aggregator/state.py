@@ -8,18 +8,20 @@ beside it) and any un-noised number in the clear. Source: design.md, section 8.
 from __future__ import annotations
 
 import contextlib
+import errno
 import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from grievance.errors import StateError
+from grievance.errors import StateError, after_fault
+from grievance.failpoints import failpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE tasks (
     digest BLOB PRIMARY KEY, round TEXT NOT NULL UNIQUE, campaign TEXT NOT NULL,
@@ -46,11 +48,63 @@ CREATE TABLE witnessed (
     ledger BLOB PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL,
     checkpoint BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE seen (path TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT;
 CREATE TABLE ledger (size INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
 CREATE TABLE noisy_shares (
     task BLOB NOT NULL, release TEXT NOT NULL, share BLOB NOT NULL, PRIMARY KEY (task, release)
 ) STRICT;
 """
+
+
+# What a disk does to SQLite, by its primary result code; everything else is damage.
+_REFUSED = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
+}
+
+
+def in_words(path: Path, error: sqlite3.Error | OSError) -> StateError:
+    """What SQLite or the system says about a state file, with the next step."""
+    if isinstance(error, sqlite3.Error):
+        primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return StateError(
+                f"another program has {path} open",
+                code="state.busy",
+                hint="close it, then run the same command again; nothing was changed",
+            )
+        if primary not in _REFUSED:
+            return _damaged(path, str(error))
+        error = OSError(_REFUSED[primary], str(error), str(path))
+    return StateError(
+        f"{error.filename or path}: {error.strerror}; this step was not done, and nothing of it "
+        "is kept",
+        code="state.write",
+        hint=after_fault(error),
+    )
+
+
+def _damaged(path: Path, why: str) -> StateError:
+    return StateError(
+        f"{path}: the state is damaged ({why})",
+        code="state.damaged",
+        hint="stop here and keep the file, never edit it; move it away with the files beside it "
+        "that begin with its name, then run `grievance recover`",
+    )
+
+
+@contextlib.contextmanager
+def open_state(path: Path) -> Iterator[State]:
+    """Open the state and close it after; what SQLite says meanwhile becomes a StateError."""
+    state = State(path)
+    try:
+        yield state
+    except sqlite3.Error as error:
+        raise in_words(path, error) from None
+    finally:
+        state.close()
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,9 +130,10 @@ class State:
     def __init__(self, path: Path) -> None:
         self.path = path
         fresh = not path.exists()
-        if fresh:
-            path.touch(mode=0o600)
         try:
+            if fresh:
+                path.touch(mode=0o600)
+                failpoint("state.created")
             self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
@@ -89,23 +144,20 @@ class State:
                         self._db.execute(statement)
                     self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             self._check()
-        except sqlite3.DatabaseError as error:
-            raise StateError(
-                f"{path}: the state does not read ({error})",
-                code="state.damaged",
-                hint="stop here and keep the file; restore it from a backup that is not older than "
-                "the last release, never edit it",
-            ) from None
+        except (sqlite3.Error, OSError) as error:
+            raise in_words(path, error) from None
 
     def _check(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version != SCHEMA_VERSION:
             raise StateError(
-                f"{self.path}: written by another version (schema {version})", code="state.version"
+                f"{self.path}: written by another version (schema {version})",
+                code="state.version",
+                hint="use the version of this program that wrote it; nothing was changed",
             )
-        found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        found = self._db.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if found != "ok":
-            raise StateError(f"{self.path}: the state is damaged", code="state.damaged")
+            raise _damaged(self.path, "its pages do not fit together")
 
     def close(self) -> None:
         """Close the file."""
@@ -117,10 +169,17 @@ class State:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
+            failpoint("state.commit.before")
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            # A full or failing disk can make SQLite roll back by itself, or fail to.
+            if self._db.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error | OSError):
+                raise in_words(self.path, error) from None
             raise
-        self._db.execute("COMMIT")
+        failpoint("state.commit.after")
 
     # Tasks we signed, in the order of their campaign.
 
@@ -169,8 +228,11 @@ class State:
 
     def compact(self) -> None:
         """Rewrite the file, so that deleted rows are in no free page and no log."""
+        failpoint("state.compact.before")
         self._db.execute("VACUUM")
+        failpoint("state.compact.vacuumed")
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        failpoint("state.compact.after")
 
     # The order chain as far as we acted on it.
 
@@ -257,6 +319,11 @@ class State:
         row = self._db.execute("SELECT made FROM outgoing WHERE path = ?", (path,)).fetchone()
         return datetime.fromisoformat(row[0]) if row else None
 
+    def newest_file(self) -> datetime | None:
+        """When the newest of our files was made, by the clock of that moment."""
+        made = self._db.execute("SELECT MAX(made) FROM outgoing").fetchone()[0]
+        return datetime.fromisoformat(made) if made else None
+
     def unpublished(self) -> Sequence[str]:
         """Paths not yet known to be in the pool, oldest first."""
         rows = self._db.execute("SELECT path FROM outgoing WHERE published = 0 ORDER BY rowid")
@@ -287,6 +354,32 @@ class State:
             "size = excluded.size, root = excluded.root, checkpoint = excluded.checkpoint",
             (key, name, size, root, checkpoint),
         )
+
+    # What the others signed, as far as a second version of it would be evidence.
+
+    def seen(self, path: str) -> bytes | None:
+        """The first version of a peer's file that we read, as far as it was kept."""
+        row = self._db.execute("SELECT data FROM seen WHERE path = ?", (path,)).fetchone()
+        return row[0] if row else None
+
+    def see(self, path: str, data: bytes) -> None:
+        """Keep the first version of a peer's file."""
+        self._db.execute("INSERT INTO seen VALUES (?, ?)", (path, data))
+
+    def seen_paths(self, prefix: str) -> list[str]:
+        """Paths of the peers' files that we read, below a folder."""
+        return self._below("seen", prefix)
+
+    def outgoing_paths(self, prefix: str) -> list[str]:
+        """Paths of our own files below a folder."""
+        return self._below("outgoing", prefix)
+
+    def _below(self, table: str, prefix: str) -> list[str]:
+        rows = self._db.execute(
+            f"SELECT path FROM {table} WHERE path >= ? AND path < ? ORDER BY path",  # noqa: S608
+            (prefix, prefix[:-1] + "0"),  # the character after the slash
+        )
+        return [row[0] for row in rows]
 
     # Ledger and noisy shares.
 

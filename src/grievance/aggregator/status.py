@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from grievance.aggregator import batches, releases
+from grievance.aggregator import decisions, releases, sightings
+from grievance.aggregator.bench import find_batch
 from grievance.errors import GrievanceError
 from grievance.pool import rounds as pool_rounds
 from grievance.pool.layout import RoundPaths
@@ -17,7 +18,7 @@ from grievance.pool.proposals import read_releases
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from grievance.aggregator.batches import Bench
+    from grievance.aggregator.bench import Bench
     from grievance.aggregator.desk import Desk
     from grievance.pool.order import OrderChain
     from grievance.pool.proposals import ReleaseView
@@ -51,6 +52,7 @@ class RoundStatus:
     accepted: int = 0
     releases: dict[str, str] = field(default_factory=dict)
     waiting: list[Waiting] = field(default_factory=list)
+    evidence: list[str] = field(default_factory=list)
     fault: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -106,6 +108,9 @@ def _fill(desk: Desk, invitation: Invitation, line: RoundStatus) -> None:
     for name in found[2]:
         line.wait(name, "signs the task", since, "grievance sync")
     task = desk.task(round_id)
+    if task is not None:
+        held = sightings.two_versions(desk.state, [task]) + sightings.forks(desk.state, task)
+        line.evidence = [f"{item.words}; the proof is in {item.path}" for item in held]
     if task is None or line.waiting:
         return
     if desk.state.is_destroyed(task.digest):
@@ -126,7 +131,7 @@ def _fill_batches(bench: Bench, chain: OrderChain, line: RoundStatus) -> None:
     for batch in chain.counted:
         row = stored.get(batch.seq)
         if row is None:
-            have = batches.find_batch(bench, batch) is not None
+            have = find_batch(bench, batch) is not None
             line.wait(
                 bench.name if have else batch.partner,
                 f"checks batch {batch.seq}" if have else f"batch {batch.seq} has not arrived",
@@ -140,7 +145,7 @@ def _fill_batches(bench: Bench, chain: OrderChain, line: RoundStatus) -> None:
             continue
         since = bench.state.made_at(bench.paths.verify(batch.seq, bench.name))
         for index, party in enumerate(task.aggregators):
-            if index != bench.seat.index and batches.read_findings(bench, batch, index) is None:
+            if index != bench.seat.index and decisions.read_findings(bench, batch, index) is None:
                 line.wait(party.name, f"checks batch {batch.seq}", since, "grievance sync")
     if chain.closed and line.decided == line.batches:
         _fill_decisions(bench, chain, line)
@@ -151,7 +156,7 @@ def _fill_decisions(bench: Bench, chain: OrderChain, line: RoundStatus) -> None:
     for batch in chain.counted:
         since = bench.state.made_at(bench.paths.decide(batch.seq, bench.name))
         for index, party in enumerate(bench.seat.task.aggregators):
-            if batches.read_decision(bench, batch, index) is None:
+            if decisions.read_decision(bench, batch, index) is None:
                 line.wait(party.name, f"decides batch {batch.seq}", since, "grievance sync")
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from grievance import task as tasks
+from grievance.aggregator import sightings
 from grievance.crypto.merkle import root
 from grievance.errors import GrievanceError, LedgerError, SignatureError, StateError, WireError
+from grievance.failpoints import failpoint
 from grievance.ledger import LedgerLog, read_ledger
 from grievance.ledger.checkpoint import (
     MAX_NOTE_SIZE,
@@ -23,16 +26,28 @@ from grievance.ledger.checkpoint import (
     parse_checkpoint,
 )
 from grievance.ledger.evidence import sign_fork
-from grievance.pool.layout import RoundPaths, checkpoint_path, cosignature_path, fork_path
+from grievance.pool.layout import (
+    RoundPaths,
+    checkpoint_path,
+    cosignature_path,
+    fork_path,
+    ledger_folder,
+)
+from grievance.pool.proposals import read_releases
+from grievance.pool.rounds import read_cards
 from grievance.pool.store import find
-from grievance.pool.verdicts import max_verify_size, read_signed_header
+from grievance.pool.verdicts import read_signed_header, verify_size
 
 if TYPE_CHECKING:
     from grievance.aggregator.desk import Desk
     from grievance.crypto.signing import VerifyingKey
     from grievance.pool.order import OrderChain
+    from grievance.pool.rounds import Invitation
     from grievance.pool.store import Store
     from grievance.task import Task
+
+
+CLOCK_TOLERANCE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -57,23 +72,29 @@ def peers(desk: Desk) -> dict[str, VerifyingKey]:
 def witness_all(desk: Desk) -> tuple[list[str], list[GrievanceError]]:
     """Cosign every new head of every peer that extends what we stored.
 
-    Returns what was done in words, and a fault for every ledger that does not.
+    Returns what was done in words, and a fault for every ledger that does not, and for every
+    file of which a peer signed two versions.
     """
-    done, faults = [], []
+    done: list[str] = []
+    signed = [tasks.parse_task(data) for data in desk.state.tasks()]
+    store = sightings.NotingStore(desk.home, desk.state, signed)
+    store.look_again()
+    faults = []
     for name, key in peers(desk).items():
         try:
-            cosigned = _witness(desk, name, key)
+            cosigned = _witness(desk, store, name, key)
         except GrievanceError as error:
             faults.append(error)
             continue
         if cosigned:
             done.append(f"witnessed the ledger of {name}, {cosigned} new")
-    return done, faults
+    return done, faults + sightings.told(desk.state, signed)
 
 
-def _witness(desk: Desk, name: str, key: VerifyingKey) -> int:
-    state, store = desk.state, desk.home.store
+def _witness(desk: Desk, store: Store, name: str, key: VerifyingKey) -> int:
+    state = desk.state
     stored = state.witnessed(key.raw)
+    _check_proven(desk, name)
     if stored is not None:
         _check_fork(desk, name, key, Head(*stored))
     log = read_ledger(store, name, key)
@@ -94,10 +115,18 @@ def _witness(desk: Desk, name: str, key: VerifyingKey) -> int:
             )
         with state.transaction():
             state.witness(key.raw, name, size, checkpoint.root, checkpoint.data)
+            failpoint("witness.stored")
             line = cosign(checkpoint, desk.home.name, int(time.time()), desk.home.key)
             state.spool(cosignature_path(name, size, desk.home.name), line)
         count += 1
     return count
+
+
+def _check_proven(desk: Desk, name: str) -> None:
+    """A ledger with two heads of one size stays forked, whatever the pool shows now."""
+    for path in desk.state.outgoing_paths(f"{ledger_folder(name)}/"):
+        if path.endswith(f".{desk.home.name}.fork"):
+            raise _forked(name, path)
 
 
 def _check_fork(desk: Desk, name: str, key: VerifyingKey, stored: Head) -> None:
@@ -111,10 +140,15 @@ def _check_fork(desk: Desk, name: str, key: VerifyingKey, stored: Head) -> None:
         with desk.state.transaction():
             desk.state.spool(path, evidence)
         desk.publish()
-    raise LedgerError(
+    raise _forked(name, path)
+
+
+def _forked(name: str, path: str) -> LedgerError:
+    return LedgerError(
         f"{name} signed two heads of one size of its ledger: a fork",
         code="ledger.fork",
-        hint=f"the proof is in {path}; cosign nothing, and show it to the other organisations",
+        hint=f"the proof is in {path}; we cosign {name}'s ledger no more, so nothing is released: "
+        "show the file to the other organisations",
     )
 
 
@@ -174,13 +208,29 @@ def check_not_behind(desk: Desk) -> None:
                 code="ledger.rollback",
                 hint="this folder was restored from an old backup; run `grievance recover`",
             )
+    for invitation in desk.home.invitations():
+        path = RoundPaths(invitation.round_id).card(desk.home.name)
+        if desk.state.outgoing(path) is None and _own_card(desk, invitation):
+            raise StateError(
+                f"{path} carries our signature, but this state does not remember it: it is new, "
+                "or older than what we published",
+                code="state.behind",
+                hint="if the machine stopped suddenly, the state was copied without the files "
+                "beside it that begin with its name; else move it away and run `grievance recover`",
+            )
+
+
+def _own_card(desk: Desk, invitation: Invitation) -> bool:
+    card = read_cards(desk.home.store, invitation).get(desk.home.name)
+    return card is not None and card.owner == desk.home.identity
 
 
 def check_round_not_behind(desk: Desk, task: Task, chain: OrderChain) -> None:
     """Refuse to work on a round in which we have published what we do not remember.
 
     A verify file of ours that this state knows nothing of means that its burnt nonces are
-    missing too. Raises StateError `state.behind`.
+    missing too; an approval, that the release would wait for us for ever. Raises StateError
+    `state.behind`.
     """
     paths, name = RoundPaths(task.round_id), desk.home.name
     state, store = desk.state, desk.home.store
@@ -188,18 +238,41 @@ def check_round_not_behind(desk: Desk, task: Task, chain: OrderChain) -> None:
     for path, batch in ours:
         if state.outgoing(path) is not None:
             continue
-        data = find(store, path, max_verify_size(task, batch.rows))
+        data = find(store, path, verify_size(task, batch.rows))
         if data is None:
             continue
         try:
             read_signed_header(data, task, batch, task.index_of(name))
         except SignatureError:
             continue
-        raise StateError(
-            f"{path} carries our signature, but this state does not remember it",
-            code="state.behind",
-            hint="this folder was restored from an old backup; run `grievance recover`",
-        )
+        raise _behind(path)
+    for view in read_releases(store, task):
+        # A release goes on at the hand of whoever remembers having approved it.
+        path = paths.approval(view.release_id, name)
+        if name in view.answers and state.outgoing(path) is None:
+            raise _behind(path)
+
+
+def _behind(path: str) -> StateError:
+    return StateError(
+        f"{path} carries our signature, but this state does not remember it",
+        code="state.behind",
+        hint="this folder was restored from an old backup; run `grievance recover`",
+    )
+
+
+def clock_warnings(desk: Desk) -> list[str]:
+    """What is wrong with this machine's clock, in words; empty when nothing is.
+
+    Ledger entries carry no time, and everything is decided by the order chain, so a clock that
+    was set back endangers nothing; but a cosignature says when it was made. A warning and no
+    refusal: a clock that once ran a year ahead would else stop this aggregator for a year.
+    """
+    newest, now = desk.state.newest_file(), datetime.now(UTC)
+    if newest is None or newest - now < CLOCK_TOLERANCE:
+        return []
+    said = f"{now:%Y-%m-%d %H:%M} UTC, but we signed something at {newest:%Y-%m-%d %H:%M} UTC"
+    return [f"the clock here says {said}: set it; cosignatures carry a wrong time until then"]
 
 
 def read_own_ledger(desk: Desk) -> LedgerLog:

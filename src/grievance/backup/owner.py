@@ -20,6 +20,7 @@ from grievance.backup.rehearsed import read_rehearsed
 from grievance.backup.requests import read_answer, read_requests
 from grievance.backup.split import BackupKey, archive_key, split
 from grievance.errors import GrievanceError, PoolError, StateError, UsageError
+from grievance.failpoints import failpoint
 from grievance.home import read_mailbox
 from grievance.pool.layout import BackupPaths
 from grievance.pool.store import find
@@ -169,12 +170,15 @@ def _publish(home: Home, note: _Note, files: archive.Files) -> Refreshed:
     number = 1 + max([note.number, *there])
     data = archive.seal_archive(backup_set, number, archive.pack(files), home.key)
     home.store.put(BackupPaths(home.name).archive(backup_set.set_id, number), data)
+    failpoint("backup.archived")
     _put_set(home, backup_set)
+    failpoint("backup.published")
     forgotten = not set(note.paths) <= set(files)
     note.number, note.contents, note.paths = number, _contents(files), sorted(files)
     note.keep_from = number if forgotten else max(note.keep_from, number - KEPT_ARCHIVES + 1)
     note.sweep_others = note.sweep_others or forgotten
     note.write(home)
+    failpoint("backup.noted")
     deleted, left = _sweep(home, note)
     return Refreshed(number, forgotten, tuple(deleted), tuple(left))
 

@@ -15,6 +15,7 @@ from grievance.crypto.documents import b64decode, b64encode, canonical, parse_ca
 from grievance.crypto.hpke import HpkePrivateKey
 from grievance.crypto.strict import StrictObject
 from grievance.errors import GrievanceError, KeyFileError, StateError
+from grievance.failpoints import failpoint
 from grievance.pool.layout import BackupPaths
 from grievance.pool.store import find
 
@@ -49,8 +50,10 @@ def begin(
     key = HpkePrivateKey.generate()
     request = make_request(backup_set, key.public, signer, rehearsal=rehearsal)
     keys.write_hpke_key(folder / f"{name}.key", key, passphrase)
+    failpoint("request.keyed")
     note = {"request": b64encode(request.data), "set": backup_set.set_id}
     keys.write_file(folder / f"{name}.json", canonical(note))
+    failpoint("request.noted")
     return Pending(request, backup_set, key)
 
 
@@ -81,14 +84,17 @@ def publish(store: Store, pending: Pending) -> None:
 
 
 def forget(folder: Path, name: str) -> None:
-    """Delete the request's key and note."""
-    for path in (folder / f"{name}.json", folder / f"{name}.key"):
-        if path.exists():
-            size = path.stat().st_size
-            with path.open("r+b") as file:
-                file.write(bytes(size))
-                file.flush()
-            path.unlink()
+    """Delete the request's note, then its key."""
+    (folder / f"{name}.json").unlink(missing_ok=True)
+    failpoint("request.forgotten")
+    path = folder / f"{name}.key"
+    if path.exists():
+        size = path.stat().st_size
+        with path.open("r+b") as file:
+            file.write(bytes(size))
+            file.flush()
+        failpoint("request.overwritten")
+        path.unlink()
 
 
 def _read(folder: Path, name: str) -> tuple[bytes, str]:

@@ -14,6 +14,7 @@ from grievance.backup import archive, owner, pending
 from grievance.backup.rehearsed import make_rehearsed
 from grievance.backup.requests import Answers, collect_answers, reconstruct
 from grievance.errors import StateError, UsageError
+from grievance.failpoints import failpoint
 from grievance.pool.layout import BackupPaths
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def rehearse(home: Home, today: date | None = None) -> Rehearsal:
             number=newest.number,
         )
         home.store.put(BackupPaths(home.name).rehearsed(backup_set.set_id), record)
+        failpoint("rehearsal.recorded")
         owner.settle_on(home, backup_set)
         pending.forget(home.root, _NAME)
     return Rehearsal(going.request, backup_set, answers, day)

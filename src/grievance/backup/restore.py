@@ -26,6 +26,7 @@ from grievance.errors import (
     TrustError,
     UsageError,
 )
+from grievance.failpoints import failpoint
 from grievance.home import Home, read_identity
 from grievance.ledger import read_ledger
 from grievance.pool.layout import RoundPaths
@@ -159,6 +160,7 @@ def finish(
         ) from None
     home = _write(files, asked.identity, folder, store.location, passphrase)
     _verify_keys(home)
+    failpoint("restore.home")
     owner.adopt(home, backup_set, newest.number)
     pending.forget(folder, _NAME)
     numbers = archive.archive_numbers(store, home.name, backup_set.set_id)
@@ -188,11 +190,13 @@ def _write(
         if fresh:
             (folder / archive.IDENTITY).unlink()
         raise
+    failpoint("restore.identity")
     for path, data in files.items():
         if path not in (archive.IDENTITY, archive.ORGANISATION):
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             _write_file(target, data)
+    failpoint("restore.keys")
     settings = {"name": identity.name, "display_name": identity.display_name, "pool": pool}
     home = Home(folder, settings, passphrase)
     home.write_settings("organisation", settings)

@@ -108,12 +108,12 @@ class CsvTable(RowTable):
     def _sniff(self) -> str:
         """Return the only delimiter the header row uses; a comma when there is none."""
         with self._open() as file:
-            header = file.readline(_MAX_HEADER)
-            while header.count('"') % 2 and len(header) < _MAX_HEADER:
-                line = file.readline(_MAX_HEADER)
-                if not line:
-                    break
-                header += line
+            lines = [file.readline(_MAX_HEADER)]
+            size, quotes = len(lines[0]), lines[0].count('"')
+            while quotes % 2 and size < _MAX_HEADER and (line := file.readline(_MAX_HEADER)):
+                lines.append(line)
+                size, quotes = size + len(line), quotes + line.count('"')
+        header = "".join(lines)
         outside = "".join(header.split('"')[::2])
         used = [delimiter for delimiter in DELIMITERS if delimiter in outside]
         if len(used) > 1:

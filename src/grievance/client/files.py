@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from grievance.client.flat_parquet import FlatFile, locate, open_writer, rows_per_group
 from grievance.client.report import Report, columns, report_size, to_row
-from grievance.errors import ReportError, UsageError, WireError
+from grievance.errors import ReportError, UsageError, WireError, after_fault
+from grievance.failpoints import failpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from grievance.task import Task
 
 _TASK_KEY = b"grievance.task"
+_AS_WRITTEN = "ask for the file again, as it was written"
 
 
 def report_schema(task: Task) -> pa.Schema:
@@ -42,8 +44,11 @@ def report_schema(task: Task) -> pa.Schema:
 
 
 def write_report(path: str | os.PathLike[str], report: Report) -> None:
-    """Write one report. Raises UsageError when the file exists or cannot be written."""
-    with _new_file(Path(path)) as file:
+    """Write one report.
+
+    Raises UsageError when the file exists, ReportError `report.write` when the disk refuses.
+    """
+    with new_file(Path(path)) as file:
         file.write(report.to_bytes())
 
 
@@ -59,15 +64,21 @@ def read_report(path: str | os.PathLike[str], task: Task) -> Report:
             raise ReportError(
                 f"{path}: {found:,} bytes; every report of this round has {size:,}",
                 code="report.file",
+                hint=_AS_WRITTEN,
             )
-        return Report.from_bytes(file.read(size + 1), task)
+        try:
+            return Report.from_bytes(file.read(size + 1), task)
+        except WireError as error:
+            raise WireError(
+                f"{Path(path).name}: {error.message}", code=error.code, hint=_AS_WRITTEN
+            ) from None
 
 
 def write_reports(path: str | os.PathLike[str], task: Task, reports: Iterable[Report]) -> int:
     """Write reports of one task, in flat memory, and return how many.
 
     The file appears when it is complete. Raises ReportError for a report of another task,
-    UsageError when the file exists or cannot be written.
+    UsageError when the file exists, ReportError `report.write` when the disk refuses.
     """
     import pyarrow as pa
 
@@ -76,7 +87,7 @@ def write_reports(path: str | os.PathLike[str], task: Task, reports: Iterable[Re
     iterator = iter(reports)
     count = 0
     with (
-        _new_file(Path(path)) as file,
+        new_file(Path(path)) as file,
         open_writer(file, schema) as writer,
     ):
         while group := list(islice(iterator, rows_at_once)):
@@ -130,7 +141,7 @@ def _bad(path: Path, why: WireError | str) -> ReportError:
     return ReportError(
         f"{path.name}: not a file of this round's reports: {why}",
         code="report.file",
-        hint="ask for the file again, as it was written",
+        hint=_AS_WRITTEN,
     )
 
 
@@ -151,8 +162,12 @@ def _old_file(path: Path) -> Iterator[tuple[BinaryIO, int]]:
 
 
 @contextlib.contextmanager
-def _new_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file that gets its name when it is complete, and leaves nothing otherwise."""
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a new file that gets its name when it is complete, and leaves nothing otherwise.
+
+    Raises UsageError when there is a file of this name or no such folder, ReportError when
+    the disk refuses.
+    """
     if path.exists():
         raise UsageError(
             f"{path} exists already", code="usage.exists", hint="move it away, or name another"
@@ -160,11 +175,20 @@ def _new_file(path: Path) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with temporary.open("xb") as file:
+            failpoint("file.opened")
             yield file
             file.flush()
             os.fsync(file.fileno())
+        failpoint("file.written")
         temporary.replace(path)
-    except OSError as error:
+        failpoint("file.renamed")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise UsageError(f"{path}: {error.strerror}", code="usage.write") from None
+    except OSError as error:
+        raise ReportError(
+            f"{path} cannot be written: {error.strerror}",
+            code="report.write",
+            hint=after_fault(error),
+        ) from None
     finally:
         temporary.unlink(missing_ok=True)

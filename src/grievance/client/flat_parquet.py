@@ -48,6 +48,17 @@ class FlatFile:
         """Rows in the whole file."""
         return sum(rows for rows, _ in self.groups)
 
+    def frame(self, file: BinaryIO, size: int) -> bytes:
+        """Everything in a file of `size` bytes that is no row: page headers and footer."""
+        pieces, at = [], 0
+        for rows, starts in self.groups:
+            for start, (_, width) in zip(starts, self.columns, strict=True):
+                file.seek(at)
+                pieces.append(file.read(start - at))
+                at = start + rows * width
+        file.seek(at)
+        return b"".join([*pieces, file.read(size - at)])
+
     def rows(self, file: BinaryIO) -> Iterator[tuple[bytes, ...]]:
         """Yield the cells of every row, one row group in memory at a time.
 

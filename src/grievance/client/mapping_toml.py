@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from grievance.client.text import normal
 from grievance.errors import MappingError
+from grievance.plan.load import check_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 def parse_toml(text: str, source: str) -> Node:
     """Parse TOML text. Raises MappingError `mapping.syntax` with line and column."""
     try:
+        check_keys(text)
         return Node(tomllib.loads(text), source, ())
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also an integer of thousands of digits
         raise MappingError(
             f"{source}: not TOML: {error}",
             code="mapping.syntax",

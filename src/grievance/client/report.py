@@ -20,7 +20,7 @@ from grievance.errors import OpenError, ReportError, ShapeError, WireError
 from grievance.wire import Reader, length_prefixed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from grievance.crypto.hpke import HpkePrivateKey
     from grievance.task import Task
@@ -57,23 +57,15 @@ class Report:
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 of the report's bytes: the worker's receipt. It says nothing about answers."""
-        digest = hashlib.sha256()
-        for part in self._parts():
-            digest.update(part)
-        return digest.digest()
+        """The worker's receipt, 32 bytes: `report_digest`. It says nothing about answers."""
+        parts = [hashlib.sha256(part).digest() for part in (self.public_share, *self.ciphertexts)]
+        return report_digest(self.task_digest, self.nonce, parts)
 
     def to_bytes(self) -> bytes:
         """Write the one binary form of this report."""
-        return b"".join(self._parts())
-
-    def _parts(self) -> Iterator[bytes]:
-        """The binary form in pieces, so that digests need no copy of the ciphertexts."""
-        yield MAGIC + bytes([VERSION]) + self.task_digest + self.nonce
-        yield length_prefixed(self.public_share) + bytes([len(self.ciphertexts)])
-        for ciphertext in self.ciphertexts:
-            yield len(ciphertext).to_bytes(4, "big")
-            yield ciphertext
+        head = MAGIC + bytes([VERSION]) + self.task_digest + self.nonce
+        head += length_prefixed(self.public_share) + bytes([len(self.ciphertexts)])
+        return head + length_prefixed(*self.ciphertexts)
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview, task: Task | None = None) -> Self:
@@ -110,7 +102,11 @@ class Report:
             )
         sizes = [NONCE_SIZE, len(self.public_share), *map(len, self.ciphertexts)]
         if sizes != [width for _, width in columns(task)]:
-            raise ReportError("the report's size is not that of this round", code="report.size")
+            raise ReportError(
+                "the report's size is not that of this round",
+                code="report.size",
+                hint="ask for the report again, as it was written",
+            )
 
     def __repr__(self) -> str:
         return f"<Report sealed to {len(self.ciphertexts)} aggregators>"
@@ -137,6 +133,17 @@ def report_size(task: Task) -> int:
 def to_row(report: Report) -> tuple[bytes, ...]:
     """Take a report apart into its columns; the task digest is not among them."""
     return (report.nonce, report.public_share, *report.ciphertexts)
+
+
+def report_digest(task_digest: bytes, nonce: bytes, parts: Sequence[bytes]) -> bytes:
+    """Digest of a report (32 bytes) from the SHA-256 of its public share and of each ciphertext.
+
+    A hash of hashes, so that whoever works on one part needs to read no part twice:
+
+        SHA-256("grievance/1 report" || task digest || nonce || u8 n || n + 1 digests)
+    """
+    head = b"grievance/1 report" + task_digest + nonce + bytes([len(parts) - 1])
+    return hashlib.sha256(head + b"".join(parts)).digest()
 
 
 def derive_nonce(task_digest: bytes, salt: bytes) -> bytes:

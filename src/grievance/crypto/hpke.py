@@ -160,6 +160,9 @@ class HpkePrivateKey:
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("HpkePrivateKey does not pickle")
 
+    def __getstate__(self) -> NoReturn:
+        raise TypeError("HpkePrivateKey does not pickle")
+
 
 def check_kem(kem: str) -> Kem:
     """Return the name if it is one of `KEMS`. Raises KeyFileError (code "plan.key")."""

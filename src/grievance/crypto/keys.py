@@ -30,7 +30,8 @@ from grievance.crypto.documents import b64encode, canonical, parse_canonical
 from grievance.crypto.hpke import KEMS, HpkePrivateKey
 from grievance.crypto.signing import SigningKey, SigningKeySeed
 from grievance.crypto.strict import StrictObject
-from grievance.errors import GrievanceError, KeyFileError
+from grievance.errors import GrievanceError, KeyFileError, after_fault
+from grievance.failpoints import failpoint
 from grievance.secret import Secret, StateKey, VerifyKey
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 
 MAX_FILE_SIZE = 1 << 14
 _NONCE_SIZE = 12
+_PUT_BACK = (
+    "put the right file back from a backup; without it nothing can be done that needs this key, "
+    "and no other key stands in for it"
+)
 _S = TypeVar("_S", bound=Secret)
 
 
@@ -64,7 +69,11 @@ def read_identity(path: Path, passphrase: str | None = None) -> SigningKey:
             raise _wrong_passphrase(path) from None
         raise KeyFileError(f"{path} is not a PKCS#8 private key", code="key.syntax") from None
     if not isinstance(key, ed25519.Ed25519PrivateKey):
-        raise KeyFileError(f"{path} holds a key of another type than Ed25519", code="key.type")
+        raise KeyFileError(
+            f"{path} holds a key of another type than Ed25519",
+            code="key.type",
+            hint=_PUT_BACK,
+        )
     return SigningKey(SigningKeySeed(key.private_bytes_raw()))
 
 
@@ -108,6 +117,7 @@ def write_file(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
+        failpoint("key.begin")
         descriptor = os.open(temporary, flags, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -115,11 +125,14 @@ def write_file(path: Path, data: bytes) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            failpoint("key.written")
             # link() and not rename(): it fails where the name is taken already
             os.link(temporary, path, follow_symlinks=False)
+            failpoint("key.linked")
         finally:
             temporary.unlink()
         _sync_folder(path.parent)
+        failpoint("key.done")
     except FileExistsError:
         raise KeyFileError(
             f"{path} exists already",
@@ -127,7 +140,9 @@ def write_file(path: Path, data: bytes) -> None:
             hint="a key file is never overwritten; move it away first if it is not needed",
         ) from None
     except OSError as error:
-        raise KeyFileError(f"{path} cannot be written: {error.strerror}") from None
+        raise KeyFileError(
+            f"{path} cannot be written: {error.strerror}", hint=after_fault(error)
+        ) from None
 
 
 def read_file(path: Path) -> bytes:
@@ -142,7 +157,9 @@ def read_file(path: Path) -> bytes:
         finally:
             os.close(descriptor)
     except FileNotFoundError:
-        raise KeyFileError(f"there is no key file {path}", code="key.missing") from None
+        raise KeyFileError(
+            f"there is no key file {path}", code="key.missing", hint=_PUT_BACK
+        ) from None
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise KeyFileError(f"{path} is a symbolic link", code="key.symlink") from None
@@ -198,7 +215,7 @@ def _read_secret(path: Path, kinds: list[str], passphrase: str | None) -> tuple[
     fields = StrictObject(value, keys, where=str(path), error=KeyFileError, code="key.syntax")
     kind = fields.text("kind")
     if kind not in kinds:
-        raise KeyFileError(f"{path} holds another kind of key", code="key.type")
+        raise KeyFileError(f"{path} holds another kind of key", code="key.type", hint=_PUT_BACK)
     _check_passphrase(path, encrypted=encrypted, passphrase=passphrase)
     if passphrase is None:
         return kind, fields.blob("secret")

@@ -115,6 +115,9 @@ class SigningKey:
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("SigningKey does not pickle")
 
+    def __getstate__(self) -> NoReturn:
+        raise TypeError("SigningKey does not pickle")
+
 
 def _labelled(label: str, message: bytes) -> bytes:
     return length_prefixed(b"grievance/1 signature", label.encode(), message)

@@ -11,20 +11,18 @@ from grievance.pipelines.rows import (
     Verified,
     decide_rows,
     open_rows,
-    report_leaves,
     verify_rows,
 )
-from grievance.pipelines.workers import Examined, examine_all
+from grievance.pipelines.workers import Crew, Examined
 
 __all__ = [
+    "Crew",
     "Examined",
     "Opened",
     "Seat",
     "Verified",
     "decide_rows",
-    "examine_all",
     "open_rows",
     "path_for",
-    "report_leaves",
     "verify_rows",
 ]

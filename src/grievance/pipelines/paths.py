@@ -1,6 +1,6 @@
 """Two ways to do the field work on rows: the readable reference, and the batch kernels.
 
-Both give the same bytes. Small batches take the reference: they are done before the kernels
+Both give the same bytes. A few reports take the reference: they are done before the kernels
 are even loaded. Source: design.md, section 14.
 """
 
@@ -16,15 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
-    import pyarrow as pa
 
     from grievance.kernels import BatchPrio3
     from grievance.pipelines.rows import Seat
     from grievance.task import Task
 
 FAST_ROWS = 5_000
-"""Batches of so many rows take the kernels. Compiling them takes some 15 seconds, once; loading
-them about one, in which the reference checks a thousand rows."""
+"""From so many waiting rows on the kernels do the work. Compiling them takes some 15 seconds,
+once; loading them about one, in which the reference checks a thousand rows."""
 
 Verdict = tuple[Status, int]
 _ACCEPTED: Verdict = (Status.OK, -1)
@@ -37,7 +36,7 @@ class Path(Protocol):
         """Verify rows that are OK; see `rows.verify_rows`."""
 
     def decide(
-        self, task: Task, batch: pa.RecordBatch, found: Sequence[VerifierShares], start: int
+        self, task: Task, publics: Sequence[bytes], found: Sequence[VerifierShares], start: int
     ) -> list[Verdict]:
         """Decide every row; see `rows.decide_rows`."""
 
@@ -46,7 +45,7 @@ class Path(Protocol):
 
 
 def path_for(task: Task, num_rows: int) -> Path:
-    """The quicker path for a batch of this size."""
+    """The quicker path for so many rows, of all batches that are waiting together."""
     if num_rows < FAST_ROWS:
         return ReferencePath()
     if task.digest not in _fast_paths:
@@ -66,10 +65,10 @@ class ReferencePath:
         return reference.verify_rows(seat, opened)
 
     def decide(
-        self, task: Task, batch: pa.RecordBatch, found: Sequence[VerifierShares], start: int
+        self, task: Task, publics: Sequence[bytes], found: Sequence[VerifierShares], start: int
     ) -> list[Verdict]:
         """Decide row by row."""
-        return reference.decide_rows(task, batch, found, start)
+        return reference.decide_rows(task, publics, found, start)
 
     def total(self, seat: Seat, opened: Opened) -> list[int]:
         """Add up row by row."""
@@ -101,23 +100,21 @@ class FastPath:
         return Verified(shares, found.total)
 
     def decide(
-        self, task: Task, batch: pa.RecordBatch, found: Sequence[VerifierShares], start: int
+        self, task: Task, publics: Sequence[bytes], found: Sequence[VerifierShares], start: int
     ) -> list[Verdict]:
         """Decide all rows at once; an aggregator's own refusal comes before the proof."""
         import numpy as np
 
-        width, num = task.vdaf.VERIFIER_SHARE_SIZE, batch.num_rows
-        column = batch.column(1)
-        size = task.vdaf.PUBLIC_SHARE_SIZE
-        publics = np.frombuffer(column.buffers()[1], np.uint8)
-        publics = publics[column.offset * size : (column.offset + num) * size].reshape(num, size)
+        width, num = task.vdaf.VERIFIER_SHARE_SIZE, len(publics)
         shares = [
             np.frombuffer(item.shares, np.uint8)[start * width : (start + num) * width].reshape(
                 num, width
             )
             for item in found
         ]
-        proofs, culprits = self._kernels.decide(publics, shares)
+        proofs, culprits = self._kernels.decide(
+            _matrix(publics, task.vdaf.PUBLIC_SHARE_SIZE), shares
+        )
         local = [np.frombuffer(item.statuses, np.uint8)[start : start + num] for item in found]
         verdicts: list[Verdict] = [_ACCEPTED] * num
         refused = np.flatnonzero(proofs | np.bitwise_or.reduce(local))

@@ -10,12 +10,12 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from grievance.client.report import Report, open_input_share
+from grievance.client.report import open_input_share, report_digest
 from grievance.errors import OpenError, ProofError, ReportError, TestPointError, WireError
 from grievance.pool.verdicts import Status, VerifierShares
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     import pyarrow as pa
 
@@ -38,14 +38,16 @@ class Seat:
 class Opened:
     """Rows after decryption. `shares[row]` is the encoded input share where the status is OK.
 
-    `digests[row]` is SHA-256(public share || own ciphertext), what the burn rule remembers.
-    Nonces and public shares are copies: what is verified later is what was burnt, even if
-    the mapped file below it has changed.
+    `inputs[row]` is SHA-256(public share) || SHA-256(own ciphertext), what the burn rule
+    remembers; `digests[row]` is the report's digest. Nonces and public shares are copies, and
+    the digests are of the very bytes that were opened: what is verified later is what was
+    burnt, even if the mapped file below it has changed.
     """
 
     nonces: list[bytes]
     publics: list[bytes]
     statuses: bytearray
+    inputs: list[bytes]
     digests: list[bytes]
     shares: list[bytes | None]
 
@@ -58,39 +60,40 @@ class Verified:
     total: list[int]
 
 
-def _column(batch: pa.RecordBatch, index: int) -> Callable[[int], bytes]:
+def _column(batch: pa.RecordBatch, index: int) -> Callable[[int], memoryview]:
     """Return row -> bytes for a fixed-width column, slicing its buffer."""
     column = batch.column(index)
     width, offset = column.type.byte_width, column.offset
     buffer = memoryview(column.buffers()[1])
 
-    def cell(row: int) -> bytes:
+    def cell(row: int) -> memoryview:
         start = (offset + row) * width
-        return bytes(buffer[start : start + width])
+        return buffer[start : start + width]
 
     return cell
 
 
 def open_rows(seat: Seat, batch: pa.RecordBatch) -> Opened:
     """Decrypt our share of every row and check its salt. Verifies nothing yet."""
-    nonce, public, own = (_column(batch, i) for i in (0, 1, 2 + seat.index))
-    opened = Opened([], [], bytearray(batch.num_rows), [], [])
+    nonce, *cells = (_column(batch, i) for i in range(batch.num_columns))
+    opened = Opened([], [], bytearray(batch.num_rows), [], [], [])
+    sha256, ours = hashlib.sha256, 1 + seat.index
     for row in range(batch.num_rows):
-        row_nonce, row_public, ciphertext = nonce(row), public(row), own(row)
+        row_nonce, parts = bytes(nonce(row)), [cell(row) for cell in cells]
+        public, own = bytes(parts[0]), bytes(parts[ours])
+        parts[0], parts[ours] = memoryview(public), memoryview(own)
         share: bytes | None = None
         try:
-            share = open_input_share(
-                seat.hpke, seat.task, seat.index, row_nonce, row_public, ciphertext
-            )
+            share = open_input_share(seat.hpke, seat.task, seat.index, row_nonce, public, own)
         except OpenError:
             opened.statuses[row] = Status.OPEN
         except ReportError:
             opened.statuses[row] = Status.NONCE
+        hashes = [sha256(part).digest() for part in parts]
         opened.nonces.append(row_nonce)
-        opened.publics.append(row_public)
-        digest = hashlib.sha256(row_public)
-        digest.update(ciphertext)
-        opened.digests.append(digest.digest())
+        opened.publics.append(public)
+        opened.inputs.append(hashes[0] + hashes[ours])
+        opened.digests.append(report_digest(seat.task.digest, row_nonce, hashes))
         opened.shares.append(share)
     return opened
 
@@ -129,24 +132,24 @@ def verify_rows(seat: Seat, opened: Opened) -> Verified:
 
 
 def decide_rows(
-    task: Task, batch: pa.RecordBatch, found: Sequence[VerifierShares], start: int
+    task: Task, publics: Sequence[bytes], found: Sequence[VerifierShares], start: int
 ) -> list[tuple[Status, int]]:
-    """Decide every row from what all aggregators found. `start` is the batch's first row.
+    """Decide rows with these public shares from what all aggregators found.
 
-    Returns (Status.OK, -1) or the reason and the index of the aggregator that gave it (-1
-    where all see it together). Depends on public bytes and the findings alone, so every
-    aggregator comes to the same decision. That a public share equals the joint randomness
-    parts all aggregators computed is the same as `verify_next` succeeding at each of them.
+    `start` is the batch's row that the first of them is. Returns (Status.OK, -1) or the reason
+    and the index of the aggregator that gave it (-1 where all see it together). Depends on
+    public bytes and the findings alone, so every aggregator comes to the same decision. That
+    a public share equals the joint randomness parts all aggregators computed is the same as
+    `verify_next` succeeding at each of them.
     """
     prio3 = task.vdaf
     width = prio3.VERIFIER_SHARE_SIZE
-    public = _column(batch, 1)
     verdicts = []
-    for row in range(batch.num_rows):
+    for row, public in enumerate(publics):
         local = [(Status(f.statuses[start + row]), i) for i, f in enumerate(found)]
         refusals = [(status, index) for status, index in local if status != Status.OK]
         shares = [f.share(start + row, width) for f in found]
-        verdicts.append(refusals[0] if refusals else _check_proof(task, public(row), shares))
+        verdicts.append(refusals[0] if refusals else _check_proof(task, public, shares))
     return verdicts
 
 
@@ -177,14 +180,3 @@ def sum_opened(seat: Seat, opened: Opened) -> list[int]:
             meas_share, _, _ = prio3.expand_input_share(seat.task.ctx, seat.index, decoded)
             total = prio3.agg_update(total, prio3.circuit.truncate(meas_share))
     return total
-
-
-def report_leaves(task: Task, batch: pa.RecordBatch, rows: Iterable[int]) -> list[bytes]:
-    """Nonce || SHA-256(report) of some rows: the leaves of the tree of accepted reports."""
-    cells = [_column(batch, i) for i in range(batch.num_columns)]
-    leaves = []
-    for row in rows:
-        nonce, public, *ciphertexts = (cell(row) for cell in cells)
-        report = Report(task.digest, nonce, public, tuple(ciphertexts))
-        leaves.append(nonce + report.digest)
-    return leaves

@@ -1,12 +1,17 @@
 """A batch: sealed reports of one partner, shuffled, in one signed file.
 
     "GRVB" | u8 version | task digest 32 | relay's public key 32 | u32 rows | u64 payload size
-    | SHA-256(payload) 32 | signature 64 | payload
+    | content 32 | signature 64 | payload
 
 The payload is the flat Parquet of `client.flat_parquet`: fixed-width columns, uncompressed,
 no dictionaries, no nulls, no metadata. Size and signature are checked on raw bytes, then
 every row is sliced from the place that follows from the widths: Arrow never parses bytes of
 a stranger, so nothing a page claims can make it allocate or crash.
+
+`content` commits to every byte of the payload, as a hash over the digests of its reports and
+over its frame (what is no row). Whoever verifies reports digests them anyway, so one pass
+over a batch is enough. The batch's own digest, its name in the pool, is the SHA-256 of
+the header. A file that does not hold what its header says does not exist.
 Source: design.md, section 7; security.md, decision 9 and faults E1.
 """
 
@@ -15,22 +20,24 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from grievance.client.files import report_schema
-from grievance.client.flat_parquet import locate, open_writer, rows_per_group
-from grievance.client.report import columns, to_row
+from grievance.client.flat_parquet import FlatFile, locate, open_writer, rows_per_group
+from grievance.client.report import columns, report_digest, to_row
 from grievance.crypto.signing import SigningKey, VerifyingKey
-from grievance.errors import BatchError, CryptoError, WireError
+from grievance.errors import BatchError, CryptoError, PoolError, WireError
+from grievance.pool.store import BytesSource
 from grievance.wire import Reader, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pyarrow as pa
 
     from grievance.client.report import Report
-    from grievance.pool.store import View
+    from grievance.pool.store import Source, View
     from grievance.task import Task
 
 MAGIC = b"GRVB"
@@ -45,13 +52,14 @@ _OVERHEAD_PER_CHUNK = 1 << 10
 
 @dataclass(frozen=True)
 class BatchHeader:
-    """What the relay signed. `digest` is the SHA-256 of the whole file."""
+    """What the relay signed. `digest` is the SHA-256 of the header, the batch's name."""
 
     task_digest: bytes
     relay: VerifyingKey
     rows: int
     payload_size: int
-    payload_digest: bytes
+    content: bytes
+    digest: bytes
 
 
 def max_batch_size(task: Task) -> int:
@@ -94,40 +102,54 @@ def write_batch(task: Task, table: pa.Table, key: SigningKey) -> bytes:
     sink = io.BytesIO()
     with open_writer(sink, table.schema) as writer:
         writer.write_table(table, row_group_size=rows_per_group(columns(task)))
-    payload = sink.getvalue()
-    signed = _signed_part(
-        task.digest, key.public.raw, table.num_rows, len(payload), hashlib.sha256(payload).digest()
-    )
-    return signed + key.sign(LABEL, signed) + payload
+    payload = sink.getbuffer()
+    flat = locate(sink, len(payload))
+    frame = flat.frame(sink, len(payload))
+    content = content_digest(frame, row_digests(task, flat.rows(sink)))
+    signed = _signed_part(task.digest, key.public.raw, table.num_rows, len(payload), content)
+    return b"".join((signed, key.sign(LABEL, signed), payload))
 
 
-def _signed_part(task_digest: bytes, relay: bytes, rows: int, size: int, digest: bytes) -> bytes:
+def content_digest(frame: bytes, digests: Iterable[bytes]) -> bytes:
+    """What a header commits to: the frame, and the digests of all reports in the file's order.
+
+    It is SHA-256("grievance/1 batch content" || SHA-256(frame) || digests), 32 bytes.
+    """
+    found = hashlib.sha256(b"grievance/1 batch content" + hashlib.sha256(frame).digest())
+    for piece in digests:
+        found.update(piece)
+    return found.digest()
+
+
+def row_digests(task: Task, rows: Iterable[tuple[bytes, ...]]) -> Iterator[bytes]:
+    """The report digest of rows in the order of `columns(task)`."""
+    for nonce, *parts in rows:
+        hashes = [hashlib.sha256(part).digest() for part in parts]
+        yield report_digest(task.digest, nonce, hashes)
+
+
+def _signed_part(task_digest: bytes, relay: bytes, rows: int, size: int, content: bytes) -> bytes:
     writer = Writer().raw(MAGIC).uint(VERSION, 1).raw(task_digest).raw(relay)
-    return writer.uint(rows, 4).uint(size, 8).raw(digest).finish()
+    return writer.uint(rows, 4).uint(size, 8).raw(content).finish()
 
 
-def read_header(data: View, task: Task) -> BatchHeader:
-    """Check size, task, signature and payload digest on raw bytes.
+def batch_digest(data: View) -> bytes:
+    """The SHA-256 of a batch's header, which names it. Nothing is checked."""
+    return hashlib.sha256(memoryview(data)[:HEADER_SIZE]).digest()
 
-    Raises BatchError (`batch.short`, `batch.task`, `batch.signature`, `batch.digest`, ...).
+
+def read_header(source: Source, task: Task) -> BatchHeader:
+    """Check size, task and signature on raw bytes; the content is not looked at.
+
+    Raises BatchError (`batch.short`, `batch.task`, `batch.size`, `batch.signature`, ...).
     """
-    header = parse_header(data, task)
-    if hashlib.sha256(memoryview(data)[HEADER_SIZE:]).digest() != header.payload_digest:
-        raise BatchError("the reports are not those the relay signed", code="batch.digest")
-    return header
-
-
-def parse_header(data: View, task: Task) -> BatchHeader:
-    """Check everything but the payload's digest, which takes a pass over the whole file.
-
-    For bytes whose digest was checked before. Raises BatchError.
-    """
+    data = source.read(0, min(HEADER_SIZE, source.size))
     try:
-        reader = Reader(memoryview(data)[:HEADER_SIZE])
+        reader = Reader(data)
         reader.expect(MAGIC, "a batch of reports")
         version = reader.uint(1)
         task_digest, relay = reader.raw(32), reader.raw(32)
-        rows, size, digest = reader.uint(4), reader.uint(8), reader.raw(32)
+        rows, size, content = reader.uint(4), reader.uint(8), reader.raw(32)
         signature = reader.raw(64)
     except WireError as error:
         raise BatchError(f"not a batch: {error}", code="batch.short") from None
@@ -135,54 +157,109 @@ def parse_header(data: View, task: Task) -> BatchHeader:
         raise BatchError(f"batch version {version} is not known here", code="batch.version")
     if task_digest != task.digest:
         raise BatchError("this batch belongs to another round", code="batch.task")
-    if len(data) != HEADER_SIZE + size or not 0 < rows <= MAX_BATCH_ROWS:
+    if source.size != HEADER_SIZE + size or not 0 < rows <= MAX_BATCH_ROWS:
         raise BatchError("the batch is not as long as its header says", code="batch.size")
     if not rows * row_width(task) <= size <= _max_payload_size(task, rows):
         raise BatchError("the batch's size does not fit its number of rows", code="batch.size")
     try:
         key = VerifyingKey(relay)
-        key.check(LABEL, _signed_part(task_digest, relay, rows, size, digest), signature)
+        key.check(LABEL, _signed_part(task_digest, relay, rows, size, content), signature)
     except CryptoError:  # no usable key, or a signature it did not make
         raise BatchError("the relay's signature does not hold", code="batch.signature") from None
-    return BatchHeader(task_digest, key, rows, size, digest)
+    return BatchHeader(task_digest, key, rows, size, content, batch_digest(data))
 
 
-def read_rows(
-    data: View, header: BatchHeader, task: Task, rows: int = 1_000
-) -> Iterator[pa.RecordBatch]:
-    """Yield record batches of at most `rows` reports, in the file's order, without copying.
+@dataclass(frozen=True)
+class Span:
+    """Rows `first` to `first + count` of a row group, the batch's row `start` and following."""
 
-    Raises BatchError `batch.malformed` when the payload is not exactly what `write_batch`
-    writes. Every aggregator comes to the same verdict, since it depends on bytes alone.
+    group: int
+    first: int
+    count: int
+    start: int
+
+
+class BatchFile:
+    """A batch whose header and frame were checked: where its rows stand.
+
+    Its rows are what the relay signed only once `check_content` has seen all their digests.
+    Raises BatchError as `read_header` does, and `batch.malformed` when the payload is not
+    laid out exactly as `write_batch` does it; PoolError when it gets shorter meanwhile.
     """
-    import pyarrow as pa
 
-    payload = memoryview(data)[HEADER_SIZE:]
-    try:
-        flat = locate(cast("BinaryIO", _ViewFile(payload)), len(payload))
-    except WireError as error:
-        raise BatchError(f"the reports do not read: {error}", code="batch.malformed") from None
-    wanted = columns(task)
-    if list(flat.columns) != wanted or flat.metadata or flat.num_rows != header.rows:
-        raise BatchError("the batch holds other columns or rows", code="batch.malformed")
-    batch_schema = report_schema(task)
-    for group_rows, starts in flat.groups:
-        for first in range(0, group_rows, rows):
-            count = min(rows, group_rows - first)
-            arrays = []
-            for start, (_, width) in zip(starts, wanted, strict=True):
-                begin = start + first * width
-                cells = pa.py_buffer(payload[begin : begin + count * width])
-                arrays.append(pa.Array.from_buffers(pa.binary(width), count, [None, cells]))
-            yield pa.RecordBatch.from_arrays(arrays, schema=batch_schema)
+    def __init__(self, source: Source | View, task: Task) -> None:
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            source = BytesSource(source)
+        self.header = read_header(source, task)
+        self._task, self._source = task, source
+        self._payload = cast("BinaryIO", _SourceFile(source, HEADER_SIZE))
+        try:
+            self._flat: FlatFile = locate(self._payload, self.header.payload_size)
+        except WireError as error:
+            raise BatchError(f"the reports do not read: {error}", code="batch.malformed") from None
+        flat = self._flat
+        if list(flat.columns) != columns(task) or flat.metadata:
+            raise BatchError("the batch holds other columns", code="batch.malformed")
+        if flat.num_rows != self.header.rows:
+            raise BatchError("the batch holds another number of rows", code="batch.malformed")
+
+    @cached_property
+    def _schema(self) -> pa.Schema:
+        return report_schema(self._task)
+
+    def spans(self, rows: int = 1_000) -> Iterator[Span]:
+        """Cut the batch, in the file's order, into pieces of at most `rows` reports."""
+        start = 0
+        for group, (group_rows, _) in enumerate(self._flat.groups):
+            for first in range(0, group_rows, rows):
+                count = min(rows, group_rows - first)
+                yield Span(group, first, count, start + first)
+            start += group_rows
+
+    def rows(self, span: Span) -> pa.RecordBatch:
+        """Read the rows of a span."""
+        import pyarrow as pa
+
+        _, starts = self._flat.groups[span.group]
+        arrays = []
+        for start, (_, width) in zip(starts, self._flat.columns, strict=True):
+            begin = HEADER_SIZE + start + span.first * width
+            cells = pa.py_buffer(self._read(begin, span.count * width))
+            arrays.append(pa.Array.from_buffers(pa.binary(width), span.count, [None, cells]))
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+    def _read(self, at: int, length: int) -> bytes:
+        try:
+            return self._source.read(at, length)
+        except PoolError as error:
+            raise BatchError(f"the batch has changed: {error}", code="batch.digest") from None
+
+    def check_rows(self) -> None:
+        """Digest all rows and hold them against what the relay signed: a pass over the file.
+
+        Raises BatchError `batch.digest`.
+        """
+        try:
+            self.check_content(row_digests(self._task, self._flat.rows(self._payload)))
+        except (PoolError, WireError) as error:
+            raise BatchError(f"the batch has changed: {error}", code="batch.digest") from None
+
+    def check_content(self, digests: Iterable[bytes]) -> None:
+        """Hold the digests of all reports, in order, against what the relay signed.
+
+        Raises BatchError `batch.digest`.
+        """
+        frame = self._flat.frame(self._payload, self.header.payload_size)
+        if content_digest(frame, digests) != self.header.content:
+            raise BatchError("the reports are not those the relay signed", code="batch.digest")
 
 
-class _ViewFile(io.RawIOBase):
-    """Reads a memory view as a file, so that a mapped batch is not copied to find its rows."""
+class _SourceFile(io.RawIOBase):
+    """Reads a source from some place on as a file."""
 
-    def __init__(self, view: memoryview) -> None:
+    def __init__(self, source: Source, start: int) -> None:
         super().__init__()
-        self._view, self._at = view, 0
+        self._source, self._start, self._at = source, start, 0
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go to a place counted from the start."""
@@ -193,7 +270,8 @@ class _ViewFile(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """Read at most `size` bytes."""
-        end = len(self._view) if size < 0 else self._at + size
-        piece = bytes(self._view[self._at : end])
-        self._at += len(piece)
+        left = max(0, self._source.size - self._start - self._at)
+        size = left if size < 0 else min(size, left)
+        piece = self._source.read(self._start + self._at, size)
+        self._at += size
         return piece

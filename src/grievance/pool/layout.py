@@ -13,7 +13,7 @@
     rounds/<id>/signatures/<aggregator>.json    its signature under the task
     rounds/<id>/batches/<partner>-<digest>      sealed reports
     rounds/<id>/order/<seq>.json                the leader's chain of events
-    rounds/<id>/evidence/order-<seq>-<witness>.json
+    rounds/<id>/evidence/order-<seq>-<witness>.json, twice-<file>-<witness>.json
     rounds/<id>/verify/<seq>/<aggregator>       verifier shares of a batch
     rounds/<id>/decide/<seq>/<aggregator>.json  which rows count
     rounds/<id>/releases/<release>/             proposal.json, approvals/, noisy/
@@ -29,6 +29,7 @@ Source: design.md, section 7.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -232,6 +233,11 @@ class RoundPaths:
     def order_fork(self, seq: int, witness: str) -> str:
         """A witness's evidence that the leader signed two events for one place."""
         return f"{self.folder}/evidence/order-{seq}-{_name(witness)}.json"
+
+    def two_versions(self, path: str, witness: str) -> str:
+        """A witness's evidence that the author of `path` signed two versions of it."""
+        name = hashlib.sha256(path.encode()).hexdigest()[:16]
+        return f"{self.folder}/evidence/twice-{name}-{_name(witness)}.json"
 
     def verify(self, seq: int, aggregator: str) -> str:
         """One aggregator's verifier shares for the batch ordered as `seq`."""

@@ -125,7 +125,8 @@ class OrderChain:
         seq = self.length + 1
         if set(body) != {"task", "seq", "previous", "event"} or not isinstance(body["event"], dict):
             raise self._error(seq, "it does not have the form of an event")
-        if body["task"] != self.task.digest.hex() or body["seq"] != seq:
+        # To Python, true equals 1.
+        if body["task"] != self.task.digest.hex() or (type(body["seq"]), body["seq"]) != (int, seq):
             raise self._error(seq, "it belongs to another round or place")
         if body["previous"] != self.head.hex():
             raise self._error(seq, "it does not follow the event before it", code="order.chain")
@@ -220,7 +221,7 @@ def read_chain(store: Store, task: Task) -> OrderChain:
     """Read the chain as far as it has arrived.
 
     Raises OrderError when the leader signed an event that breaks a rule. A missing file, or
-    one the leader did not sign, ends the chain: what follows has not arrived yet.
+    one the leader did not sign for this place, ends the chain: what follows has not arrived yet.
     """
     chain = OrderChain.start(task)
     paths = RoundPaths(task.round_id)
@@ -233,7 +234,19 @@ def read_chain(store: Store, task: Task) -> OrderChain:
             document = parse_document(bytes(data), kind=KIND, signer=leader)
         except GrievanceError:
             return chain
+        if not is_about(document, task, chain.length + 1):
+            return chain
         chain.extend(document)
+
+
+def is_about(document: Document, task: Task, seq: int) -> bool:
+    """Whether an event says that it stands at this place of this round.
+
+    Anybody who can write to the pool can put a true event of another place there; that is
+    not the leader's doing.
+    """
+    said = document.body.get("seq")
+    return document.body.get("task") == task.digest.hex() and type(said) is int and said == seq
 
 
 FORK_KIND = "grievance/1 order fork"

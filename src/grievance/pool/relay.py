@@ -7,13 +7,18 @@ Source: design.md, section 7.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from typing import TYPE_CHECKING
 
 from grievance.client.seal import seal_blank
 from grievance.errors import BatchError
-from grievance.pool.batch import MAX_BATCH_ROWS, reports_to_table, write_batch
+from grievance.pool.batch import (
+    MAX_BATCH_ROWS,
+    batch_digest,
+    reports_to_table,
+    row_width,
+    write_batch,
+)
 from grievance.pool.layout import RoundPaths
 
 if TYPE_CHECKING:
@@ -25,6 +30,9 @@ if TYPE_CHECKING:
     from grievance.task import Task
 
 PAD_TO = 100
+BATCH_SIZE = 256 << 20
+"""Bytes: a relay cuts what it has into batches of at most this size, which synced folders and
+small machines can carry."""
 
 
 def make_batches(
@@ -51,12 +59,14 @@ def make_batches(
         unique.append(seal_blank(task))
     progress(padding, padding)
     secrets.SystemRandom().shuffle(unique)
-    pieces = [unique[at : at + MAX_BATCH_ROWS] for at in range(0, len(unique), MAX_BATCH_ROWS)]
+    most = min(MAX_BATCH_ROWS, BATCH_SIZE // row_width(task))
+    most = max(pad_to, most - most % pad_to)  # whole multiples, as all of it is
+    pieces = [unique[at : at + most] for at in range(0, len(unique), most)]
     return [write_batch(task, reports_to_table(task, piece), key) for piece in pieces]
 
 
 def publish_batch(store: Store, task: Task, partner: str, data: bytes) -> str:
     """Put a batch into the pool under its digest. Returns its path."""
-    path = RoundPaths(task.round_id).batch(partner, hashlib.sha256(data).digest())
+    path = RoundPaths(task.round_id).batch(partner, batch_digest(data))
     store.put(path, data)
     return path

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grievance import task as tasks
-from grievance.errors import GrievanceError, UsageError, WireError
+from grievance.errors import GrievanceError, UsageError
+from grievance.names import is_name
 from grievance.plan import Plan
 from grievance.pool.layout import RoundPaths
 from grievance.pool.store import SMALL_FILE_SIZE, find
@@ -55,6 +56,8 @@ def read_invitations(store: Store, round_id: str) -> list[Invitation]:
     if plan_bytes is None:
         return found
     for name in store.names(paths.cards):
+        if not is_name(name.removesuffix(".json")):
+            continue  # no card of anybody, and perhaps no path at all
         data = find(store, f"{paths.cards}/{name}", SMALL_FILE_SIZE)
         try:
             card = tasks.parse_card(bytes(data or b""))
@@ -114,7 +117,7 @@ def read_task_and_signatures(
         return None
     try:
         task = tasks.parse_task(bytes(data))
-    except WireError:
+    except GrievanceError:
         return None
     if task.round_id != round_id:
         return None

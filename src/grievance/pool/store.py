@@ -9,20 +9,64 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import mmap
 import os
 import secrets
 import stat
+import weakref
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from grievance.errors import PoolError
+from grievance.errors import PoolError, after_fault
+from grievance.failpoints import failpoint
 from grievance.names import check_pool_path
 
 View = bytes | memoryview
 
 # JSON documents are small; batches and verifier shares carry their own limits.
 SMALL_FILE_SIZE = 4 << 20
+
+
+class Source(Protocol):
+    """A file of the pool that is read piece by piece, because it may be large."""
+
+    size: int
+
+    def read(self, at: int, length: int) -> bytes:
+        """So many bytes from a place on. Raises PoolError `pool.short` where they are gone."""
+
+
+class BytesSource:
+    """Bytes that are in memory anyway."""
+
+    def __init__(self, data: View) -> None:
+        self._data = memoryview(data)
+        self.size = len(data)
+
+    def read(self, at: int, length: int) -> bytes:
+        """So many bytes from a place on. Raises PoolError `pool.short`."""
+        return _whole(bytes(self._data[at : at + length]), length)
+
+
+class FileSource:
+    """An open file. Not mapped: one that shrinks while it is read must not end the process."""
+
+    def __init__(self, fd: int, size: int) -> None:
+        self.size = size
+        self._fd = fd
+        weakref.finalize(self, os.close, fd)
+
+    def read(self, at: int, length: int) -> bytes:
+        """So many bytes from a place on. Raises PoolError `pool.short`, `pool.read`."""
+        try:
+            return _whole(os.pread(self._fd, length, at), length)
+        except OSError as error:
+            raise PoolError(f"cannot be read ({error.strerror})", code="pool.read") from None
+
+
+def _whole(data: bytes, length: int) -> bytes:
+    if len(data) != length:
+        raise PoolError("the file has become shorter", code="pool.short")
+    return data
 
 
 class Store(Protocol):
@@ -37,7 +81,13 @@ class Store(Protocol):
         """Size in bytes, or None when there is no such regular file."""
 
     def view(self, path: str, limit: int) -> View | None:
-        """The file's bytes without necessarily copying them; None when it does not exist."""
+        """The file's bytes; None when it does not exist."""
+
+    def source(self, path: str, limit: int) -> Source | None:
+        """The file, to be read piece by piece; None when it does not exist."""
+
+    def local_path(self, path: str) -> str | None:
+        """Where other processes of this machine can open the same file, if they can."""
 
     def put(self, path: str, data: bytes) -> None:
         """Write the file, complete or not at all."""
@@ -47,10 +97,17 @@ class Store(Protocol):
 
 
 def open_store(location: str | Path) -> Store:
-    """Open a pool by path or fsspec URL. Raises PoolError when the place does not exist."""
+    """Open a pool by path or fsspec URL, or one in a bundle. Raises PoolError if it is not there.
+
+    A file is a bundle, from which can only be read (see `grievance.pool.bundle`).
+    """
     text = str(location)
     if "://" in text:
         return FsspecStore(text)
+    if Path(text).is_file():
+        from grievance.pool.bundle import BundleStore
+
+        return BundleStore(Path(text))
     return LocalStore(Path(text))
 
 
@@ -64,9 +121,22 @@ def find(store: Store, path: str, limit: int) -> View | None:
     try:
         return store.view(path, limit)
     except PoolError as error:
-        if error.code in ("pool.kind", "pool.size", "pool.link"):
+        if error.code in _NOT_THERE:
             return None
         raise
+
+
+def find_source(store: Store, path: str, limit: int) -> Source | None:
+    """As `find`, for a file that is read piece by piece."""
+    try:
+        return store.source(path, limit)
+    except PoolError as error:
+        if error.code in _NOT_THERE:
+            return None
+        raise
+
+
+_NOT_THERE = ("pool.kind", "pool.size", "pool.link", "pool.short")
 
 
 class LocalStore:
@@ -117,7 +187,12 @@ class LocalStore:
         return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def view(self, path: str, limit: int) -> View | None:
-        """Map the file into memory. Raises PoolError when it is larger than `limit`."""
+        """Read the file. Raises PoolError when it is larger than `limit`."""
+        source = self.source(path, limit)
+        return None if source is None else source.read(0, source.size)
+
+    def source(self, path: str, limit: int) -> FileSource | None:
+        """Open the file. Raises PoolError when it is larger than `limit`, or not a plain file."""
         try:
             fd = os.open(self._path(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError):
@@ -128,55 +203,61 @@ class LocalStore:
                 f"{path}: cannot be read ({error.strerror})",
                 code="pool.link" if link else "pool.read",
             ) from None
-        try:
-            status = os.fstat(fd)
-            if not stat.S_ISREG(status.st_mode):
-                raise PoolError(f"{path}: not a regular file", code="pool.kind")
-            if status.st_size > limit:
-                raise PoolError(f"{path}: larger than {limit} bytes", code="pool.size")
-            if status.st_size == 0:
-                return b""
-            if status.st_size <= SMALL_FILE_SIZE:
-                with os.fdopen(os.dup(fd), "rb") as file:
-                    return file.read(limit + 1)[: status.st_size]
-            return memoryview(mmap.mmap(fd, status.st_size, access=mmap.ACCESS_READ))
-        finally:
-            os.close(fd)
+        status = os.fstat(fd)
+        source = FileSource(fd, status.st_size)
+        if not stat.S_ISREG(status.st_mode):
+            raise PoolError(f"{path}: not a regular file", code="pool.kind")
+        if status.st_size > limit:
+            raise PoolError(f"{path}: larger than {limit} bytes", code="pool.size")
+        return source
+
+    def local_path(self, path: str) -> str | None:
+        """Its path in the directory."""
+        return str(self._path(path))
 
     def put(self, path: str, data: bytes) -> None:
         """Write to a temporary name, flush to disk, rename, flush the folder."""
         full = self._path(path)
         try:
+            failpoint("pool.put.begin")
             full.parent.mkdir(parents=True, exist_ok=True)
             temporary = full.parent / f".{full.name[:60]}.{secrets.token_hex(6)}"
             try:
                 with temporary.open("xb") as file:
+                    failpoint("pool.put.opened")
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
+                failpoint("pool.put.written")
                 temporary.replace(full)
+                failpoint("pool.put.renamed")
             finally:
                 temporary.unlink(missing_ok=True)
             sync_folder(full.parent)
+            failpoint("pool.put.done")
         except OSError as error:
             raise PoolError(
-                f"{path}: cannot be written ({error.strerror})",
+                f"{full}: cannot be written ({error.strerror})",
                 code="pool.write",
-                hint="nothing is lost; make room or restore access, then run the command again",
+                hint=after_fault(error),
             ) from None
 
     def delete(self, path: str) -> None:
         """Unlink the file, if it is there. Raises PoolError when that is refused."""
         full = self._path(path)
         try:
+            failpoint("pool.delete.begin")
             full.unlink(missing_ok=True)
+            sync_folder(full.parent)
+            failpoint("pool.delete.done")
         except NotADirectoryError:
             return
         except OSError as error:
             raise PoolError(
-                f"{path}: cannot be deleted ({error.strerror})", code="pool.delete"
+                f"{full}: cannot be deleted ({error.strerror})",
+                code="pool.delete",
+                hint=after_fault(error),
             ) from None
-        sync_folder(full.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -237,20 +318,41 @@ class FsspecStore:
             raise PoolError(f"{path}: larger than {limit} bytes", code="pool.size")
         return data
 
+    def source(self, path: str, limit: int) -> BytesSource | None:
+        """Fetch the file. Raises PoolError when it is larger than `limit`."""
+        data = self.view(path, limit)
+        return None if data is None else BytesSource(data)
+
+    def local_path(self, path: str) -> str | None:  # noqa: ARG002
+        """None: it may be far away."""
+        return None
+
     def put(self, path: str, data: bytes) -> None:
         """Write the file in one PUT."""
         full = self._path(path)
         try:
+            failpoint("remote.put.begin")
             self._fs.makedirs(full.rsplit("/", 1)[0], exist_ok=True)
             self._fs.pipe_file(full, data)
+            failpoint("remote.put.done")
         except OSError as error:
-            raise PoolError(f"{path}: cannot be written ({error})", code="pool.write") from None
+            raise PoolError(
+                f"{path}: cannot be written ({error})",
+                code="pool.write",
+                hint=after_fault(error),
+            ) from None
 
     def delete(self, path: str) -> None:
         """Remove the file, if it is there. Raises PoolError when that is refused."""
         try:
+            failpoint("remote.delete.begin")
             self._fs.rm_file(self._path(path))
+            failpoint("remote.delete.done")
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
-            raise PoolError(f"{path}: cannot be deleted ({error})", code="pool.delete") from None
+            raise PoolError(
+                f"{path}: cannot be deleted ({error})",
+                code="pool.delete",
+                hint=after_fault(error),
+            ) from None

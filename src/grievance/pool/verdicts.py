@@ -1,13 +1,16 @@
 """What aggregators tell each other about a batch: verifier shares, then decisions.
 
 A verify file carries, for every row of a batch, a status and (where the row opened) the
-Prio3 verifier share. It is sealed to each of the other aggregators; only a signed header
-with the SHA-256 of the plaintext lies in the open, so that nobody can tell two peers two
-different things:
+Prio3 verifier share. It is encrypted once, under a key of its own that is sealed to every
+aggregator of the round, its author among them. Only a signed header with the SHA-256 of
+the plaintext lies in the open, so that nobody can tell two peers two different things:
 
     "GRVV" | u8 version | task digest 32 | u32 seq | batch digest 32 | u8 sender | u32 rows
-    | SHA-256(plaintext) 32 | u8 n | n x (u8 recipient | u32 size | SHA-256(ciphertext) 32)
-    | signature 64 | the ciphertexts
+    | SHA-256(plaintext) 32 | SHA-256(body) 32 | sealed key, one for each aggregator
+    | signature 64 | body
+
+The body is AES-256-GCM with an all-zero nonce: the key is drawn for this file alone. GCM
+does not commit to its key; the signed SHA-256 of the plaintext does.
 
 The decision is a signed document: one bit per row, a public reason for every refused row,
 and the Merkle root of the accepted reports. Source: design.md, sections 7 and 8.
@@ -18,11 +21,15 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import secrets
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from grievance.crypto.documents import Document, parse_document, sign_document
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from grievance.crypto.documents import Document, canonical, parse_document, sign_document
 from grievance.errors import PoolError, SignatureError, WireError
 from grievance.wire import Reader, Writer, length_prefixed
 
@@ -30,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from grievance.crypto.hpke import HpkePrivateKey
-    from grievance.crypto.signing import SigningKey
+    from grievance.crypto.signing import SigningKey, VerifyingKey
     from grievance.pool.order import OrderedBatch
     from grievance.pool.store import View
     from grievance.task import Task
@@ -95,7 +102,33 @@ class VerifierShares:
         return self.shares[row * width : (row + 1) * width]
 
 
-def _box_info(task: Task, seq: int, sender: int, recipient: int, digest: bytes) -> bytes:
+@dataclass(frozen=True, repr=False)
+class VerifyHeader:
+    """What a verify file says in the open: digests, one sealed key for each aggregator.
+
+    `data` is the header itself, up to the end of the signature.
+    """
+
+    task_digest: bytes
+    seq: int
+    batch_digest: bytes
+    sender: int
+    rows: int
+    plaintext_digest: bytes
+    body_digest: bytes
+    keys: tuple[bytes, ...]
+    data: bytes
+
+    def check(self, key: VerifyingKey) -> None:
+        """Check the signature. Raises SignatureError."""
+        key.check(LABEL, self.data[:-64], self.data[-64:])
+
+
+_KEY_SIZE, _TAG_SIZE = 32, 16
+_FILE_NONCE = bytes(12)  # one key, one message
+
+
+def _key_info(task: Task, seq: int, sender: int, recipient: int, digest: bytes) -> bytes:
     return hashlib.sha256(
         length_prefixed(
             LABEL.encode(), task.digest, seq.to_bytes(4, "big"), bytes([sender, recipient]), digest
@@ -103,92 +136,109 @@ def _box_info(task: Task, seq: int, sender: int, recipient: int, digest: bytes) 
     ).digest()
 
 
-def max_verify_size(task: Task, rows: int) -> int:
-    """No verify file about `rows` reports is larger, in bytes."""
-    plain = rows * (1 + task.vdaf.VERIFIER_SHARE_SIZE)
-    return 4096 + sum(a.hpke.ciphertext_size(plain) + 64 for a in task.aggregators)
+def header_size(task: Task) -> int:
+    """Bytes of a verify file before its body, the signature among them."""
+    return signed_size(task) + 64
+
+
+def signed_size(task: Task) -> int:
+    """Bytes of a verify file that its signature covers."""
+    return 4 + 1 + 32 + 4 + 32 + 1 + 4 + 32 + 32 + sum(_sealed_key_sizes(task))
+
+
+def _sealed_key_sizes(task: Task) -> list[int]:
+    return [party.hpke.ciphertext_size(_KEY_SIZE) for party in task.aggregators]
+
+
+def verify_size(task: Task, rows: int) -> int:
+    """Every verify file about `rows` reports has so many bytes."""
+    return header_size(task) + rows * (1 + task.vdaf.VERIFIER_SHARE_SIZE) + _TAG_SIZE
 
 
 def write_verify_file(
     task: Task, batch: OrderedBatch, sender: int, found: VerifierShares, key: SigningKey
 ) -> bytes:
-    """Seal findings to every other aggregator and sign. Run by each aggregator, once per batch."""
+    """Seal findings to all aggregators and sign. Run by each aggregator, once per batch."""
     plaintext = found.plaintext()
     digest = hashlib.sha256(plaintext).digest()
-    boxes = [
-        (index, peer.hpke.seal(plaintext, _box_info(task, batch.seq, sender, index, digest)))
-        for index, peer in enumerate(task.aggregators)
-        if index != sender
-    ]
+    file_key = secrets.token_bytes(_KEY_SIZE)
+    body = AESGCM(file_key).encrypt(_FILE_NONCE, plaintext, None)
     header = Writer().raw(MAGIC).uint(VERSION, 1).raw(task.digest).uint(batch.seq, 4)
     header.raw(batch.digest).uint(sender, 1).uint(len(found.statuses), 4).raw(digest)
-    header.uint(len(boxes), 1)
-    for index, box in boxes:
-        header.uint(index, 1).uint(len(box), 4).raw(hashlib.sha256(box).digest())
+    header.raw(hashlib.sha256(body).digest())
+    for index, party in enumerate(task.aggregators):
+        header.raw(party.hpke.seal(file_key, _key_info(task, batch.seq, sender, index, digest)))
     signed = header.finish()
-    return signed + key.sign(LABEL, signed) + b"".join(box for _, box in boxes)
+    return b"".join((signed, key.sign(LABEL, signed), body))
 
 
 def open_verify_file(
     data: View, task: Task, batch: OrderedBatch, sender: int, recipient: int, key: HpkePrivateKey
 ) -> VerifierShares:
-    """Check and open what `sender` says about a batch. Run by every other aggregator.
+    """Check and open what `sender` says about a batch. Run by every aggregator.
 
     Raises SignatureError when `sender` did not sign these bytes (the file then does not
-    exist), PoolError when `sender` signed nonsense, OpenError when our box does not open.
+    exist), PoolError when `sender` signed nonsense, OpenError when our key does not open.
     """
-    plaintext_digest, rows, boxes = read_signed_header(data, task, batch, sender)
-    if recipient not in boxes:
-        raise PoolError("the sender sealed nothing to us", code="verify.recipient")
-    plaintext = key.open(
-        boxes[recipient], _box_info(task, batch.seq, sender, recipient, plaintext_digest)
+    header = read_signed_header(data, task, batch, sender)
+    file_key = key.open(
+        header.keys[recipient],
+        _key_info(task, batch.seq, sender, recipient, header.plaintext_digest),
     )
     width = task.vdaf.VERIFIER_SHARE_SIZE
-    if hashlib.sha256(plaintext).digest() != plaintext_digest or len(plaintext) != rows * (
-        1 + width
-    ):
+    try:
+        plaintext = AESGCM(file_key).decrypt(
+            _FILE_NONCE, memoryview(data)[len(header.data) :], None
+        )
+    except (InvalidTag, ValueError):
+        raise PoolError("what is sealed does not open", code="verify.digest") from None
+    if hashlib.sha256(plaintext).digest() != header.plaintext_digest or len(
+        plaintext
+    ) != batch.rows * (1 + width):
         raise PoolError("the sender sealed something else to us", code="verify.digest")
-    statuses = plaintext[:rows]
+    statuses = plaintext[: batch.rows]
     if any(value > Status.BATCH or not Status(value).local for value in set(statuses)):
         raise PoolError("the sender uses a status that does not exist", code="verify.status")
-    return VerifierShares(statuses, plaintext[rows:])
+    return VerifierShares(statuses, plaintext[batch.rows :])
 
 
-def read_signed_header(
-    data: View, task: Task, batch: OrderedBatch, sender: int
-) -> tuple[bytes, int, dict[int, bytes]]:
-    """Check what lies in the open: SHA-256 of the plaintext, rows, and the box for each recipient.
+def signed_head(data: View, task: Task) -> VerifyHeader:
+    """Read the head of a verify file; whose it is, is for the caller to check. Raises WireError."""
+    view = memoryview(data)[: header_size(task)]
+    reader = Reader(view)
+    reader.expect(MAGIC, "a file of verifier shares")
+    reader.expect(bytes([VERSION]), "a version known here")
+    digest, seq, batch, sender = reader.raw(32), reader.uint(4), reader.raw(32), reader.uint(1)
+    rows, plaintext, body = reader.uint(4), reader.raw(32), reader.raw(32)
+    keys = tuple(reader.raw(size) for size in _sealed_key_sizes(task))
+    reader.raw(64)
+    return VerifyHeader(digest, seq, batch, sender, rows, plaintext, body, keys, bytes(view))
+
+
+def read_signed_header(data: View, task: Task, batch: OrderedBatch, sender: int) -> VerifyHeader:
+    """Check what lies in the open.
 
     Raises SignatureError when `sender` did not sign these bytes, PoolError when it signed
     something that is not about this batch.
     """
-    view = memoryview(data)
     try:
-        reader = Reader(view)
-        reader.expect(MAGIC, "a file of verifier shares")
-        reader.expect(bytes([VERSION]), "a version known here")
-        reader.expect(task.digest, "about this round")
-        reader.expect(batch.seq.to_bytes(4, "big"), "about this place in the order")
-        reader.expect(batch.digest, "about this batch")
-        reader.expect(bytes([sender]), "from this aggregator")
-        rows, digest, count = reader.uint(4), reader.raw(32), reader.uint(1)
-        listed = [(reader.uint(1), reader.uint(4), reader.raw(32)) for _ in range(count)]
-        signed_size = 4 + 1 + 32 + 4 + 32 + 1 + 4 + 32 + 1 + count * 37
-        signature = reader.raw(64)
-        identity = task.aggregators[sender].identity
-        identity.check(LABEL, bytes(view[:signed_size]), signature)
-        boxes = {}
-        for index, size, box_digest in listed:
-            box = reader.raw(size)
-            if hashlib.sha256(box).digest() != box_digest:
-                raise SignatureError("a box is not the one that was signed")
-            boxes[index] = box
-        reader.finish()
+        head = signed_head(data, task)
     except WireError as error:
         raise SignatureError(f"not a signed file of verifier shares: {error}") from None
-    if rows != batch.rows:
+    if (head.task_digest, head.seq, head.batch_digest, head.sender) != (
+        task.digest,
+        batch.seq,
+        batch.digest,
+        sender,
+    ):
+        raise SignatureError("it is about another round, batch or sender")
+    head.check(task.aggregators[sender].identity)
+    body = memoryview(data)[len(head.data) :]
+    if hashlib.sha256(body).digest() != head.body_digest:
+        raise SignatureError("the body is not the one that was signed")
+    if head.rows != batch.rows or len(data) != verify_size(task, head.rows):
         raise PoolError("the number of rows differs from the batch", code="verify.rows")
-    return digest, rows, boxes
+    return head
 
 
 @dataclass(frozen=True)
@@ -234,14 +284,21 @@ class Decision:
 
 
 def parse_decision(data: bytes, task: Task, batch: OrderedBatch, aggregator: int) -> Decision:
-    """Read an aggregator's decision. Raises SignatureError or PoolError."""
+    """Read an aggregator's decision.
+
+    Raises SignatureError when it signed nothing for this place (a true decision about another
+    batch, which anybody can put here, included), PoolError when it signed nonsense.
+    """
     document = parse_document(
         data,
         kind=DECISION_KIND,
         signer=task.aggregators[aggregator].identity,
         limit=decision_limit(batch.rows),
     )
-    decision = _decision_from(document)
+    said = [document.body.get(key) for key in ("task", "seq", "batch")]
+    if said != [task.digest.hex(), batch.seq, batch.digest.hex()]:
+        raise SignatureError("this decision is about another batch", code="decide.batch")
+    decision = _decision_from(document, len(task.aggregators))
     if decision is None:
         raise PoolError("this is not a decision about a batch", code="decide.syntax")
     # Before the body is rebuilt: nothing may grow with a number the file merely claims.
@@ -251,7 +308,7 @@ def parse_decision(data: bytes, task: Task, batch: OrderedBatch, aggregator: int
         batch.rows,
     ):
         raise PoolError("this decision is about another batch", code="decide.batch")
-    if decision.body(task) != document.body:
+    if canonical(decision.body(task)) != canonical(document.body):
         raise PoolError("this is not a decision about this batch", code="decide.syntax")
     return decision
 
@@ -261,10 +318,10 @@ def decision_limit(rows: int) -> int:
     return 4096 + 64 * rows
 
 
-_STATUS_BY_CODE = {status.code: status for status in Status}
+_STATUS_BY_CODE = {status.code: status for status in Status if status is not Status.OK}
 
 
-def _decision_from(document: Document) -> Decision | None:
+def _decision_from(document: Document, aggregators: int) -> Decision | None:
     body = document.body
     try:
         refused = {
@@ -272,8 +329,14 @@ def _decision_from(document: Document) -> Decision | None:
             for row, code, by in _triples(body["refused"])
             if 0 <= row < body["rows"]
         }
+        # What one aggregator finds names it; what all see together names nobody.
+        for status, by in refused.values():
+            if not (0 <= by < aggregators if status.local else by == -1):
+                raise ValueError("a finder that cannot be")
         base64.b64decode(body["bits"], altchars=b"-_", validate=True)
         batch, root = bytes.fromhex(body["batch"]), bytes.fromhex(body["root"])
+        if len(root) != 32:
+            raise ValueError("a root that is none")
         return Decision(body["seq"], batch, body["rows"], refused, root)
     except (KeyError, TypeError, ValueError, binascii.Error):
         return None
