@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grievance.errors import ReleaseError
+from grievance.privacy.laws import NoiseLaw
 from grievance.release import Suspect, combine, implausible
 
 if TYPE_CHECKING:
@@ -65,8 +66,7 @@ def test_totals_out_of_reach_are_flagged_and_kept() -> None:
             values,
             scales=[1] * len(values),
             signed=[False] * len(values),
-            sigma=Fraction(10),
-            aggregators=2,
+            law=NoiseLaw("gaussian", Fraction(10), 2),
             accepted=1000,
         )
         assert all(isinstance(suspect, Suspect) for suspect in found)
@@ -77,14 +77,25 @@ def test_totals_out_of_reach_are_flagged_and_kept() -> None:
     assert flagged(-86, 1086, 500, 10**6) == [0, 1, 3]
 
 
+def test_laplace_noise_may_lie_further_out() -> None:
+    def flagged(value: int) -> bool:
+        law = NoiseLaw("laplace", Fraction(10), 2)
+        given = {"scales": [1], "signed": [False], "law": law, "accepted": 1000}
+        return bool(implausible("s", [value], **given))
+
+    # Noise of two aggregators, b = 10: beyond 245 once in 10^9, which is 12 sd and not 6.
+    assert not flagged(-200)
+    assert flagged(-300)
+    assert flagged(1300)
+
+
 def test_totals_of_means_may_be_negative() -> None:
     found = implausible(
         "m",
         [-80_000, 80_000, -87_000, 87_000, -100],
         scales=[80, 80, 80, 80, 1],
         signed=[True, True, True, True, False],
-        sigma=Fraction(10),
-        aggregators=2,
+        law=NoiseLaw("gaussian", Fraction(10), 2),
         accepted=1000,
     )
     assert [suspect.index for suspect in found] == [2, 3, 4]

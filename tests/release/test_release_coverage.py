@@ -1,43 +1,59 @@
 """Do the intervals keep their word? 95 % of them must hold the exact figure, noise being noise.
 
+Whole releases, reconciled or not, with either noise: `python -m benchmarks coverage`, of which a
+part runs here. Single tables, with the edges of what is possible: the rest of this file.
+
 Large groups: 94 to 96 %. At the edge of what is possible and in groups of 10 to 30 people,
 where the noise is as large as the group, intervals may cover more often, never less.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from benchmarks.coverage import Covered, simulate
 
-from grievance.release.base import Noise
+from grievance.privacy.laws import NoiseLaw
 from grievance.release.counts import CountTable
 from grievance.release.cube import Axis, Cube
 from grievance.release.distributions import DistributionTable
-from grievance.release.intervals import half_width, noise_sd, ratio
+from grievance.release.intervals import PairNoise, half_width, ratio
 from grievance.release.means import MeanTable
+from grievance.release.spread import Spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-RUNS = 5000
+RUNS = 3000
 LOW, HIGH = 0.94, 0.96
 AXIS = Axis("answer", "?", ("yes", "no", "maybe"))
 GROUPS = Axis("group", "?", ("a", "b"))
+STATUS = Axis("answer", "?", ("answered",))
 SIGMAS = (Fraction(7), Fraction(20))  # two aggregators: sd 9.9 and 28
 
 
-def counts(cells: Sequence[int], noise: Noise, **rest: object) -> CountTable:
-    cube = Cube((AXIS, GROUPS), tuple(cells), (1,) * 6)
-    return CountTable(name="t", title="?", cube=cube, noise=noise, hide_below=0, **rest)
+def law(scale: Fraction) -> NoiseLaw:
+    return NoiseLaw("gaussian", scale, 2)
 
 
-def draw(gaussians: Callable, noise: Noise, exact: Sequence[int], seed: int, runs: int = RUNS):
+@functools.cache
+def spread(sizes: tuple[int, ...], noise: NoiseLaw) -> Spread:
+    return Spread.independent(sizes, noise)
+
+
+def counts(cells: Sequence[int], noise: NoiseLaw, **rest: object) -> CountTable:
+    cube = Cube((AXIS, GROUPS), tuple(cells), spread((3, 2), noise))
+    return CountTable(name="t", title="?", cube=cube, hide_below=0, **rest)
+
+
+def draw(gaussians: Callable, noise: NoiseLaw, exact: Sequence[int], seed: int, runs: int = RUNS):
     rng = np.random.default_rng(seed)
-    noisy = gaussians(rng, float(noise.sigma), (runs, len(exact)), noise.aggregators)
+    noisy = gaussians(rng, float(noise.scale), (runs, len(exact)), noise.draws)
     return (np.asarray(exact) + noisy).tolist()
 
 
@@ -64,18 +80,19 @@ def test_half_widths_against_the_exact_distribution(sigma: str, draws: int) -> N
     for _ in range(draws - 1):
         total = np.convolve(total, pmf)
     middle = len(total) // 2
-    half = half_width(Fraction(sigma), draws)
+    half = half_width([(NoiseLaw("gaussian", Fraction(sigma), 1), draws, 1.0)])
+    assert type(half) is int
     inside = total[middle - half : middle + half + 1].sum()
     smaller = total[middle - half + 1 : middle + half].sum()
-    assert inside >= 0.95 - 2e-4  # the normal tail, from sd 8 on, is right to that
-    assert smaller < 0.95 + 2e-4
-    assert noise_sd(Fraction(sigma), draws) == pytest.approx(scale * math.sqrt(draws))
+    assert inside >= 0.95 - 1e-9
+    assert smaller < 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma", SIGMAS)
 @pytest.mark.parametrize("cells", [(20, 0, 5, 10, 3, 12), (900, 300, 2000, 10, 50, 0)])
 def test_counts_totals_and_differences(gaussians: Callable, sigma: Fraction, cells) -> None:
-    noise = Noise(sigma, 2)
+    noise = law(sigma)
     tables = [counts(row, noise) for row in draw(gaussians, noise, cells, 1, 12000)]
     assert LOW <= covered((t.cell(answer="yes", group="a") for t in tables), cells[0]) <= 0.965
     total = cells[0] + cells[2] + cells[4]
@@ -85,6 +102,7 @@ def test_counts_totals_and_differences(gaussians: Callable, sigma: Fraction, cel
     assert LOW <= covered(found, difference) <= HIGH
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma", SIGMAS)
 @pytest.mark.parametrize(
     ("cells", "small"),
@@ -98,7 +116,7 @@ def test_counts_totals_and_differences(gaussians: Callable, sigma: Fraction, cel
     ],
 )
 def test_single_choice_shares(gaussians: Callable, sigma: Fraction, cells, small) -> None:
-    noise = Noise(sigma, 2)
+    noise = law(sigma)
     tables = [counts(row, noise) for row in draw(gaussians, noise, cells, 2)]
     truth = cells[0] / (cells[0] + cells[2] + cells[4])
     found = [t.share(of={"answer": "yes"}, within={"group": "a"}) for t in tables]
@@ -107,10 +125,11 @@ def test_single_choice_shares(gaussians: Callable, sigma: Fraction, cells, small
     assert small or rate <= HIGH
     assert all(0 <= figure.low <= figure.high <= 1 for figure in found)
     # Never sure of itself: noise of this size cannot pin a share down.
-    least = 0.8 * noise.sd(1) / (sum(cells) + 6 * noise.sd(6))
+    least = 0.8 * noise.sd / (sum(cells) + 15 * noise.sd)
     assert min(figure.high - figure.low for figure in found) > least
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma", SIGMAS)
 @pytest.mark.parametrize(
     ("ticked", "answered", "small"),
@@ -127,11 +146,11 @@ def test_single_choice_shares(gaussians: Callable, sigma: Fraction, cells, small
 def test_multi_choice_shares(
     gaussians: Callable, sigma: Fraction, ticked: int, answered: int, small: bool
 ) -> None:
-    noise = Noise(sigma, 2)
+    noise = law(sigma)
     exact = [ticked, 0, 0, 0, 0, 0, answered, 0]
     found = []
     for row in draw(gaussians, noise, exact, 3):
-        people = Cube((GROUPS,), tuple(row[6:]), (1, 1))
+        people = Cube((GROUPS, STATUS), tuple(row[6:]), spread((2, 1), noise))
         table = counts(row[:6], noise, subject="answer", answered=people)
         found.append(table.share(of={"answer": "yes"}, within={"group": "a"}))
     rate = covered(found, ticked / answered)
@@ -139,6 +158,7 @@ def test_multi_choice_shares(
     assert small or rate <= HIGH
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma", SIGMAS)
 @pytest.mark.parametrize(
     ("cells", "small"),
@@ -152,7 +172,7 @@ def test_multi_choice_shares(
     ],
 )
 def test_differences_of_shares(gaussians: Callable, sigma: Fraction, cells, small) -> None:
-    noise = Noise(sigma, 2)
+    noise = law(sigma)
     a = cells[0] / (cells[0] + cells[2] + cells[4])
     b = cells[1] / (cells[1] + cells[3] + cells[5])
     found = [
@@ -166,6 +186,7 @@ def test_differences_of_shares(gaussians: Callable, sigma: Fraction, cells, smal
         assert sum(figure.larger_than_noise for figure in found) / len(found) < 0.06
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma", SIGMAS)
 @pytest.mark.parametrize(
     ("people", "mean", "grid", "small"),
@@ -182,7 +203,7 @@ def test_differences_of_shares(gaussians: Callable, sigma: Fraction, cells, smal
 def test_means(
     gaussians: Callable, sigma: Fraction, people: int, mean: float, grid: int, small: bool
 ) -> None:
-    noise, step = Noise(sigma, 2), Fraction(40, grid)
+    noise, step = law(sigma), Fraction(40, grid)
     total = round(people * (2 * mean / float(step) - grid))
     truth = float(step) * (total / people + grid) / 2
     rng = np.random.default_rng(5)
@@ -192,9 +213,8 @@ def test_means(
         MeanTable(
             name="m",
             title="?",
-            totals=Cube((), (t,), (1,)),
-            people=Cube((), (n,), (1,)),
-            noise=noise,
+            totals=Cube((), (t,), spread((), law(sigma * grid))),
+            people=Cube((), (n,), spread((), noise)),
             hide_below=0,
             minimum=Fraction(0),
             step=step,
@@ -207,8 +227,9 @@ def test_means(
     assert small or rate <= HIGH
 
 
+@pytest.mark.slow
 def test_difference_of_means(gaussians: Callable) -> None:
-    noise, grid = Noise(Fraction(7), 2), 80
+    noise, grid = law(Fraction(7)), 80
     rng = np.random.default_rng(6)
     totals = np.array([-9000, 4000]) + gaussians(rng, 7.0 * grid, (RUNS, 2))
     numbers = np.array([500, 300]) + gaussians(rng, 7.0, (RUNS, 2))
@@ -216,9 +237,8 @@ def test_difference_of_means(gaussians: Callable) -> None:
         MeanTable(
             name="m",
             title="?",
-            totals=Cube((GROUPS,), tuple(t), (1, 1)),
-            people=Cube((GROUPS,), tuple(n), (1, 1)),
-            noise=noise,
+            totals=Cube((GROUPS,), tuple(t), spread((2,), law(7 * Fraction(grid)))),
+            people=Cube((GROUPS,), tuple(n), spread((2,), noise)),
             hide_below=0,
             minimum=Fraction(-5),
             step=Fraction(1, 2),
@@ -229,6 +249,7 @@ def test_difference_of_means(gaussians: Callable) -> None:
     assert LOW <= covered(found, (-9000 / 500 - 4000 / 300) / 4) <= HIGH
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma", SIGMAS)
 @pytest.mark.parametrize("q", ["0.1", "0.5", "0.9"])
 @pytest.mark.parametrize(
@@ -242,7 +263,7 @@ def test_difference_of_means(gaussians: Callable) -> None:
     ],
 )
 def test_quantiles(gaussians: Callable, sigma: Fraction, q: str, people) -> None:
-    noise = Noise(sigma, 2)
+    noise = law(sigma)
     bands = Axis("hours", "?", ("0", "1", "2", "3", "4", "not answered"), "not answered")
     ranges = tuple((Fraction(at), Fraction(at)) for at in range(5))
     rank = math.ceil(Fraction(q) * sum(people))
@@ -251,8 +272,7 @@ def test_quantiles(gaussians: Callable, sigma: Fraction, q: str, people) -> None
         DistributionTable(
             name="d",
             title="?",
-            cube=Cube((bands,), tuple(row), (1,) * 6),
-            noise=noise,
+            cube=Cube((bands,), tuple(row), spread((6,), noise)),
             hide_below=0,
             subject="hours",
             ranges=ranges,
@@ -262,14 +282,15 @@ def test_quantiles(gaussians: Callable, sigma: Fraction, q: str, people) -> None
     for quantile in found:
         assert quantile.band is None or quantile.low <= float(quantile.band) <= quantile.high
     assert sum(quantile.low <= truth <= quantile.high for quantile in found) / len(found) >= 0.95
-    if min(people) > 40 * noise.sd(1):
+    if min(people) > 40 * noise.sd:
         assert all(quantile.low == truth == quantile.high for quantile in found)
 
 
+@pytest.mark.slow
 def test_tiny_noise_does_not_undercover(gaussians: Callable) -> None:
     """With noise of a few units, whole numbers matter: ratios keep 94 % all the same."""
     for sigma in (Fraction(1, 2), Fraction(1), Fraction(2)):
-        noise = Noise(sigma, 2)
+        noise = law(sigma)
         for cells in ((10, 0, 10, 0, 0, 0), (100, 0, 100, 0, 0, 0), (0, 0, 40, 0, 10, 0)):
             truth = cells[0] / (cells[0] + cells[2] + cells[4])
             found = [
@@ -280,13 +301,48 @@ def test_tiny_noise_does_not_undercover(gaussians: Callable) -> None:
 
 
 def test_a_hidden_denominator_gives_the_whole_range() -> None:
-    unknown = ratio(3, 10, var_x=200.0, var_y=200.0)
+    unknown = ratio(3, 10, PairNoise(200.0, 200.0))
     assert (unknown.low, unknown.high, unknown.known) == (0.0, 1.0, False)
     assert unknown.estimate == pytest.approx(0.3)
-    negative = ratio(3, -50, var_x=200.0, var_y=200.0)
+    negative = ratio(3, -50, PairNoise(200.0, 200.0))
     assert (negative.low, negative.high, negative.known) == (0.0, 1.0, False)
     assert negative.estimate is None
     # Noise pushed the numerator far below 0: the interval starts at 0 and is not a point.
-    below = ratio(-45, 200, var_x=200.0, var_y=200.0)
+    below = ratio(-45, 200, PairNoise(200.0, 200.0))
     assert below.estimate == below.low == 0.0
     assert below.high > 0.1
+
+
+def judged(found: list[Covered], least: float, most: float) -> None:
+    """Hold rates to what is promised; figures that may be covered more often have no upper end."""
+    for one in found:
+        assert one.rate >= least, one
+        assert one.rate <= most or not one.exact, one
+
+
+@pytest.mark.parametrize(("mechanism", "scale"), [("gaussian", 14), ("laplace", 10)])
+def test_whole_releases_in_few_runs(mechanism: str, scale: int) -> None:
+    """Gross mistakes show in 40 runs: a kind of figure off by ten per cent or more."""
+    judged(simulate(40, mechanism, Fraction(scale), noise=mechanism), 0.85, 1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("mechanism", "scale"), [("gaussian", 14), ("laplace", 10)])
+def test_whole_releases_keep_their_word(mechanism: str, scale: int) -> None:
+    found = simulate(1500, mechanism, Fraction(scale), noise=mechanism)
+    judged(found, LOW, HIGH)
+    kinds = {one.kind for one in found if one.exact}
+    assert {"cell", "total", "share", "mean", "difference of cells"} <= kinds
+    assert {"difference of shares", "difference of means"} <= kinds
+    assert any("7 people" in one.kind for one in found)
+    assert {one.reconciled for one in found} == {True, False}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mechanism", ["gaussian", "laplace"])
+def test_whole_releases_with_little_noise_cover_enough(mechanism: str) -> None:
+    """Margins of whole numbers of 1 or 2 hold more than 95 %: the next smaller one, too little."""
+    judged(simulate(600, mechanism, Fraction(1), noise=mechanism, exact=False), LOW, 1.0)
+    law = NoiseLaw(mechanism, Fraction(1), 2)
+    margin = half_width([(law, 1, 1.0)])
+    assert law.tail(margin) <= 0.05 < law.tail(margin - 1)

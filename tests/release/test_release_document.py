@@ -85,7 +85,7 @@ def test_what_is_in_it(release: Release, task: Task) -> None:
     assert list(statistics) == list(task.layout.statistics) == list(release.names)
     for name, given in task.allocations.items():
         entry = statistics[name]
-        assert Fraction(entry["sigma"]) == given.sigma
+        assert Fraction(entry["sigma"]) == given.scale
         assert Cost.from_json(entry["cost"]) == given.cost
         values = [value for part in entry["parts"] for value in part["values"]]
         assert tuple(values) == release.values[name]
@@ -253,7 +253,10 @@ def test_names_and_repr(release: Release) -> None:
 
 
 def test_released_sd_is_the_same_everywhere() -> None:
-    assert document.released_sd(Fraction(533, 32), 2) == "23.5555"
-    assert document.released_sd(Fraction(2), 4) == "4"
-    assert document.released_sd(Fraction(10**6), 1) == "1000000"
-    assert document.released_sd(Fraction(1, 64), 1) == "0.015625"
+    assert document.released_sd("gaussian", Fraction(533, 32), 2) == "23.5555"
+    assert document.released_sd("gaussian", Fraction(2), 4) == "4"
+    assert document.released_sd("gaussian", Fraction(10**6), 1) == "1000000"
+    assert document.released_sd("gaussian", Fraction(1, 64), 1) == "0.015625"
+    # sqrt(2q)/(1-q), q = e^-1/2; and two draws of a wide law, sqrt(4) b but for 1/(24 b^2)
+    assert document.released_sd("laplace", Fraction(2), 1) == "2.79918"
+    assert document.released_sd("laplace", Fraction(10**6), 2) == "2000000"

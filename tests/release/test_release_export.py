@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -12,7 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from grievance.errors import ReleaseError
-from grievance.release import Release, export, to_csv
+from grievance.privacy.laws import NoiseLaw
+from grievance.release import CountTable, Release, export, to_csv
+from grievance.release.cube import Axis, Cube
+from grievance.release.spread import Spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,8 +86,10 @@ def test_formulas_are_text_and_numbers_are_numbers(
     release = make_release(task, values)
     contracts = read(to_csv(release["contracts"]))
     assert {row["contract"] for row in contracts} >= {"'=HYPERLINK(1)", "agency"}
-    assert {row["estimate"] for row in contracts} == {"-7"}
-    frame = pl.read_csv(io.BytesIO(to_csv(release["contracts"])))
+    assert all(float(row["estimate"]) < 0 for row in contracts)
+    raw = to_csv(release["contracts"].raw)
+    assert {row["estimate"] for row in read(raw)} == {"-7"}
+    frame = pl.read_csv(io.BytesIO(raw))
     assert frame["estimate"].to_list() == [-7] * 12
     problems = to_csv(release["problems_by_region"]).decode()
     assert '"\'-unpaid, ""overtime"""' in problems
@@ -92,6 +98,25 @@ def test_formulas_are_text_and_numbers_are_numbers(
         for cell in row.values():
             if cell[:1] in set("=+-@\t\r"):
                 float(cell)
+
+
+STARTS = ["=", "+", "-", "@", "\t", "\r", "\n", "\0", "\uff1d", "\uff0b", "\uff0d", "\uff20"]
+
+
+def test_every_start_of_a_formula_is_made_text() -> None:
+    """Labels of a plan are printable; whatever a table is given, no cell is run."""
+    labels = [f"{start}1+1" for start in STARTS] + ["a=1", "1-2", "'quoted", 'x",=1', "x;=1"]
+    axis = Axis("answer", "?", tuple(labels))
+    law = NoiseLaw("gaussian", Fraction(7), 2)
+    numbers = [-at for at in range(len(labels))]
+    cube = Cube((axis,), tuple(numbers), Spread.independent((len(labels),), law))
+    data = to_csv(CountTable(name="t", title="?", cube=cube, hide_below=0))
+    rows = list(csv.reader(io.StringIO(data.decode(), newline=""), strict=True))
+    column, estimate = rows[0].index("answer"), rows[0].index("estimate")
+    assert {len(row) for row in rows} == {len(rows[0])}
+    for row, label, number in zip(rows[1:], labels, numbers, strict=True):
+        assert row[column] == (f"'{label}" if label[0] in STARTS else label)
+        assert int(row[estimate]) == number
 
 
 def test_hidden_cells_are_not_in_csv(release: Release) -> None:

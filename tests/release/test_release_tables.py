@@ -12,11 +12,12 @@ import polars as pl
 import pytest
 
 from grievance.errors import ReleaseError
+from grievance.privacy.laws import NoiseLaw
 from grievance.release import Difference, Figure, Release
-from grievance.release.base import Noise
 from grievance.release.counts import CountTable
 from grievance.release.cube import Axis, Cube
 from grievance.release.display import width
+from grievance.release.spread import Spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,8 +62,8 @@ def test_hidden_cells_are_in_no_text(hiding: Release) -> None:
     table = hiding["contracts"]
     hidden = [figure for figure in table.cells() if figure.hidden]
     assert len(hidden) == 5
-    assert all("withheld" in figure.note for figure in hidden)
-    assert all("30" in figure.note for figure in hidden)
+    assert all("withheld" in figure.withheld for figure in hidden)
+    assert all("30" in figure.withheld for figure in hidden)
     assert hidden[0].estimate == 29  # the attribute is there, as is the raw integer
     assert hidden[0].text == "hidden"
     assert hiding.values["contracts"][1] == 29
@@ -109,7 +110,8 @@ def test_nothing_is_hidden_below_zero_means_nothing_at_all(
     task = make_task(hide_below=0)
     values = zeros(task) | {"contracts": [-5] * 12}
     release = make_release(task, values)
-    table = release["contracts"]
+    assert not any(figure.hidden for figure in release["contracts"].cells())
+    table = release["contracts"].raw
     assert not any(figure.hidden for figure in table.cells())
     assert table.total().estimate == -60
     assert table.total().text.startswith("-60 ± ")
@@ -129,10 +131,9 @@ def test_nothing_is_hidden_below_zero_means_nothing_at_all(
 
 def test_text_is_aligned_and_cut() -> None:
     axis = Axis("where", "Where?", (*(f"place {at}" for at in range(99)), "東京"))
-    cube = Cube((axis,), tuple(range(100)), (1,) * 100)
-    table = CountTable(
-        name="places", title="Where?", cube=cube, noise=Noise(Fraction(7), 2), hide_below=0
-    )
+    law = NoiseLaw("gaussian", Fraction(7), 2)
+    cube = Cube((axis,), tuple(range(100)), Spread.independent((100,), law))
+    table = CountTable(name="places", title="Where?", cube=cube, hide_below=0)
     lines = repr(table).splitlines()
     assert lines[0] == "places: Where?"
     assert "and 40 more rows" in lines[-2]
@@ -199,16 +200,21 @@ def test_frames(task: Any, make_release: Callable) -> None:
         assert arrow.column("estimate").to_pylist() == [cell.estimate for cell in table.cells()]
     frame = release["contracts"].to_polars()
     assert frame.filter(pl.col("contract") == "=HYPERLINK(1)").height == 3  # only CSV is escaped
-    assert frame["estimate"].to_list() == [float(at) for at in range(-3, 9)]
+    assert frame["estimate"].to_list() != [float(at) for at in range(-3, 9)]
+    raw = release["contracts"].raw.to_polars()
+    assert raw["estimate"].to_list() == [float(at) for at in range(-3, 9)]
 
 
 def test_the_sd_of_a_row_counts_every_draw(task: Any, make_release: Callable) -> None:
     release = make_release(task, zeros(task))
-    sigma = float(task.allocations["problems_by_region"].sigma)
+    sigma = float(task.allocations["problems_by_region"].scale)
     # Two aggregators; one draw a cell, two in `regions`, three in `problems`.
     for name, draws in (("problems_by_region", 1), ("regions", 2), ("problems", 3)):
-        (sd,) = {row["sd"] for row in release[name].to_rows()}
+        (sd,) = {row["sd"] for row in release[name].raw.to_rows()}
         assert sd == pytest.approx(sigma * math.sqrt(2 * draws))
+        if name != "problems_by_region":  # ticks by region are in no other table
+            (less,) = {row["sd"] for row in release[name].to_rows()}
+            assert (less < 0.99 * sd) == (name == "regions")
     assert {row["sd"] for row in release["hours_mean"].to_rows()} == {None}
 
 
@@ -241,14 +247,14 @@ def test_figures_as_text() -> None:
     def text(kind: type[Figure], estimate: float | None, low: float, high: float, **rest: Any):
         return kind({}, estimate, (high - low) / 2, low, high, **rest).text
 
-    assert text(Figure, 123, 103, 143) == "123 ± 20"
-    assert text(Figure, -4, -24, 16) == "-4 ± 20"
+    assert text(Figure, 123, 103, 143, whole=True) == "123 ± 20"
+    assert text(Figure, -4.4, -24.4, 15.6, whole=True) == "-4 ± 20"
     assert text(Figure, 0.341, 0.302, 0.38, percent=True) == "34.1 % (30.2 to 38.0)"
     assert text(Figure, 0.341, 0.1, 0.6, percent=True) == "34 % (10 to 60)"
     assert text(Figure, 19.26, 11.55, 26.8) == "19.3 (11.6 to 26.8)"
     assert text(Figure, None, 0, 1, percent=True) == "unknown"
-    assert text(Figure, 5, 0, 10, hidden=True) == "hidden"
+    assert text(Figure, 5, 0, 10, withheld="withheld: few") == "hidden"
     assert text(Difference, -0.004, -0.2, 0.2, percent=True) == "0 points (-20 to 20)"
-    sure = Difference({"a": "x"}, 30, 20, 10, 50)
+    sure = Difference({"a": "x"}, 30, 20, 10, 50, whole=True)
     assert sure.larger_than_noise
     assert repr(sure) == "<Difference a='x': 30 ± 20>"

@@ -12,6 +12,7 @@ from grievance.release.combine import Suspect, combine, implausible
 from grievance.release.export import export, to_csv
 from grievance.release.figures import Difference, Figure, Quantile
 from grievance.release.release import Release
+from grievance.release.schema import release_schema
 from grievance.release.tables import CountTable, DistributionTable, MeanTable, Table
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     "combine",
     "export",
     "implausible",
+    "release_schema",
     "to_csv",
 ]

@@ -4,55 +4,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from grievance.errors import ReleaseError
+from grievance.release import frames, plots
 from grievance.release.display import html_table, text_table
-from grievance.release.intervals import half_width, noise_sd, ratio_variance
+from grievance.release.frames import LEADING_COLUMNS, NUMBER_COLUMNS, TRAILING_COLUMNS
 
 if TYPE_CHECKING:
-    from fractions import Fraction
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd  # type: ignore[import-untyped]
     import polars as pl
     import pyarrow as pa
+    from matplotlib.axes import Axes
 
-    from grievance.release.cube import Axis, NoisySum
+    from grievance.release.cube import Axis, Total
     from grievance.release.figures import Figure
-
-NUMBER_COLUMNS = (
-    "estimate",
-    "margin_95",
-    "low_95",
-    "high_95",
-    "share",
-    "share_low_95",
-    "share_high_95",
-    "people",
-    "sd",
-)
-LEADING_COLUMNS = ("statistic", "kind")
-TRAILING_COLUMNS = ("hidden", "note")
-
-
-@dataclass(frozen=True)
-class Noise:
-    """The noise of one statistic: each of `aggregators` added draws of scale `sigma` per cell."""
-
-    sigma: Fraction
-    aggregators: int
-
-    def sd(self, draws: int) -> float:
-        """Return the sd of a sum over `draws` cells, all aggregators together."""
-        return noise_sd(self.sigma, draws * self.aggregators)
-
-    def margin(self, draws: int) -> int:
-        """Return the half width of the 95 % interval of such a sum."""
-        return half_width(self.sigma, draws * self.aggregators)
-
-    def variance(self, draws: int, factor: int = 1) -> float:
-        """Return the variance for ratios of such a sum, drawn at `factor` times sigma."""
-        return ratio_variance(self.sigma, draws * self.aggregators, factor)
 
 
 @dataclass(frozen=True)
@@ -60,45 +28,80 @@ class Beside:
     """What a row shows beside its figure: the share, the people it is of, the noise's sd."""
 
     share: Figure | None = None
-    people: int | None = None
+    people: float | None = None
     sd: float | None = None
 
 
 class Table(ABC):
     """The published result of one statistic, as figures with 95 % intervals of the noise.
 
-    `hide_below`: what rests on a noisy number of people below it is marked hidden and not
-    printed; 0 hides nothing.
+    Attributes:
+        name: The statistic's name.
+        title: What it is about, in words.
+        axes: Its axes, with their labels.
+        hide_below: What rests on a noisy number of people below it is marked hidden and not
+            printed; 0 hides nothing.
+        reconciled_with: The statistics this table was reconciled with, by weighted least
+            squares; empty where the estimates are the released integers, or sums of them.
+        remark: What to know about the whole table; empty when there is nothing.
     """
 
     kind: ClassVar[str]
     value_name: str
 
-    def __init__(
-        self, *, name: str, title: str, axes: tuple[Axis, ...], noise: Noise, hide_below: int
-    ) -> None:
+    def __init__(self, *, name: str, title: str, axes: tuple[Axis, ...], hide_below: int) -> None:
         self.name, self.title, self.axes = name, title, axes
-        self.noise, self.hide_below = noise, hide_below
+        self.hide_below = hide_below
+        self.reconciled_with: tuple[str, ...] = ()
+        self.remark = ""
+        self._raw: Table | None = None
+
+    def reconcile(self, raw: Table, names: Sequence[str]) -> None:
+        """Say that the estimates were reconciled with tables `names`; `raw` is without that."""
+        self._raw, self.reconciled_with = raw, tuple(names)
+
+    @property
+    def raw(self) -> Table:
+        """The same table from its own released integers alone, as release.json has them."""
+        return self if self._raw is None else self._raw
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What to know about the whole table, in words."""
+        said = [self.remark] if self.remark else []
+        if self.reconciled_with:
+            said.append(f"reconciled with {', '.join(self.reconciled_with)}")
+        if any(figure.hidden for figure in self.cells()):
+            said.append(f"hidden: a noisy number of people below {self.hide_below}")
+        return tuple(said)
 
     @abstractmethod
     def cells(self) -> list[Figure]:
         """Return one figure per cell, in row-major order of the axes."""
 
+    def shares(self) -> list[Figure | None]:
+        """Return per cell its share of those who answered in its group; None where it has none."""
+        return [beside.share for beside in self._beside()]
+
     @abstractmethod
     def _beside(self) -> list[Beside]:
         """Return per cell what its row shows beside the figure."""
 
-    def _few(self, *people: NoisySum) -> bool:
-        return self.hide_below > 0 and any(some.value < self.hide_below for some in people)
+    def _withheld(self, *people: Total) -> str:
+        """Return why a figure that rests on these people is withheld; empty if it is not."""
+        if self.hide_below > 0 and any(some.value < self.hide_below for some in people):
+            return f"withheld: a noisy number of people below {self.hide_below}"
+        return ""
 
-    def _hidden_note(self) -> str:
-        return f"withheld: a noisy number of people below {self.hide_below}"
+    @abstractmethod
+    def _cell(self, labels: Mapping[str, str]) -> Figure:
+        """Return the figure of one cell, whose labels have been looked up."""
 
     def cell(self, **labels: str) -> Figure:
         """Return the figure of one cell. Raises ReleaseError unless every axis gets a label."""
-        for figure in self.cells():
-            if dict(figure.labels) == labels:
-                return figure
+        known = {axis.name: axis.labels for axis in self.axes}
+        if set(labels) == set(known) and all(labels[name] in known[name] for name in known):
+            return self._cell({name: labels[name] for name in known})
         spelled = ", ".join(f"{axis.name}=..." for axis in self.axes)
         raise ReleaseError(
             f"{self.name} has no such cell", code="release.label", hint=f"cell({spelled})"
@@ -137,44 +140,45 @@ class Table(ABC):
                 row |= {"share": share.estimate}
                 row |= {"share_low_95": share.low, "share_high_95": share.high}
             row |= {"people": beside.people, "sd": beside.sd}
-            row |= {"hidden": figure.hidden, "note": figure.note}
+            row |= {"hidden": figure.hidden, "note": figure.remarks}
             rows.append(row)
         return rows
 
     def to_arrow(self) -> pa.Table:
         """Return the tidy rows as an Arrow table: labels as strings, numbers as float64."""
-        import pyarrow as pa
-
-        return pa.Table.from_pylist(
-            self.to_rows(),
-            schema=pa.schema(
-                [
-                    *((name, pa.string()) for name in LEADING_COLUMNS),
-                    *((self.columns[axis.name], pa.string()) for axis in self.axes),
-                    *((name, pa.float64()) for name in NUMBER_COLUMNS),
-                    ("hidden", pa.bool_()),
-                    ("note", pa.string()),
-                ]
-            ),
-        )
+        return frames.to_arrow([self])
 
     def to_polars(self) -> pl.DataFrame:
         """Return the tidy rows as a polars DataFrame. Raises ReleaseError without polars."""
-        try:
-            import polars as pl
-        except ImportError as error:
-            raise _missing("polars") from error
-        frame = pl.from_arrow(self.to_arrow())
-        return frame if isinstance(frame, pl.DataFrame) else frame.to_frame()
+        return frames.to_polars([self])
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the tidy rows as a pandas DataFrame. Raises ReleaseError without pandas."""
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise _missing("pandas") from error
-        frame = self.to_arrow().to_pandas()
-        return frame if isinstance(frame, pd.DataFrame) else pd.DataFrame(frame)
+        return frames.to_pandas([self])
+
+    def plot(self, what: Literal["value", "share"] = "value", *, ax: Axes | None = None) -> Axes:
+        """Draw every cell with its interval, as a Matplotlib plot; hidden cells are named only.
+
+        `what`: the figure itself (people, or a mean) or its share. Raises ReleaseError without
+        Matplotlib (the extra `plots`), for shares of a table that has none, and for more cells
+        than can be read.
+        """
+        return plots.plot(self, what, ax)
+
+    def _group(self, choice: Mapping[str, object] | str) -> Mapping[str, object]:
+        """Return a choice of labels; a label alone stands for its axis, if only one has it."""
+        if not isinstance(choice, str):
+            return choice
+        found = [axis.name for axis in self.axes if choice in axis.labels]
+        if len(found) != 1:
+            raise ReleaseError(
+                f"{'several axes have' if found else 'no axis has'} a label {choice!r:.60}",
+                code="release.label",
+                hint="name the axis: {"
+                + ", ".join(f"{axis.name!r}: ..." for axis in self.axes)
+                + "}",
+            )
+        return {found[0]: choice}
 
     def _grid(self) -> tuple[list[str], list[list[str]]]:
         """Return header and rows of text, as `repr` and HTML show them; hidden is withheld."""
@@ -193,19 +197,13 @@ class Table(ABC):
     def plain(self, limit: int | None = None) -> str:
         """Return the table as aligned text, at most `limit` rows of it."""
         header, rows = self._grid()
-        return text_table(f"{self.name}: {self.title}", header, rows, limit=limit)
+        return text_table(
+            f"{self.name}: {self.title}", header, rows, remarks=self.remarks, limit=limit
+        )
 
     def __repr__(self) -> str:
         return self.plain(limit=60)
 
     def _repr_html_(self) -> str:
         header, rows = self._grid()
-        return html_table(f"{self.name}: {self.title}", header, rows)
-
-
-def _missing(package: str) -> ReleaseError:
-    return ReleaseError(
-        f"{package} is not installed",
-        code="release.package",
-        hint=f"pip install {package}, or use to_arrow() or to_rows()",
-    )
+        return html_table(f"{self.name}: {self.title}", header, rows, self.remarks)

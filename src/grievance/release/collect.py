@@ -15,6 +15,7 @@ from grievance.pool.layout import RoundPaths
 from grievance.pool.noisy import LIMIT, digest_of, parse_noisy_share
 from grievance.pool.order import read_chain
 from grievance.pool.proposals import ReleaseView, read_releases
+from grievance.pool.store import find
 from grievance.release.combine import combine
 from grievance.release.release import Release
 
@@ -38,8 +39,8 @@ def collect(store: Store, task: Task, release_id: str | None = None) -> Release:
     if view.declined_by is not None or view.missing(task):
         raise ReleaseError("this release was not approved by everybody", code="release.approval")
     costs = {name: task.allocations[name].cost for name in view.proposal.statistics}
-    shares, digests = [], {}
-    for index, party in enumerate(task.aggregators):
+    events = []
+    for party in task.aggregators:
         entry = read_ledger(store, party.name, party.identity).release(task.digest, view.release_id)
         if entry is None:
             raise _waiting(view, f"{party.name} has not charged it to its ledger yet")
@@ -55,8 +56,13 @@ def collect(store: Store, task: Task, release_id: str | None = None) -> Release:
                 f"{party.name} charged its ledger on other terms than were approved",
                 code="release.terms",
             )
-        shares.append(_read_share(store, task, view, index, event))
-        digests[party.name] = event.noisy_share.hex()
+        events.append(event)
+    # Only now: whoever has not charged is what the noisy shares of the others wait for.
+    shares = [_read_share(store, task, view, i, event) for i, event in enumerate(events)]
+    digests = {
+        party.name: event.noisy_share.hex()
+        for party, event in zip(task.aggregators, events, strict=True)
+    }
     modulus = task.vdaf.field.MODULUS
     values = {
         name: combine([share.values[name] for share in shares], modulus)
@@ -92,12 +98,14 @@ def _read_share(
 ) -> NoisyAggregateShare:
     name = task.aggregators[index].name
     path = RoundPaths(task.round_id).noisy(view.release_id, name)
-    data = store.view(path, LIMIT)
+    data = find(store, path, LIMIT)
     if data is None:
         raise _waiting(view, f"{name} has not published its noisy share yet")
-    if digest_of(bytes(data)) != event.noisy_share:
+    found = digest_of(bytes(data))
+    if found != event.noisy_share:
         raise ReleaseError(
-            f"{path} is not the noisy share that {name} charged to its ledger",
+            f"{path} is not the noisy share that {name} charged to its ledger: its SHA-256 is "
+            f"{found.hex()}, the ledger names {event.noisy_share.hex()}",
             code="release.share",
             hint="wait for the file to arrive again; if it stays, keep it as evidence",
         )

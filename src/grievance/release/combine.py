@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grievance.errors import ReleaseError
-from grievance.release.intervals import noise_sd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from fractions import Fraction
+
+    from grievance.privacy.laws import NoiseLaw
 
 SUSPECT_SDS = 6
 """How far outside of what is possible a total may lie: 6 sd, by chance once in 10^9 totals."""
+
+SUSPECT_CHANCE = 1e-9
+"""That chance, for Laplace noise, which has heavier tails."""
 
 
 @dataclass(frozen=True)
@@ -54,20 +57,20 @@ def implausible(
     *,
     scales: Sequence[int],
     signed: Sequence[bool],
-    sigma: Fraction,
-    aggregators: int,
+    law: NoiseLaw,
     accepted: int,
 ) -> list[Suspect]:
     """Return the coordinates of one statistic that `accepted` reports and noise cannot explain.
 
     Coordinate i counts at most `scales[i]` per report, down to 0, or to -`scales[i]` where
-    `signed` (totals of means), and carries noise of `scales[i]` * sigma from each aggregator.
-    Outside of that by more than SUSPECT_SDS sd it is flagged, never dropped or corrected.
+    `signed` (totals of means), and carries `scales[i]` times noise that follows `law`. Outside
+    of that by more than noise is but once in 10^9 totals it is flagged, never dropped or
+    corrected.
 
     It finds gross mistakes and clumsy fraud only: an aggregator that shifts a total by less
     than the number of reports is not seen, here or anywhere.
     """
-    slack = SUSPECT_SDS * noise_sd(sigma, aggregators)
+    slack = SUSPECT_SDS * law.sd if law.mechanism == "gaussian" else law.bound(SUSPECT_CHANCE)
     found = []
     for index, (value, scale, both) in enumerate(zip(values, scales, signed, strict=True)):
         reach = math.ceil(scale * slack)

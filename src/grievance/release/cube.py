@@ -1,19 +1,24 @@
-"""Cubes of noisy whole numbers: axes with labels, a value and a number of draws per cell.
+"""Cubes of noisy numbers: axes with labels, an estimate per cell, and the noise of any sum.
 
-A cell read off a larger table is a sum of that table's cells and carries that many draws of
-noise; cells of one cube never share a draw, so draws of a sum are the sum of draws.
+A choice of labels is a box of cells. Figures are weighted sums of boxes (`Total`): adding and
+subtracting them adds and cancels the cells they have in common, and their variances and
+covariances are those of the noise that is really in them (`grievance.release.spread`).
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from grievance.errors import ReleaseError
+from grievance.release.intervals import PairNoise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from grievance.release.spread import Box, Noise, Selection, Spread
 
 
 @dataclass(frozen=True)
@@ -29,20 +34,6 @@ class Axis:
     blank: str | None = None
 
 
-@dataclass(frozen=True)
-class NoisySum:
-    """A noisy whole number and how many draws of noise are in it."""
-
-    value: int
-    draws: int
-
-    def __add__(self, other: NoisySum) -> NoisySum:
-        return NoisySum(self.value + other.value, self.draws + other.draws)
-
-    def __sub__(self, other: NoisySum) -> NoisySum:
-        return NoisySum(self.value - other.value, self.draws + other.draws)
-
-
 def words(choice: Mapping[str, object]) -> dict[str, str]:
     """Return a choice as labels for people: several labels of one axis joined by "or"."""
     return {
@@ -53,27 +44,43 @@ def words(choice: Mapping[str, object]) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cube:
-    """Noisy integers in row-major order of the axes. No axes: one cell, the total."""
+    """Noisy numbers in row-major order of the axes. No axes: one cell, the total.
+
+    Released integers are whole numbers; estimates reconciled from several tables are not.
+    """
 
     axes: tuple[Axis, ...]
-    values: tuple[int, ...]
-    draws: tuple[int, ...]
+    values: tuple[float, ...]
+    spread: Spread
 
     def __post_init__(self) -> None:
-        cells = 1
-        for axis in self.axes:
-            cells *= len(axis.labels)
-        if len(self.values) != cells or len(self.draws) != cells:
+        cells = math.prod(len(axis.labels) for axis in self.axes)
+        if len(self.values) != cells or self.spread.sizes != self.sizes:
             raise ReleaseError(
                 f"a table of {cells} cells cannot hold {len(self.values)} values",
                 code="release.shape",
             )
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many labels each axis has."""
+        return tuple(len(axis.labels) for axis in self.axes)
+
     def labels(self) -> Iterator[tuple[str, ...]]:
         """Go through the cells' labels in order."""
         return itertools.product(*(axis.labels for axis in self.axes))
+
+    def cells(self) -> list[Total]:
+        """Return every cell, in order."""
+        singles = [
+            [None] if size == 1 else [frozenset([at]) for at in range(size)] for size in self.sizes
+        ]
+        return [
+            Total(self, value, ((1, box),))
+            for value, box in zip(self.values, itertools.product(*singles), strict=True)
+        ]
 
     def axis(self, name: str) -> Axis:
         """Return the axis called `name`. Raises ReleaseError naming those there are."""
@@ -85,29 +92,105 @@ class Cube:
             f"this table has no axis {name!r:.60}", code="release.axis", hint=f"axes: {there}"
         )
 
-    def chosen(self, choice: Mapping[str, object]) -> frozenset[int]:
+    def chosen(self, choice: Mapping[str, object]) -> Box:
         """Return the cells that `choice` (axis name to a label or labels) selects.
 
         An axis that is not named is taken whole. Raises ReleaseError for an unknown axis or
         label and for an empty choice.
         """
-        positions = [
-            [axis.labels.index(label) for label in given(axis, choice[axis.name])]
-            if axis.name in choice
-            else range(len(axis.labels))
-            for axis in self.axes
-        ]
         for name in choice:
             self.axis(name)
-        cells = [0]
-        for axis, wanted in zip(self.axes, positions, strict=True):
-            cells = [cell * len(axis.labels) + at for cell in cells for at in wanted]
-        return frozenset(cells)
+        return tuple(
+            _part([axis.labels.index(label) for label in given(axis, choice[axis.name])], axis)
+            if axis.name in choice
+            else None
+            for axis in self.axes
+        )
 
-    def sum(self, cells: Iterable[int]) -> NoisySum:
-        """Add up cells."""
-        indices = list(cells)
-        return NoisySum(sum(self.values[i] for i in indices), sum(self.draws[i] for i in indices))
+    def sum(self, box: Box) -> Total:
+        """Add up the cells of a box."""
+        value: float = 0
+        for cell in self._places(box):
+            value += self.values[cell]
+        return Total(self, value, ((1, box),))
+
+    def _places(self, box: Box) -> Sequence[int]:
+        places: Sequence[int] = [0]
+        for part, size in zip(box, self.sizes, strict=True):
+            wanted = range(size) if part is None else sorted(part)
+            places = [place * size + at for place in places for at in wanted]
+        return places
+
+
+def _part(places: Sequence[int], axis: Axis) -> frozenset[int] | None:
+    found = frozenset(places)
+    return None if len(found) == len(axis.labels) else found
+
+
+def meet(first: Box, second: Box) -> Box:
+    """Return the cells that are in both boxes."""
+    return tuple(
+        a if b is None else b if a is None else a & b for a, b in zip(first, second, strict=True)
+    )
+
+
+def is_empty(box: Box) -> bool:
+    """Whether no cell is in the box."""
+    return any(part is not None and not part for part in box)
+
+
+@dataclass(frozen=True, eq=False)
+class Total:
+    """A weighted sum of cells of one cube: its estimate, and which cells it is of."""
+
+    cube: Cube
+    value: float
+    selection: Selection
+
+    def plus(self, other: Total, weight: float = 1) -> Total:
+        """Add `weight` times another total of the same cube."""
+        more = tuple((weight * one, box) for one, box in other.selection)
+        return Total(self.cube, self.value + weight * other.value, self.selection + more)
+
+    def __sub__(self, other: Total) -> Total:
+        return self.plus(other, -1)
+
+    @property
+    def noise(self) -> Noise:
+        """The noise in it."""
+        return self.cube.spread.noise(self.selection)
+
+    @property
+    def sd(self) -> float:
+        """The standard deviation of the noise in it."""
+        return math.sqrt(max(0.0, self.noise.covariance()))
+
+    @property
+    def margin(self) -> float:
+        """Half the width of its 95 % interval: a whole number where the noise is."""
+        return self.noise.margin
+
+
+def pair_noise(top: Total, bottom: Total) -> PairNoise:
+    """Return the joint noise of a ratio's numerator and denominator.
+
+    Totals of different cubes are made from different released integers: their noise is
+    independent.
+    """
+    if top.cube is bottom.cube:
+        both = top.cube.spread.noise(top.selection, bottom.selection)
+        (var_x, cov), (_, var_y) = both.covariances
+        return PairNoise(var_x, var_y, cov, both.fourth_cumulants)
+    above, below = top.noise, bottom.noise
+    fourth = (above.fourth_cumulants[0], 0.0, 0.0, 0.0, below.fourth_cumulants[0])
+    return PairNoise(above.covariance(), below.covariance(), 0.0, fourth)
+
+
+def covariance_of(first: Total, second: Total) -> float:
+    """Return the covariance of two totals; 0 if they are of different cubes."""
+    if first.cube is not second.cube:
+        return 0.0
+    return first.cube.spread.noise(first.selection, second.selection).covariance(0, 1)
 
 
 def given(axis: Axis, value: object) -> list[str]:

@@ -19,7 +19,12 @@ def width(text: str) -> int:
 
 
 def text_table(
-    title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, limit: int | None = None
+    title: str,
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    remarks: Sequence[str] = (),
+    limit: int | None = None,
 ) -> str:
     """Return an aligned text table, cut after `limit` rows with a word about the rest."""
     shown = rows if limit is None else rows[:limit]
@@ -30,12 +35,18 @@ def text_table(
         lines.append("  ".join(cells).rstrip())
     if len(shown) < len(rows):
         lines.append(f"... and {len(rows) - len(shown)} more rows: .plain(), .to_rows()")
-    lines.append(f"({NOISE_ONLY})")
+    lines += [f"({remark})" for remark in (*remarks, NOISE_ONLY)]
     return "\n".join(lines)
 
 
-def html_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def html_table(
+    title: str,
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    remarks: Sequence[str] = (),
+) -> str:
     """Return a plain HTML table. Every piece of text is escaped."""
+    foot = "<br>".join(html.escape(remark) for remark in (*remarks, NOISE_ONLY))
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
@@ -43,5 +54,5 @@ def html_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]])
     return (
         f"<table><caption>{html.escape(title)}</caption><thead><tr>{head}</tr></thead>"
         f"<tbody>{body}</tbody><tfoot><tr><td colspan={len(header)}>"
-        f"<small>{html.escape(NOISE_ONLY)}</small></td></tr></tfoot></table>"
+        f"<small>{foot}</small></td></tr></tfoot></table>"
     )

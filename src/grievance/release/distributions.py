@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from grievance.errors import ReleaseError
 from grievance.release.counts import CountTable
 from grievance.release.figures import UNKNOWN, Quantile
-from grievance.release.intervals import Z
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from grievance.release.base import Noise
-    from grievance.release.cube import Cube
+    from grievance.release.cube import Cube, Total
 
 
 class DistributionTable(CountTable):
@@ -33,14 +30,11 @@ class DistributionTable(CountTable):
         name: str,
         title: str,
         cube: Cube,
-        noise: Noise,
         hide_below: int,
         subject: str,
         ranges: Sequence[tuple[Fraction, Fraction]],
     ) -> None:
-        super().__init__(
-            name=name, title=title, cube=cube, noise=noise, hide_below=hide_below, subject=subject
-        )
+        super().__init__(name=name, title=title, cube=cube, hide_below=hide_below, subject=subject)
         self.ranges = tuple(ranges)
         self.bands = tuple(label for label in self.subject.labels if label != self.subject.blank)
 
@@ -57,8 +51,8 @@ class DistributionTable(CountTable):
         A band t is the true one exactly when F(t) - q n >= 0 and F(t - 1) - q n < 0. Each
         noisy cumulative sum is tested at one side with 2.5 %; the true band fails only if one
         of its own two tests does, so it is covered with at least 95 % and nothing needs to be
-        corrected for the number of bands. Cumulative sums share noise with n: both are made of
-        the bands below and above, whose noise is independent.
+        corrected for the number of bands. Cumulative sums share noise with n, and the margin of
+        F(t) - q n is that of the noise that is left in it.
 
         `q` is read exactly when it is a Fraction or a string such as "0.9"; a float by its
         shortest decimal form. Raises ReleaseError unless 0 < q < 1, and for unknown labels.
@@ -68,18 +62,16 @@ class DistributionTable(CountTable):
             raise ReleaseError(
                 f"a quantile is over all bands of {self.subject.name}", code="release.label"
             )
-        columns = [
-            self._cube.sum(self._cube.chosen({**group, self.subject.name: band}))
-            for band in self.bands
+        # F at every band: the people in it and in those below.
+        reached = [
+            self._cube.sum(self._cube.chosen({**group, self.subject.name: self.bands[: at + 1]}))
+            for at in range(len(self.bands))
         ]
-        first, low, high = self._bands(
-            [some.value for some in columns], [some.draws for some in columns], exact
-        )
+        first, low, high = _bands(reached, exact)
         people = self.answered(**group)
         known = people.estimate is not None and people.low > 0
         if not known:
             low, high = 0, len(self.bands) - 1
-        notes = [self._hidden_note()] if people.hidden else []
         return Quantile(
             q=float(exact),
             band=self.bands[first] if (people.estimate or 0) > 0 else None,
@@ -87,35 +79,29 @@ class DistributionTable(CountTable):
             high=float(self.ranges[high][1]),
             low_band=self.bands[low],
             high_band=self.bands[high],
-            hidden=people.hidden,
-            note="; ".join([*notes, *([] if known else [UNKNOWN])]),
+            withheld=people.withheld,
+            note="" if known else UNKNOWN,
         )
 
-    def _bands(
-        self, counts: Sequence[int], draws: Sequence[int], q: Fraction
-    ) -> tuple[int, int, int]:
-        """Return the estimated band, and the first and last band not ruled out."""
-        below, draws_below = 0, 0
-        people, all_draws = sum(counts), sum(draws)
-        last = len(counts) - 1
-        share, rest = float(q), float(1 - q)
-        estimate, possible = last, []
-        reached_before = False  # whether F(b - 1) - q n is larger than noise below 0 allows
-        for band, (count, num) in enumerate(zip(counts, draws, strict=True)):
-            below, draws_below = below + count, draws_below + num
-            excess = (below * q.denominator - q.numerator * people) / q.denominator
-            spread = Z * math.sqrt(
-                rest * rest * self.noise.variance(draws_below)
-                + share * share * self.noise.variance(all_draws - draws_below)
-            )
-            # By definition the last band reaches every quantile: nothing to test there.
-            reaches = band == last or excess >= -spread
-            if excess >= 0:
-                estimate = min(estimate, band)
-            if reaches and not reached_before:
-                possible.append(band)
-            reached_before = excess > spread
-        return estimate, min(possible), max(possible)
+
+def _bands(reached: Sequence[Total], q: Fraction) -> tuple[int, int, int]:
+    """Return the estimated band, and the first and last band not ruled out."""
+    *_, people = reached
+    last = len(reached) - 1
+    estimate, possible = last, []
+    reached_before = False  # whether F(b - 1) - q n is larger than noise below 0 allows
+    for band, below in enumerate(reached):
+        # The estimates are taken as they are: a float is a fraction too.
+        excess = float(Fraction(below.value) - q * Fraction(people.value))
+        margin = below.plus(people, -float(q)).margin
+        # By definition the last band reaches every quantile: nothing to test there.
+        reaches = band == last or excess >= -margin
+        if excess >= 0:
+            estimate = min(estimate, band)
+        if reaches and not reached_before:
+            possible.append(band)
+        reached_before = excess > margin
+    return estimate, min(possible), max(possible)
 
 
 def _exact(q: float | Fraction | str) -> Fraction:

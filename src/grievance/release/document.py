@@ -13,14 +13,17 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from grievance.cost import Cost
-from grievance.privacy import MEAN_L2_SQUARED_BLANKED, count_l2_squared_blanked, promise
+from grievance.plan.budget import blanked_cost
+from grievance.privacy import SCALE_NAMES, promise
+from grievance.privacy.laws import NoiseLaw
 from grievance.release.combine import implausible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from fractions import Fraction
 
-    from grievance.plan import RawTable, StatisticLayout
+    from grievance.plan import RawTable
+    from grievance.privacy import Mechanism
     from grievance.release.combine import Suspect
     from grievance.release.tables import Table
     from grievance.task import Task
@@ -42,21 +45,30 @@ def library() -> str:
         return "unknown"
 
 
-def released_sd(sigma: Fraction, num_draws: int) -> str:
-    """Return sigma * sqrt(num_draws) as a decimal of six digits, the same on every machine."""
-    square = sigma * sigma * num_draws
+def laws(task: Task) -> dict[str, NoiseLaw]:
+    """Return for every charged statistic the noise in one released count, from all aggregators."""
+    return {
+        name: NoiseLaw(given.mechanism, given.scale, len(task.aggregators))
+        for name, given in task.allocations.items()
+    }
+
+
+def released_sd(mechanism: Mechanism, scale: Fraction, num_draws: int) -> str:
+    """Return the sd of a sum of draws as a decimal of six digits, the same on every machine.
+
+    Of discrete Gaussian noise sigma * sqrt(num_draws), which it is but for very little noise; of
+    discrete Laplace noise sqrt(2 q num_draws) / (1 - q), q = exp(-1/b).
+    """
     exact = Context(prec=40)
-    root = exact.sqrt(exact.divide(Decimal(square.numerator), Decimal(square.denominator)))
-    return f"{_SD_DIGITS.plus(root).normalize():f}"
-
-
-def blanked_cost(statistic: StatisticLayout, sigma: Fraction, reports_per_worker: int) -> Cost:
-    """Return what a statistic costs under the weaker relation: a report is left blank."""
-    if statistic.kind == "mean":
-        moved = MEAN_L2_SQUARED_BLANKED
+    square = Decimal(num_draws)
+    if mechanism == "gaussian":
+        sigma = exact.divide(Decimal(scale.numerator), Decimal(scale.denominator))
+        root = exact.multiply(sigma, exact.sqrt(square))
     else:
-        moved = count_l2_squared_blanked(statistic.weighted_blocks)
-    return Cost("zcdp", reports_per_worker**2 * moved / (2 * sigma**2))
+        q = exact.exp(exact.divide(Decimal(-scale.denominator), Decimal(scale.numerator)))
+        root = exact.sqrt(exact.multiply(exact.multiply(2, q), square))
+        root = exact.divide(root, exact.subtract(1, q))
+    return f"{_SD_DIGITS.plus(root).normalize():f}"
 
 
 def privacy_json(task: Task, charged: Sequence[str]) -> dict[str, Any]:
@@ -67,13 +79,13 @@ def privacy_json(task: Task, charged: Sequence[str]) -> dict[str, Any]:
     terms = task.plan.privacy
     blanked = sum(
         (
-            blanked_cost(task.layout.statistics[name], given.sigma, terms.reports_per_worker)
+            blanked_cost(task.layout.statistics[name], given)
             for name, given in task.allocations.items()
         ),
         Cost.zero(task.cost.kind),
     )
     cost = sum((task.allocations[name].cost for name in charged), Cost.zero(task.cost.kind))
-    words = promise(terms.epsilon, terms.delta, task.cost.amount, blanked_rho=blanked.amount)
+    words = promise(terms.epsilon, terms.delta, task.cost, blanked=blanked)
     plain = task.plan.to_json()["privacy"]
     if not isinstance(plain, dict):
         raise TypeError("a plan's privacy terms are an object")
@@ -101,7 +113,7 @@ def statistic_json(task: Task, raw: RawTable, table: Table) -> dict[str, Any]:
         "title": table.title,
         "implied_by": source,
         "cost": None if source else given.cost.to_json(),
-        "sigma": str(given.sigma),
+        SCALE_NAMES[given.mechanism]: str(given.scale),
         "aggregators": aggregators,
         "parts": [
             {
@@ -112,7 +124,9 @@ def statistic_json(task: Task, raw: RawTable, table: Table) -> dict[str, Any]:
                 ],
                 "scale": part.scale,
                 "terms": part.terms,
-                "sd": released_sd(given.sigma * part.scale, aggregators * part.terms),
+                "sd": released_sd(
+                    given.mechanism, given.scale * part.scale, aggregators * part.terms
+                ),
                 "values": list(raw.part(part.name)),
             }
             for part in raw.layout.parts
@@ -125,6 +139,7 @@ def find_suspects(
 ) -> tuple[Suspect, ...]:
     """Return the released coordinates that `accepted` reports and noise cannot explain."""
     found: list[Suspect] = []
+    noise = laws(task)
     for name, coordinates in values.items():
         parts = task.layout.statistics[name].parts
         found += implausible(
@@ -132,8 +147,7 @@ def find_suspects(
             coordinates,
             scales=[part.scale for part in parts for _ in range(part.size)],
             signed=[part.name == "totals" for part in parts for _ in range(part.size)],
-            sigma=task.allocations[name].sigma,
-            aggregators=len(task.aggregators),
+            law=noise[name],
             accepted=accepted,
         )
     return tuple(found)

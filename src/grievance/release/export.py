@@ -1,4 +1,4 @@
-"""Writing a release to files: release.json, and tidy CSV or Parquet tables.
+"""Writing a release to files: release.json, tidy CSV or Parquet tables, and report.html.
 
 Run by anyone who holds a release. What is marked hidden is left empty in the tables; the raw
 noisy integers are in release.json, which is what can be checked against the pool.
@@ -14,34 +14,40 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from grievance.errors import ReleaseError
-from grievance.release.base import LEADING_COLUMNS, NUMBER_COLUMNS, TRAILING_COLUMNS
+from grievance.errors import ReleaseError, after_fault
+from grievance.failpoints import failpoint
 from grievance.release.figures import plain
+from grievance.release.frames import LEADING_COLUMNS, NUMBER_COLUMNS, TRAILING_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from grievance.release.base import Table
     from grievance.release.release import Release
 
-Format = Literal["json", "csv", "parquet"]
+Format = Literal["json", "csv", "parquet", "html"]
 ALL_TABLES = "tables"
-_OURS = re.compile(r"release\.json|[a-z][a-z0-9_]{0,39}(\.statistic)?\.(csv|parquet)")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0")
+_MARKS = {"release.json", "report.html", f"{ALL_TABLES}.csv"}
+_OURS = re.compile(r"release\.json|report\.html|[a-z][a-z0-9_]{0,39}(\.statistic)?\.(csv|parquet)")
+# The last four are wide forms of the first, which some spreadsheets take for the same.
+_FORMULA_STARTS = tuple("=+-@\t\r\n\0\uff1d\uff0b\uff0d\uff20")
 
 
 def export(
     release: Release,
     folder: str | Path,
-    formats: Sequence[Format] = ("json", "csv", "parquet"),
+    formats: Sequence[Format] = ("json", "csv", "parquet", "html"),
     *,
     overwrite: bool = False,
+    relays: Mapping[str, int] | None = None,
 ) -> list[Path]:
     """Write a release into a folder of its own; return the files written, in order.
 
     `json`: release.json. `csv`: `tables.csv` with all statistics and `<statistic>.csv` for
-    each. `parquet`: `<statistic>.parquet`. Everything is written beside the folder first and
-    then moved into place, so there is a whole export or none. Raises ReleaseError for an
+    each. `parquet`: `<statistic>.parquet`. `html`: `report.html`, for people, which names
+    `relays` (partner to the sealed reports it passed on) if they are given. Everything is
+    written beside the folder first and then moved into place, so there is a whole export or
+    none. Raises ReleaseError for an
     unknown format, and for a folder that holds anything, unless `overwrite`: that replaces a
     folder in which there is nothing but an earlier export.
     """
@@ -59,11 +65,15 @@ def export(
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         fresh.chmod(0o755)
-        names = _write_all(release, fresh, formats)
+        names = _write_all(release, fresh, formats, relays or {})
+        failpoint("export.written")
         _move(fresh, target)
+        failpoint("export.moved")
     except OSError as error:
         raise ReleaseError(
-            f"{target} cannot be written: {error.strerror}", code="release.folder"
+            f"{target} cannot be written: {error.strerror}",
+            code="release.folder",
+            hint=after_fault(error),
         ) from error
     finally:
         if fresh is not None:
@@ -81,7 +91,7 @@ def _check_target(target: Path, *, overwrite: bool) -> None:
         )
     # Overwriting deletes, so it must never reach anything but what an export has written.
     strange = [name for name in there if not _OURS.fullmatch(name)]
-    if strange or (there and "release.json" not in there and f"{ALL_TABLES}.csv" not in there):
+    if strange or (there and not _MARKS & set(there)):
         raise ReleaseError(
             f"{target} holds something other than an export",
             code="release.folder",
@@ -95,6 +105,7 @@ def _move(fresh: Path, target: Path) -> None:
         old = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         target.replace(old)
         try:
+            failpoint("export.aside")
             fresh.replace(target)
         except OSError:
             old.replace(target)
@@ -104,7 +115,9 @@ def _move(fresh: Path, target: Path) -> None:
         fresh.replace(target)
 
 
-def _write_all(release: Release, folder: Path, formats: Sequence[Format]) -> list[str]:
+def _write_all(
+    release: Release, folder: Path, formats: Sequence[Format], relays: Mapping[str, int]
+) -> list[str]:
     written: list[str] = []
 
     def write(name: str, data: bytes) -> None:
@@ -124,6 +137,8 @@ def _write_all(release: Release, folder: Path, formats: Sequence[Format]) -> lis
             name = f"{_stem(table)}.parquet"
             pq.write_table(table.to_arrow(), folder / name)
             written.append(name)
+    if "html" in formats:
+        write("report.html", release.to_html(relays=relays).encode())
     return written
 
 

@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from grievance.release.cube import Total
     from grievance.release.intervals import Interval
+
+DIGITS = 6
+"""Decimals that estimates of counts are rounded to, so that they are alike on every machine."""
 
 UNKNOWN = "the noise is too large for this figure: it may lie anywhere in its range"
 HIDDEN = "hidden"
@@ -31,8 +35,10 @@ class Figure:
         margin: half the width of the interval.
         low: lower end of the interval.
         high: upper end of the interval.
-        hidden: whether the display rule withholds it.
+        withheld: why the display rule withholds it; empty when it does not.
         note: what to know when reading it; empty when there is nothing.
+        percent: whether it is a share, shown in per cent.
+        whole: whether it is a count, shown as a whole number.
     """
 
     labels: Mapping[str, str]
@@ -40,10 +46,21 @@ class Figure:
     margin: float
     low: float
     high: float
-    hidden: bool = False
+    withheld: str = ""
     note: str = ""
     percent: bool = field(default=False, kw_only=True)
+    whole: bool = field(default=False, kw_only=True)
     unit: ClassVar[str] = "%"
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the display rule withholds it."""
+        return bool(self.withheld)
+
+    @property
+    def remarks(self) -> str:
+        """All there is to say beside the numbers: why it is withheld, and the note."""
+        return "; ".join(text for text in (self.note, self.withheld) if text)
 
     @property
     def text(self) -> str:
@@ -52,8 +69,9 @@ class Figure:
             return HIDDEN
         if self.estimate is None:
             return "unknown"
-        if isinstance(self.estimate, int):
-            return f"{self.estimate} ± {round(self.margin)}"
+        if self.whole:
+            # Rounded half up, so that no whole number of the interval is lost.
+            return f"{round(self.estimate)} ± {math.floor(self.margin + 0.5)}"
         digits = decimals(self.margin * (100 if self.percent else 1))
         low, high = self._number(self.low, digits), self._number(self.high, digits)
         unit = f" {self.unit}" if self.percent else ""
@@ -64,7 +82,7 @@ class Figure:
 
     def __repr__(self) -> str:
         about = ", ".join(f"{name}={label!r}" for name, label in self.labels.items())
-        note = f"; {self.note}" if self.note else ""
+        note = f"; {self.remarks}" if self.remarks else ""
         return f"<{type(self).__name__}{' ' if about else ''}{about}: {self.text}{note}>"
 
 
@@ -95,7 +113,7 @@ class Quantile:
         high: largest answer of the highest band it may lie in.
         low_band: label of that lowest band.
         high_band: label of that highest band.
-        hidden: whether the display rule withholds it.
+        withheld: why the display rule withholds it; empty when it does not.
         note: what to know when reading it.
     """
 
@@ -105,8 +123,13 @@ class Quantile:
     high: float
     low_band: str
     high_band: str
-    hidden: bool = False
+    withheld: str = ""
     note: str = ""
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the display rule withholds it."""
+        return bool(self.withheld)
 
     @property
     def text(self) -> str:
@@ -118,7 +141,7 @@ class Quantile:
         return f"{self.band} (between {plain(self.low, 6)} and {plain(self.high, 6)})"
 
     def __repr__(self) -> str:
-        note = f"; {self.note}" if self.note else ""
+        note = "".join(f"; {text}" for text in (self.note, self.withheld) if text)
         return f"<Quantile {self.q:g}: {self.text}{note}>"
 
 
@@ -130,23 +153,42 @@ def of_interval(
     interval: Interval,
     *,
     labels: Mapping[str, str],
-    hidden: bool,
-    note: str,
+    withheld: str,
     percent: bool = False,
 ) -> AnyFigure:
     """Make a figure from an interval of a ratio, saying so when the noise hides it."""
-    notes = [note] if note else []
-    if not interval.known:
-        notes.append(UNKNOWN)
     return kind(
         labels=dict(labels),
         estimate=interval.estimate,
         margin=interval.margin,
         low=interval.low,
         high=interval.high,
-        hidden=hidden,
-        note="; ".join(notes),
+        withheld=withheld,
+        note="" if interval.known else UNKNOWN,
         percent=percent,
+    )
+
+
+def of_total(
+    kind: type[AnyFigure],
+    total: Total,
+    *,
+    labels: Mapping[str, str],
+    withheld: str,
+    note: str = "",
+) -> AnyFigure:
+    """Make a figure of people from a sum of cells."""
+    # Adding up rounded estimates leaves digits that mean nothing.
+    value, margin = round(total.value, DIGITS), total.margin
+    return kind(
+        labels=dict(labels),
+        estimate=value,
+        margin=margin,
+        low=value - margin,
+        high=value + margin,
+        withheld=withheld,
+        note=note,
+        whole=True,
     )
 
 

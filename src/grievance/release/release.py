@@ -16,12 +16,17 @@ from typing import TYPE_CHECKING, Any, Self
 from grievance.crypto.documents import MAX_INTEGER, canonical, parse_canonical
 from grievance.crypto.strict import StrictObject
 from grievance.errors import GrievanceError, ReleaseError
-from grievance.release import document
+from grievance.privacy import SCALE_NAMES
+from grievance.release import document, frames
 from grievance.release.tables import make_tables
 from grievance.task.task import VDAF_DRAFT, VDAF_VERSION, parse_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    import pandas as pd  # type: ignore[import-untyped]
+    import polars as pl
+    import pyarrow as pa
 
     from grievance.plan import Plan
     from grievance.release.combine import Suspect
@@ -59,7 +64,6 @@ _STATISTIC_KEYS = (
     "kind",
     "name",
     "parts",
-    "sigma",
     "title",
 )
 _PART_KEYS = ("axes", "name", "scale", "sd", "terms", "values")
@@ -101,8 +105,7 @@ class Release:
         self._tables = make_tables(
             task.layout,
             self._values,
-            sigmas={name: given.sigma for name, given in task.allocations.items()},
-            aggregators=len(task.aggregators),
+            laws=document.laws(task),
             hide_below=task.plan.privacy.hide_below,
         )
         self.suspect: tuple[Suspect, ...] = document.find_suspects(task, self._values, accepted)
@@ -260,6 +263,28 @@ class Release:
         """Return the bytes of release.json: the canonical form of `to_json`."""
         return canonical(self.to_json())
 
+    def to_arrow(self) -> pa.Table:
+        """Return the tidy rows of all tables as one Arrow table; see `Table.to_rows`."""
+        return frames.to_arrow(self)
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return the same as a polars DataFrame. Raises ReleaseError without polars."""
+        return frames.to_polars(self)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the same as a pandas DataFrame. Raises ReleaseError without pandas."""
+        return frames.to_pandas(self)
+
+    def to_html(self, *, relays: Mapping[str, int] | None = None) -> str:
+        """Return the report for people: one HTML page that needs no script and no network.
+
+        `relays`: partner to the number of sealed reports it passed on, which a release does not
+        know. The same release gives the same page.
+        """
+        from grievance.release.report import write_report
+
+        return write_report(self, relays=relays or {})
+
     def __getitem__(self, name: str) -> Table:
         if name not in self._tables:
             raise ReleaseError(
@@ -340,8 +365,9 @@ def _strict(obj: object, keys: Sequence[str], where: str) -> StrictObject:
 def _read_values(fields: StrictObject, task: Task) -> dict[str, list[int]]:
     """Read the noisy integers of the charged statistics; `_check` looks at them."""
     values: dict[str, list[int]] = {}
+    keys = (*_STATISTIC_KEYS, SCALE_NAMES[task.mechanism])
     for item in fields.items("statistics"):
-        statistic = _strict(item, _STATISTIC_KEYS, "release.statistics")
+        statistic = _strict(item, keys, "release.statistics")
         name = statistic.text("name")
         if name in values or name not in task.layout.statistics:
             statistic.refuse("is not a statistic of the plan, or is there twice", "name")

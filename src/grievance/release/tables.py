@@ -7,14 +7,18 @@ their intervals are 95 % intervals of the noise only.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from grievance.plan import NOT_ANSWERED, NumberField
-from grievance.release.base import Noise, Table
+from grievance.release.base import Table
 from grievance.release.counts import CountTable
 from grievance.release.cube import Axis, Cube
 from grievance.release.distributions import DistributionTable
 from grievance.release.means import MeanTable
+from grievance.release.reconcile import keys_of, overlaps, people, scaled
+from grievance.release.spread import Spread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 
     from grievance.plan import Axis as PlanAxis
     from grievance.plan import Layout, Part, Plan, RawTable
+    from grievance.privacy.laws import NoiseLaw
 
 __all__ = ["CountTable", "DistributionTable", "MeanTable", "Table", "make_tables"]
 
@@ -30,62 +35,85 @@ def make_tables(
     layout: Layout,
     values: Mapping[str, Sequence[int]],
     *,
-    sigmas: Mapping[str, Fraction],
-    aggregators: int,
+    laws: Mapping[str, NoiseLaw],
     hide_below: int,
 ) -> dict[str, Table]:
     """Make the table of every statistic in `values`, and of those implied by them.
 
-    `values` are released coordinates by charged statistic, `sigmas` one aggregator's noise for
-    each of those. Tables come in the plan's order.
+    `values` are released coordinates by charged statistic; `laws`, for each of those, the noise
+    in one released count, all aggregators' together. Tables come in the plan's order. Their
+    estimates are reconciled; `table.raw` is the table from its own released integers.
     """
     made: dict[str, Table] = {}
+    found = overlaps(layout, values, laws)
     for name, raw in layout.tables(values).items():
-        noise = Noise(sigmas[raw.layout.implied_by or name], aggregators)
-        made[name] = _make(raw, _number(layout.plan, raw), noise, hide_below)
+        maker = _Maker(raw, _number(layout.plan, raw), hide_below)
+        plain = maker.make({part.name: _raw_cube(raw, part, laws) for part in raw.layout.parts})
+        meeting = [found[people(layout, raw.layout, part)] for part in raw.layout.parts]
+        if any(overlap.reconciles for overlap in meeting):
+            table = maker.make(
+                {
+                    part.name: _cube(part, *overlap.read(keys_of(part)))
+                    if overlap.reconciles
+                    else _raw_cube(raw, part, laws)
+                    for part, overlap in zip(raw.layout.parts, meeting, strict=True)
+                }
+            )
+            table.reconcile(
+                plain, sorted({n for o in meeting if o.reconciles for n in o.statistics} - {name})
+            )
+        else:
+            table = plain
+        for overlap in meeting:
+            if not overlap.agrees:
+                table.remark = (
+                    f"not reconciled: {', '.join(overlap.statistics)} are about the same people "
+                    "and disagree by more than the noise explains"
+                )
+        made[name] = table
     return made
 
 
-def _make(raw: RawTable, number: NumberField | None, noise: Noise, hide_below: int) -> Table:
-    title = title_for(raw, number)
-    if raw.kind == "mean" and number is not None:
-        return MeanTable(
+@dataclass(frozen=True)
+class _Maker:
+    """Makes one statistic's table from the cubes of its parts."""
+
+    raw: RawTable
+    number: NumberField | None
+    hide_below: int
+
+    def make(self, cubes: Mapping[str, Cube]) -> Table:
+        raw, number = self.raw, self.number
+        title = title_for(raw, number)
+        if raw.kind == "mean" and number is not None:
+            return MeanTable(
+                name=raw.name,
+                title=title,
+                totals=cubes["totals"],
+                people=cubes["numbers"],
+                hide_below=self.hide_below,
+                minimum=number.minimum,
+                step=number.step,
+                grid=number.grid_size,
+                unit=number.unit,
+            )
+        if raw.kind == "distribution" and number is not None:
+            return DistributionTable(
+                name=raw.name,
+                title=title,
+                cube=cubes["cells"],
+                hide_below=self.hide_below,
+                subject=raw.axes[-1].name,
+                ranges=_ranges(number),
+            )
+        return CountTable(
             name=raw.name,
             title=title,
-            totals=_cube(raw, raw.layout.part("totals")),
-            people=_cube(raw, raw.layout.part("numbers")),
-            noise=noise,
-            hide_below=hide_below,
-            minimum=number.minimum,
-            step=number.step,
-            grid=number.grid_size,
-            unit=number.unit,
+            cube=cubes["cells"],
+            hide_below=self.hide_below,
+            subject=raw.layout.multi.name if raw.layout.multi else None,
+            answered=cubes.get("answered"),
         )
-    cube = _cube(raw, raw.layout.part("cells"))
-    if raw.kind == "distribution" and number is not None:
-        return DistributionTable(
-            name=raw.name,
-            title=title,
-            cube=cube,
-            noise=noise,
-            hide_below=hide_below,
-            subject=raw.axes[-1].name,
-            ranges=_ranges(number),
-        )
-    multi = raw.layout.multi
-    if multi is None:
-        return CountTable(name=raw.name, title=title, cube=cube, noise=noise, hide_below=hide_below)
-    answered, not_answered = _split_status(_cube(raw, raw.layout.part("answered")))
-    return CountTable(
-        name=raw.name,
-        title=title,
-        cube=cube,
-        noise=noise,
-        hide_below=hide_below,
-        subject=multi.name,
-        answered=answered,
-        not_answered=not_answered,
-    )
 
 
 def title_for(raw: RawTable, number: NumberField | None) -> str:
@@ -104,20 +132,19 @@ def _axis(axis: PlanAxis) -> Axis:
     return Axis(axis.name, axis.title, axis.labels, blank)
 
 
-def _cube(raw: RawTable, part: Part) -> Cube:
-    axes = tuple(_axis(axis) for axis in part.axes)
-    values = raw.part(part.name)
-    return Cube(axes, values, (part.terms,) * len(values))
+def _cube(part: Part, values: tuple[float, ...], spread: Spread) -> Cube:
+    return Cube(tuple(_axis(axis) for axis in part.axes), values, spread)
 
 
-def _split_status(cube: Cube) -> tuple[Cube, Cube | None]:
-    """Split denominators by their last axis: who answered, and who did not where one may."""
-    *groups, status = cube.axes
-    num = len(status.labels)
-    answered, *others = (
-        Cube(tuple(groups), cube.values[at::num], cube.draws[at::num]) for at in range(num)
-    )
-    return answered, others[0] if others else None
+def _raw_cube(raw: RawTable, part: Part, laws: Mapping[str, NoiseLaw]) -> Cube:
+    law = scaled(laws[raw.layout.implied_by or raw.name], part.scale)
+    sizes = tuple(axis.size for axis in part.axes)
+    return _cube(part, raw.part(part.name), _plain_spread(sizes, law, part.terms))
+
+
+@lru_cache(maxsize=1024)
+def _plain_spread(sizes: tuple[int, ...], law: NoiseLaw, repeats: int) -> Spread:
+    return Spread.independent(sizes, law, repeats)
 
 
 def _number(plan: Plan, raw: RawTable) -> NumberField | None:

@@ -1,0 +1,225 @@
+"""Which figures are really apart: every comparison of a statistic, corrected for their number.
+
+Which comparisons are made follows from the plan alone, never from the figures: each two answers
+to a question with everybody together; for every answer (or for the mean) each two groups, and
+each group against the other groups together. Where two groups each would be more than
+MOST_PAIRS comparisons, only the latter are made. People who did not answer are in none.
+
+The level is Bonferroni's: with K comparisons in a statistic each is made at 1 - 0.05/K, so that
+the chance that noise alone makes even one of them come out is at most 5 %, whatever depends on
+what. Intervals at that level are those of `grievance.release.intervals` with larger noise: at
+the quantile z instead of Z an interval for noise of sd s is the one at Z for noise of sd s z/Z.
+For noise with heavier tails than normal its fourth cumulants are enlarged too, as Cornish and
+Fisher's correction of z asks; that far out it errs towards wider intervals.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Literal
+
+from grievance.release.counts import CountTable
+from grievance.release.cube import covariance_of
+from grievance.release.intervals import PairNoise, Z, correlated, difference, ratio
+from grievance.release.means import MeanTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from grievance.release.cube import Axis, Total
+    from grievance.release.intervals import Interval
+    from grievance.release.ratios import Ratio
+    from grievance.release.report.reading import Reading
+
+MOST_PAIRS = 60
+ERROR = 0.05
+Kind = Literal["answers", "groups", "rest"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One comparison that the plan asks for: is `first` more than `second`?
+
+    `answer` is the answer whose share is compared; empty for means, and when two answers are
+    compared. `axis` is the question that `first` and `second` are answers to.
+    """
+
+    kind: Kind
+    axis: str
+    answer: str
+    first: str
+    second: str
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the figures say to a question: the difference first - second at the corrected level.
+
+    `percent` and `whole` as in a figure: a difference of shares, or of numbers of people.
+    """
+
+    asked: Question
+    estimate: float | None
+    low: float
+    high: float
+    withheld: bool
+    percent: bool = False
+    whole: bool = False
+
+    @property
+    def apart(self) -> bool:
+        """Whether the difference is larger than the noise explains; never true if withheld."""
+        return not self.withheld and (self.low > 0 or self.high < 0)
+
+    @property
+    def upwards(self) -> Comparison:
+        """The same comparison with the larger figure first; itself if they are not apart."""
+        if not self.apart or self.low > 0 or self.asked.kind == "rest":
+            return self
+        turned = Question(
+            self.asked.kind,
+            self.asked.axis,
+            self.asked.answer,
+            self.asked.second,
+            self.asked.first,
+        )
+        middle = None if self.estimate is None else -self.estimate
+        return Comparison(
+            turned, middle, -self.high, -self.low, self.withheld, self.percent, self.whole
+        )
+
+
+def ask(reading: Reading) -> list[Question]:
+    """Return the comparisons of a statistic. They depend on the plan alone."""
+    answers: Sequence[str] = reading.answers
+    found: list[Question] = []
+    if reading.table.kind == "count" and reading.answer is not None:
+        pairs = list(combinations(answers, 2))
+        if len(pairs) <= MOST_PAIRS:
+            found += [Question("answers", reading.answer.name, "", a, b) for a, b in pairs]
+    if len(answers) == 2 and not reading.several:
+        answers = answers[:1]  # who did not say the one said the other
+    for axis in reading.groups:
+        found += _of_groups(axis, answers or ("",))
+    return found
+
+
+def _of_groups(axis: Axis, answers: Sequence[str]) -> Iterator[Question]:
+    groups = [label for label in axis.labels if label != axis.blank]
+    pairs = list(combinations(groups, 2))
+    if len(pairs) * len(answers) <= MOST_PAIRS:
+        for answer in answers:
+            for first, second in pairs:
+                yield Question("groups", axis.name, answer, first, second)
+    if len(groups) > 2:
+        for answer in answers:
+            for at, group in enumerate(groups):
+                others = (*groups[:at], *groups[at + 1 :])
+                yield Question("rest", axis.name, answer, group, "", others)
+
+
+def compare(reading: Reading) -> list[Comparison]:
+    """Answer every question of a statistic, each at the level that their number asks for."""
+    asked = ask(reading)
+    if not asked:
+        return []
+    z = NormalDist().inv_cdf(1 - ERROR / (2 * len(asked)))
+    return [_answer(reading, question, z) for question in asked]
+
+
+def _answer(reading: Reading, asked: Question, z: float) -> Comparison:
+    table = reading.table
+    if isinstance(table, CountTable) and asked.kind == "answers":
+        return _compare_answers(table, asked, z)
+    second: Mapping[str, object] = {asked.axis: list(asked.others) or asked.second}
+    groups: list[Mapping[str, object]] = [{asked.axis: asked.first}, second]
+    if isinstance(table, MeanTable):
+        means = [table._of(table._people.chosen(group)) for group in groups]
+        hidden = bool(table._withheld(*(mean.bottom for mean in means)))
+        found = _minus(means[0], means[1], z).scaled(float(table.step) / 2, 0.0)
+        return Comparison(asked, found.estimate, found.low, found.high, hidden or not found.known)
+    if not isinstance(table, CountTable) or reading.answer is None:
+        raise TypeError("a table is of counts or of means")
+    parts = [table._part({reading.answer.name: asked.answer}, group) for group in groups]
+    hidden = bool(table._withheld(*(total for p in parts for total in (p.top, p.people))))
+    found = _minus(parts[0].ratio, parts[1].ratio, z)
+    return Comparison(
+        asked, found.estimate, found.low, found.high, hidden or not found.known, percent=True
+    )
+
+
+def _compare_answers(table: CountTable, asked: Question, z: float) -> Comparison:
+    first, second = (
+        table._cube.sum(table._cube.chosen({asked.axis: label}))
+        for label in (asked.first, asked.second)
+    )
+    apart = first - second
+    reach = _reach(apart, z)
+    return Comparison(
+        asked,
+        apart.value,
+        apart.value - reach,
+        apart.value + reach,
+        bool(table._withheld(first, second)),
+        whole=True,
+    )
+
+
+def _reach(total: Total, z: float) -> float:
+    """Return half the width of a total's interval at z; half a unit more, as noise is whole."""
+    variance = total.noise.covariance()
+    if variance <= 0:
+        return 0.0
+    heavier = total.noise.fourth_cumulants[0] / variance**2
+    return (z + _tail(z) * heavier) * math.sqrt(variance) + 0.5
+
+
+def _tail(z: float) -> float:
+    """Return how far one unit of excess kurtosis moves the quantile z."""
+    return (z**3 - 3 * z) / 24
+
+
+def _minus(first: Ratio, second: Ratio, z: float) -> Interval:
+    """Return the interval of first - second at z; see `Ratio.minus` for the correlation."""
+    wide = [_enlarged(one.noise, z / Z) for one in (first, second)]
+    one, other = (
+        ratio(r.top.value, r.bottom.value, noise, low=r.low, high=r.high)
+        for r, noise in zip((first, second), wide, strict=True)
+    )
+    correlation = 0.0
+    if one.known and other.known:
+        s, t = one.raw_estimate, other.raw_estimate
+        covariance = (
+            covariance_of(first.top, second.top)
+            - s * covariance_of(first.bottom, second.top)
+            - t * covariance_of(first.top, second.bottom)
+            + s * t * covariance_of(first.bottom, second.bottom)
+        )
+        variances = first.noise.variance(s), second.noise.variance(t)
+        correlation = correlated(covariance, *variances)
+    return difference(one, other, span=first.high - first.low, correlation=correlation)
+
+
+def _enlarged(noise: PairNoise, factor: float) -> PairNoise:
+    """Return noise whose interval at Z is that of `noise` at `factor` * Z."""
+    large = _times(noise, factor)
+    # `ratio` allows for small noise being whole numbers; noise that only enlarging made large
+    # is still whole numbers.
+    return _times(noise.widened, factor) if large.widened is large else large
+
+
+def _times(noise: PairNoise, factor: float) -> PairNoise:
+    square = factor * factor
+    # A ratio's limits are found at Z + _tail(Z) * kurtosis; scaled by `factor` that has to
+    # give z + _tail(z) * kurtosis.
+    tails = _tail(factor * Z) / (factor * _tail(Z))
+    return PairNoise(
+        noise.var_x * square,
+        noise.var_y * square,
+        noise.cov * square,
+        tuple(one * square * square * tails for one in noise.fourth),
+    )

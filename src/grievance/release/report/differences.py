@@ -1,0 +1,69 @@
+"""Which differences of a statistic are larger than the noise, in sentences and as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grievance.markup import stranger, table, tag
+from grievance.release.report.pieces import folded, sentences
+from grievance.release.report.words import as_range, cannot_be_said, count, difference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from grievance.markup import Html, Part
+    from grievance.release.report.findings import Findings
+
+FEW = 3
+"""Sentences of one kind where each is a paragraph's worth; the tables have the rest."""
+
+
+def differences(findings: Findings) -> Iterator[Html]:
+    """Name the differences that are larger than the noise, and those that are not shown."""
+    reading, made = findings.reading, findings.comparisons
+    if not made:
+        return
+    apart, hidden = findings.apart, findings.not_shown
+    yield tag("h4", "Which differences are larger than the noise")
+    if apart:
+        yield sentences([*difference(reading, one), "."] for one in apart)
+    else:
+        yield tag("p", "None of those that were looked at.")
+    if 0 < len(hidden) <= FEW:
+        yield sentences([*cannot_be_said(reading, one), "."] for one in hidden)
+    elif hidden:
+        yield tag(
+            "p",
+            *cannot_be_said(reading, hidden[0]),
+            f". The same goes for {count(len(hidden) - 1, 'other comparison')}.",
+        )
+    lost = sum(one.withheld for one in made)
+    if lost:
+        yield tag(
+            "p",
+            f"{count(lost, 'comparison')} cannot be shown: a figure in it is withheld "
+            "or lost in the noise.",
+        )
+    caption = f"All {count(len(made), 'comparison')}, corrected for their number"
+    rows: list[list[Part]] = []
+    for one in made:
+        asked = one.asked
+        second = "the other groups" if asked.kind == "rest" else stranger(asked.second)
+        words = (
+            "withheld" if one.withheld else "larger than the noise" if one.apart else ("not shown")
+        )
+        rows.append(
+            [
+                stranger(asked.first),
+                second,
+                stranger(asked.answer)
+                if asked.answer
+                else "the mean"
+                if asked.kind != "answers"
+                else "people who gave it",
+                as_range(reading, one),
+                words,
+            ]
+        )
+    head = ("First", "Second", "What is compared", "First less second", "Verdict")
+    yield folded(caption, table("How much larger the first is than the second", head, rows))

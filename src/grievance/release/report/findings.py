@@ -1,0 +1,95 @@
+"""What stands out of a statistic: which answers lead, and which groups differ from the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from grievance.release.counts import CountTable
+from grievance.release.report.apart import compare
+from grievance.release.report.words import is_known
+
+if TYPE_CHECKING:
+    from grievance.release.figures import Figure
+    from grievance.release.report.apart import Comparison
+    from grievance.release.report.reading import Reading
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A statistic as it is read, with its comparisons and the figures of everybody together."""
+
+    reading: Reading
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        """Every comparison of the statistic, answered."""
+        return compare(self.reading)
+
+    @property
+    def apart(self) -> list[Comparison]:
+        """Differences larger than the noise, the largest first among those of a kind."""
+        order = {"answers": 0, "groups": 1, "rest": 2}
+        return sorted(
+            (one for one in self.comparisons if one.apart),
+            key=lambda one: (order[one.asked.kind], -abs(one.estimate or 0.0)),
+        )
+
+    @property
+    def not_shown(self) -> list[Comparison]:
+        """Differences that the noise hides. What is withheld is neither."""
+        return [one for one in self.comparisons if not one.apart and not one.withheld]
+
+    @cached_property
+    def shares(self) -> dict[str, Figure]:
+        """Of everybody in the table, which share gave each answer."""
+        table, answer = self.reading.table, self.reading.answer
+        if not isinstance(table, CountTable) or answer is None:
+            return {}
+        return {label: table.share(of={answer.name: label}) for label in self.reading.answers}
+
+    @cached_property
+    def leading(self) -> tuple[str, ...]:
+        """The answers no other was shown to be ahead of, the largest figure first.
+
+        What is withheld or lost in the noise is left out. Empty where nothing can be said: no
+        share is known, or so many answers were offered that they are not compared.
+        """
+        known = {label: figure for label, figure in self.shares.items() if is_known(figure)}
+        among = [one.upwards for one in self.comparisons if one.asked.kind == "answers"]
+        if not known or (len(self.shares) > 1 and not among):
+            return ()
+        behind = {one.asked.second for one in among if one.apart}
+        best = sorted(known, key=lambda label: -(known[label].estimate or 0.0))
+        return tuple(label for label in best if label not in behind)
+
+    @property
+    def clear(self) -> bool:
+        """Whether one answer was shown to be ahead of every other that is shown."""
+        if len(self.leading) != 1:
+            return False
+        shown = [label for label, figure in self.shares.items() if is_known(figure)]
+        (first,) = self.leading
+        behind = {
+            one.upwards.asked.second
+            for one in self.apart
+            if one.asked.kind == "answers" and one.upwards.asked.first == first
+        }
+        return len(shown) > 1 and set(shown) == {first} | behind
+
+    @property
+    def standing_out(self) -> list[Comparison]:
+        """Groups clearly above all others together; of two groups, the larger one."""
+        found = [one for one in self.apart if one.asked.kind == "rest" and one.low > 0]
+        pairs = {axis.name for axis in self.reading.groups if self._is_pair(axis.labels)}
+        found += [
+            one.upwards
+            for one in self.apart
+            if one.asked.kind == "groups" and one.asked.axis in pairs
+        ]
+        return found
+
+    def _is_pair(self, labels: tuple[str, ...]) -> bool:
+        axis = next(one for one in self.reading.groups if one.labels == labels)
+        return len([label for label in labels if label != axis.blank]) == 2
