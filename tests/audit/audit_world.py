@@ -6,21 +6,22 @@ import base64
 import hashlib
 import json
 import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from federation import ANSWERS, PLAN, Federation
+from grievance.aggregator import Desk
 from grievance.audit import AuditReport, audit_pool
 from grievance.crypto.documents import canonical, sign_document
 from grievance.crypto.merkle import root
 from grievance.crypto.signing import SigningKey
 from grievance.ledger.checkpoint import cosign, parse_checkpoint, sign_checkpoint
+from grievance.pool.batch import BatchFile, row_digests
 from grievance.pool.layout import RoundPaths
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from grievance.task import Task
 
 WALES: dict[str, object] = {"region": "Wales", "problems": [], "hours": "10"}
@@ -132,6 +133,11 @@ class Pool:
         events[-1].unlink()
         return self
 
+    def events(self) -> list[str]:
+        """Paths of the order chain, in order."""
+        folder = self.folder / self.paths.folder / "order"
+        return [self.paths.order(int(path.stem)) for path in sorted(folder.iterdir(), key=_number)]
+
     def append_event(self, event: dict[str, Any], key: SigningKey | None = None) -> str:
         """Order an event after the last one, whatever the rules say."""
         events = sorted((self.folder / self.paths.folder / "order").iterdir(), key=_number)
@@ -195,6 +201,58 @@ def pool_of(federation: Federation, tasks: Sequence[Task], receipts: Sequence[by
     )
 
 
+def make_few(folder: Path) -> Pool:
+    """A closed and decided round with fewer reports than its plan asks for."""
+    federation = Federation(folder)
+    federation.open_round()
+    federation.relay("nurses", federation.seal(5))
+    federation.settle()
+    federation.close()
+    return pool_of(federation, [federation.task])
+
+
+def make_partial(folder: Path) -> Pool:
+    """A round of which one statistic was released."""
+    federation = Federation(folder)
+    federation.open_round()
+    federation.relay("nurses", federation.seal(10))
+    federation.settle()
+    federation.release(["hours_mean"])
+    return pool_of(federation, [federation.task])
+
+
+def make_quarrel(folder: Path) -> Pool:
+    """A round with an expelled partner, a voided batch and a proposal that was declined."""
+    federation = Federation(folder)
+    federation.open_round()
+    federation.relay("nurses", federation.seal(12))
+    federation.settle()
+    federation.relay("carers", federation.seal(3))
+    federation.sync("north")
+    lost = federation.chain().batches[-1]
+    federation.file(federation.paths.batch("carers", lost.digest)).unlink()
+    with Desk.open(federation.leader) as desk:
+        _, chain = desk.open_bench(federation.round_id)
+        desk.order(chain, {"type": "void", "batch": lost.seq})
+        desk.order(chain, {"type": "expel", "partner": "carers"})
+        desk.publish()
+    federation.settle()
+    federation.close()
+    view = federation.propose()
+    federation.answer("south", view.release_id, "decline", "let us talk first")
+    federation.settle()
+    return pool_of(federation, [federation.task])
+
+
+def make_campaign(folder: Path) -> Pool:
+    """A campaign of two finished rounds."""
+    federation, tasks = Federation(folder), []
+    for _ in range(2):
+        make_round(federation)
+        tasks.append(federation.task)
+    return pool_of(federation, tasks)
+
+
 def make_pool(folder: Path, names: tuple[str, ...] = ("north", "south"), **options: Any) -> Pool:
     """A finished pool of one round."""
     federation = Federation(folder, names)
@@ -202,9 +260,34 @@ def make_pool(folder: Path, names: tuple[str, ...] = ("north", "south"), **optio
     return pool_of(federation, [federation.task])
 
 
+BASES: dict[str, Callable[[Path], Pool]] = {
+    "round": make_pool,
+    "three": lambda folder: make_pool(folder, ("north", "south", "west")),
+    "campaign": make_campaign,
+    "few": make_few,
+    "partial": make_partial,
+    "quarrel": make_quarrel,
+}
+"""Finished pools by name, to be spoilt; the names are those of `audit_defects`."""
+
+
 def faults(report: AuditReport) -> set[str]:
     """The rules that are broken."""
     return {finding.rule for finding in report.faults}
+
+
+def leaves_of(pool: Pool, seq: int) -> list[bytes]:
+    """Leaves of a batch's rows, as the aggregators compute them."""
+    digest = json.loads(pool.read(pool.paths.order(seq)))["body"]["event"]["batch"]
+    path = next(path for path in pool.files() if path.endswith(digest))
+    file = BatchFile(pool.read(path), pool.task)
+    rows = [
+        row
+        for span in file.spans()
+        for row in zip(*(column.to_pylist() for column in file.rows(span).columns), strict=True)
+    ]
+    digests = row_digests(pool.task, rows)
+    return [row[0] + digest for row, digest in zip(rows, digests, strict=True)]
 
 
 def set_bits(body: dict[str, Any], row: int, *, accept: bool) -> None:
@@ -216,10 +299,12 @@ def set_bits(body: dict[str, Any], row: int, *, accept: bool) -> None:
 
 __all__ = [
     "ANSWERS",
+    "BASES",
     "PLAN",
     "WALES",
     "Pool",
     "faults",
+    "leaves_of",
     "make_pool",
     "make_round",
     "pool_of",

@@ -10,34 +10,43 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from audit_world import Pool, make_pool, make_round, pool_of
+from audit_world import BASES, Pool
 
-from federation import Federation
+from grievance.audit.bundling import make_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Pool:
+def base(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pool]:
+    """A finished pool of `BASES` by name, made when it is first asked for. Not to be changed."""
+    found: dict[str, Pool] = {}
+
+    def make(name: str) -> Pool:
+        if name not in found:
+            found[name] = BASES[name](tmp_path_factory.mktemp(name))
+        return found[name]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def made(base: Callable[[str], Pool]) -> Pool:
     """One finished round of two aggregators. Not to be changed."""
-    return make_pool(tmp_path_factory.mktemp("two"))
+    return base("round")
 
 
 @pytest.fixture(scope="session")
-def made_three(tmp_path_factory: pytest.TempPathFactory) -> Pool:
+def made_three(base: Callable[[str], Pool]) -> Pool:
     """One finished round of three aggregators. Not to be changed."""
-    return make_pool(tmp_path_factory.mktemp("three"), ("north", "south", "west"))
+    return base("three")
 
 
 @pytest.fixture(scope="session")
-def made_campaign(tmp_path_factory: pytest.TempPathFactory) -> Pool:
+def made_campaign(base: Callable[[str], Pool]) -> Pool:
     """A campaign of two finished rounds. Not to be changed."""
-    federation, tasks = Federation(tmp_path_factory.mktemp("campaign")), []
-    for _ in range(2):
-        make_round(federation)
-        tasks.append(federation.task)
-    return pool_of(federation, tasks)
+    return base("campaign")
 
 
 @pytest.fixture
@@ -56,3 +65,9 @@ def pool(made: Pool, tmp_path: Path) -> Pool:
 def campaign(made_campaign: Pool, tmp_path: Path) -> Pool:
     """A copy of the campaign, to be spoilt."""
     return made_campaign.copy(tmp_path / "copy")
+
+
+@pytest.fixture
+def made_bundle(made: Pool, tmp_path: Path) -> Path:
+    make_bundle(made.folder, tmp_path / "a.zip")
+    return tmp_path / "a.zip"

@@ -81,7 +81,12 @@ def test_counts_move_as_far_as_brute_force_says(length: int, most: int) -> None:
         for one in reports(length, most)
         for two in reports(length, most)
     )
-    assert accounting.moved_by_counts([(length, most)]) == farthest
+    in_all = max(
+        sum(abs(a - b) for a, b in zip(one, two, strict=True))
+        for one in reports(length, most)
+        for two in reports(length, most)
+    )
+    assert accounting.moved_by_counts([(length, most)]) == farthest == in_all
     assert accounting.moved_by_counts([(length, most)] * 3) == 3 * farthest
 
 
@@ -98,19 +103,26 @@ def test_means_move_as_far_as_brute_force_says(grid: int, groups: int) -> None:
         for one in answers
         for two in answers
     )
-    assert farthest <= accounting.moved_by_mean(grid) == 4
-    assert farthest == 4
+    assert farthest == accounting.moved_by_mean(grid, groups) == 4
+    in_all = max(
+        sum(abs(a - b) for a, b in zip(one, two, strict=True)) for one in answers for two in answers
+    )
+    assert in_all == accounting.shifted_by_mean(grid, groups) == (4 if groups > 1 else 2)
 
 
 @pytest.mark.parametrize("text", [EXAMPLE_PLAN, PLAN.decode()])
-def test_an_honest_task_has_no_problems(text: str) -> None:
-    task = make_coalition(Plan.from_toml(text), kem="X25519").task
+@pytest.mark.parametrize("mechanism", ["gaussian", "laplace", "auto"])
+@pytest.mark.parametrize("allowed", [1, 3])
+def test_an_honest_task_has_no_problems(text: str, mechanism: str, allowed: int) -> None:
+    terms = f'[privacy]\nmechanism = "{mechanism}"\nreports_per_worker = {allowed}'
+    task = make_coalition(Plan.from_toml(text.replace("[privacy]", terms)), kem="X25519").task
     read = read_terms(task.data)
     assert read.problems == ()
     assert dict(read.task.allocations) != {}
     for name, statistic in task.layout.statistics.items():
         if statistic.implied_by is None:
-            assert moved_by(statistic) == statistic.l2_squared
+            assert moved_by(statistic, "zcdp") == statistic.l2_squared
+            assert moved_by(statistic, "pure") == statistic.l1
             assert read.task.allocations[name].cost == task.allocations[name].cost
     assert (read.task.cost, read.task.reserved) == (task.cost, task.reserved)
 
@@ -118,10 +130,13 @@ def test_an_honest_task_has_no_problems(text: str) -> None:
 # Doubles of the releasing side's arithmetic, in place while a pool is made.
 
 
-def less_noise(shape: mechanisms.StatisticShape, rho: Fraction, reports: int) -> Fraction:
-    variance = reports**2 * shape.l2_squared / (2 * rho) / 2
-    units = math.isqrt(math.floor(variance * 64**2)) + 1
-    return Fraction(units, 64)
+def less_noise(
+    shape: mechanisms.StatisticShape, share: Cost, reports: int
+) -> mechanisms.Allocation:
+    variance = reports**2 * shape.l2_squared / (2 * share.amount) / 2
+    sigma = Fraction(math.isqrt(math.floor(variance * 64**2)) + 1, 64)
+    cost = mechanisms.gaussian_cost(shape.l2_squared, sigma, reports)
+    return mechanisms.Allocation("gaussian", sigma, cost)
 
 
 def half_as_far(l2_squared: int, sigma: Fraction, reports: int) -> Cost:
@@ -136,11 +151,29 @@ def generous(epsilon: Fraction, delta: Fraction) -> Fraction:
     return zcdp.rho_for(epsilon, delta) * Fraction(101, 100)
 
 
+def half_the_laplace_noise(
+    shape: mechanisms.StatisticShape, share: Cost, reports: int
+) -> mechanisms.Allocation:
+    b = Fraction(math.ceil(64 * reports * shape.l1 / share.amount / 2), 64)
+    return mechanisms.Allocation("laplace", b, mechanisms.laplace_cost(shape.l1, b, reports))
+
+
+def half_as_far_in_all(l1: int, b: Fraction, reports: int) -> Cost:
+    return Cost("pure", Fraction(reports * l1, 2) / b)
+
+
+def forget_reports_in_all(l1: int, b: Fraction, reports: int) -> Cost:
+    return Cost("pure", Fraction(l1) / b)
+
+
 DOUBLES = {
-    "sigma over the root of two": ("_sigma_for", less_noise, {"cost.round"}),
+    "sigma over the root of two": ("_allocate", less_noise, {"cost.round"}),
     "half the squared sensitivity": ("gaussian_cost", half_as_far, {"cost.statistic"}),
     "one report where two are allowed": ("gaussian_cost", forget_reports, {"cost.statistic"}),
     "a budget a hundredth too large": ("rho_for", generous, {"cost.round", "cost.lifetime"}),
+    "laplace: half of b": ("_allocate", half_the_laplace_noise, {"cost.round"}),
+    "laplace: half the sensitivity": ("laplace_cost", half_as_far_in_all, {"cost.statistic"}),
+    "laplace: one report of two": ("laplace_cost", forget_reports_in_all, {"cost.statistic"}),
 }
 
 
@@ -152,6 +185,8 @@ def test_a_mistake_on_the_releasing_side_is_noticed(
     """Whether or not the machine of the auditor has the same mistake."""
     name, double, expected = DOUBLES[what]
     plan = PLAN.replace(b"minimum_reports", b"reports_per_worker = 2\nminimum_reports")
+    if what.startswith("laplace"):
+        plan = plan.replace(b"minimum_reports", b'mechanism = "laplace"\nminimum_reports')
     with monkeypatch.context() as patch:
         patch.setattr(mechanisms, name, double)
         federation = Federation(tmp_path)

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from audit_world import Pool
-from test_audit_rules import late_batch, leaves_of
+from audit_world import Pool, leaves_of
+from defects_order import late_batch
 
 from grievance.audit import RULES
 from grievance.cli.app import run
@@ -139,3 +139,52 @@ def test_counted_says_what_waits_and_what_is_refused(
     pool.remove(pool.paths.decide(pool.batch_places()[0], "south"))
     code, out, _ = call(capsys, "counted", receipt, *words)
     assert code == 3 and out.startswith("waiting") and "south" in out
+
+
+def test_the_verdict_as_a_page(
+    pool: Pool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "verdict.html"
+    code, out, err = call(
+        capsys, "audit", str(pool.folder), *trust(pool), "--html", str(page), "--json"
+    )
+    assert code == 0 and json.loads(out)["verdict"] == "pass" and "verdict.html" in err
+    assert page.read_text("utf-8").startswith("<!doctype html>")
+    pool.write("partners/notes.txt", b"x")
+    code, _, _ = call(capsys, "audit", str(pool.folder), *trust(pool), "--html", str(page))
+    assert code == 1 and "partners/notes.txt" in page.read_text("utf-8")
+    nowhere = str(tmp_path / "nowhere" / "x.html")
+    code, _, err = call(capsys, "audit", str(pool.folder), "--html", nowhere)
+    assert code == 1 and "x.html" in err
+
+
+def test_a_bundle_is_made_and_audited(
+    made: Pool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, light = str(tmp_path / "a.zip"), str(tmp_path / "light.zip")
+    code, out, err = call(capsys, "audit", str(made.folder), *trust(made), "--bundle", bundle)
+    assert code == 0 and "PASS" in out and "SHA-256" in err and bundle in err
+    code, out, _ = call(capsys, "audit", bundle, *trust(made))
+    assert code == 0 and "PASS" in out
+    code, _, err = call(capsys, "audit", str(made.folder), "--bundle", bundle)
+    assert code == 2 and "exists already" in err
+    words = ("audit", bundle, *trust(made), "--bundle", light, "--without-batches")
+    code, _, err = call(capsys, *words)
+    assert code == 0 and "6 files left out" in err
+    code, out, _ = call(capsys, "audit", light, *trust(made))
+    assert code == 3 and "What could not be checked" in out and "bundle.left-out" in out
+    code, _, err = call(capsys, "audit", bundle, "--without-batches")
+    assert code == 2 and "--bundle" in err
+
+
+def test_counted_reads_a_bundle(
+    made: Pool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, light = str(tmp_path / "a.zip"), str(tmp_path / "light.zip")
+    call(capsys, "audit", str(made.folder), "--bundle", bundle)
+    call(capsys, "audit", str(made.folder), "--bundle", light, "--without-batches")
+    receipt = leaves_of(made, made.batch_places()[0])[0][16:].hex()
+    code, out, _ = call(capsys, "counted", receipt, "--pool", bundle, *trust(made))
+    assert code == 0 and out.startswith("counted")
+    code, out, err = call(capsys, "counted", receipt, "--pool", light, *trust(made))
+    assert code == 1 and not out and "without its batches" in err

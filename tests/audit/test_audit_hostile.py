@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 from audit_world import Pool, faults
 
+from dishonest import content_of
 from federation import PLAN
 from grievance.audit import audit_pool, files
-from grievance.audit.inspection import plain_text
 from grievance.audit.report import MAX_FINDINGS
 from grievance.crypto.documents import sign_document
 from grievance.crypto.signing import SigningKey
-from grievance.pool.batch import HEADER_SIZE, LABEL
+from grievance.markup import plain_text
+from grievance.pool.batch import HEADER_SIZE, LABEL, batch_digest
 from grievance.testing import make_coalition
 
 
@@ -198,9 +199,9 @@ def test_a_hostile_footer_is_the_partners_own_loss(pool: Pool) -> None:
         payload = bytearray(data[HEADER_SIZE:])
         place = generator.randrange(len(payload) - 600, len(payload))
         payload[place] ^= 1 << generator.randrange(8)
-        signed = data[: HEADER_SIZE - 96] + hashlib.sha256(payload).digest()
+        signed = data[: HEADER_SIZE - 96] + content_of(pool.task, bytes(payload))
         batch = signed + pool.keys["carers"].sign(LABEL, signed) + bytes(payload)
-        fresh = pool.paths.batch("carers", hashlib.sha256(batch).digest())
+        fresh = pool.paths.batch("carers", batch_digest(batch))
         pool.write(fresh, batch)
         report = pool.audit()
         assert not report.faults

@@ -32,7 +32,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pool, dict[str, b
     federation.relay("carers", late)
     federation.release()
     reports = {"good": good[4], "bad": bad, "late": late[0], "absent": federation.seal(1)[0]}
-    digests = {name: hashlib.sha256(r.to_bytes()).digest() for name, r in reports.items()}
+    digests = {name: r.digest for name, r in reports.items()}
     return pool_of(federation, [task]), digests
 
 
@@ -110,7 +110,7 @@ def test_of_two_copies_the_counted_one_is_told_about(made: Pool) -> None:
     """The second batch of the pool replays a report of the first."""
     digests = []
     for seq in made.batch_places():
-        from test_audit_rules import leaves_of
+        from audit_world import leaves_of
 
         digests.append([leaf[16:] for leaf in leaves_of(made, seq)])
     (twice,) = set(digests[0]) & set(digests[1])

@@ -13,10 +13,12 @@ from grievance.audit import RULES
 
 SOURCE = Path(grievance.__file__).parent
 PAGES = SOURCE.parent.parent / "docs" / "audit"
-ALLOWED = {"errors", "wire", "cost", "names", "crypto", "plan", "task", "ledger", "audit"}
+ALLOWED = {"errors", "wire", "cost", "names", "crypto", "plan", "task", "ledger", "markup", "audit"}
 ALLOWED_MODULES = {
     "client.report",
     "client.flat_parquet",
+    "pool.archive",
+    "pool.bundle",
     "pool.store",
     "pool.layout",
     "pool.order",

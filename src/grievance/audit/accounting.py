@@ -1,9 +1,14 @@
 """What statistics cost, computed a second time: by other code and another method.
 
 Nothing of the releasing side's arithmetic is used here, so that a mistake there is seen. The
-facts are the paper's: adding discrete Gaussian noise of sigma to numbers that one person can
-move by at most Delta (in L2) costs rho = Delta^2 / (2 sigma^2), costs add up, and rho keeps
-(epsilon, delta) when
+facts are the papers'.
+
+Discrete Laplace noise, P(x) proportional to exp(-|x| / b), added to numbers that one person can
+move by at most Delta in all (L1), costs a pure epsilon of Delta / b: by the triangle inequality
+that is the most by which ln P can differ. Epsilons add up, and keep epsilon; that is all of it.
+
+Discrete Gaussian noise of sigma, added to numbers that one person can move by at most Delta (in
+L2), costs rho = Delta^2 / (2 sigma^2), costs add up, and rho keeps (epsilon, delta) when
 
     delta >= exp(L(x)),  L(x) = x ((1 + x) rho - epsilon) + x ln x - (1 + x) ln(1 + x)
 
@@ -14,8 +19,9 @@ L(x) <= ln(delta) for that x with logarithms enclosed between two fractions of `
 The check errs to the strict side alone. What it may wrongly refuse is a rho within `TOLERANCE`
 (relative, in delta) of the true limit.
 
-Source: Canonne, Kamath, Steinke, "The Discrete Gaussian for Differential Privacy" (arXiv
-2004.00010), Theorem 14, Proposition 12, Corollary 13; Bun and Steinke 2016, Lemma 1.7.
+Sources: Canonne, Kamath, Steinke, "The Discrete Gaussian for Differential Privacy" (arXiv
+2004.00010), Theorem 14, Proposition 12, Corollary 13; Bun and Steinke 2016, Lemma 1.7;
+Dwork, McSherry, Nissim, Smith, "Calibrating Noise to Sensitivity" (2006), Proposition 1.
 """
 
 from __future__ import annotations
@@ -28,48 +34,74 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SIGMA_UNITS = 64
-LEAST_SIGMA = Fraction(1, 2)
-"""Every sigma is a multiple of 1/64, and none is below this."""
+SCALE_UNITS = 64
+LEAST_SCALE = Fraction(1, 2)
+"""Every scale, sigma or b, is a multiple of 1/64, and none is below this."""
 
 TOLERANCE = Fraction(1, 10**12)
 _BITS = 192
 _ONE = 1 << _BITS
 _STEPS = 200
+_LARGEST = Fraction(10**300)
 
 
 def moved_by_counts(blocks: Iterable[tuple[int, int]]) -> int:
-    """Squared L2 distance by which one exchanged report can move the totals of some blocks.
+    """How far one exchanged report can move the totals of some blocks.
 
     `blocks` are (length, k): at most k of `length` bits are 1 before and after, so at most 2k
-    bits, and never more than there are, change by one.
+    bits, and never more than there are, change by one. That is both the squared L2 distance and
+    the L1 distance.
     """
     return sum(min(2 * most, length) for length, most in blocks)
 
 
-def moved_by_mean(grid_size: int) -> int:
-    """The same for a mean, with its totals T divided by M = `grid_size`, as they are noised.
+def _moves_of_mean(grid_size: int, groups: int) -> Iterable[list[Fraction]]:
+    """The farthest exchanges of a report on a mean: T divided by M = `grid_size`, and N.
 
     One report adds 2v - M, at most M either way, to the T of its group and 1 to the N. Within
-    one group an exchange moves T by at most 2M and N by nothing; between two groups it moves
-    two T by at most M each and two N by 1 each.
+    one group an exchange moves T by at most 2M and N by nothing; against a blank report one T by
+    at most M and one N by 1; between two groups, if there are two, that twice over.
     """
-    within = Fraction((2 * grid_size) ** 2, grid_size**2)
-    between = Fraction(2 * grid_size**2, grid_size**2) + 2
-    return math.ceil(max(within, between))
+    most = Fraction(grid_size, grid_size)
+    yield [2 * most]
+    yield [most, Fraction(1)]
+    if groups > 1:
+        yield [most, Fraction(1)] * 2
 
 
-def cost_of(moved: int, sigma: Fraction, reports_per_worker: int) -> Fraction:
-    """Rho of one use: (m^2 `moved`) / (2 sigma^2), exactly; m reports move m times as far."""
+def moved_by_mean(grid_size: int, groups: int) -> int:
+    """The squared L2 distance that one exchanged report moves a mean's totals, as noised."""
+    moves = _moves_of_mean(grid_size, groups)
+    return math.ceil(max(sum(by * by for by in each) for each in moves))
+
+
+def shifted_by_mean(grid_size: int, groups: int) -> int:
+    """The L1 distance of the same."""
+    return math.ceil(max(sum(each) for each in _moves_of_mean(grid_size, groups)))
+
+
+def rho_of(moved: int, sigma: Fraction, reports_per_worker: int) -> Fraction:
+    """Rho of one use of discrete Gaussian noise: (m^2 `moved`) / (2 sigma^2), exactly.
+
+    `moved` is the squared L2 distance for one report; m reports move m times as far.
+    """
     return Fraction(reports_per_worker**2 * moved) / (2 * sigma * sigma)
 
 
-def sigma_fault(sigma: Fraction) -> str | None:
+def epsilon_of(shifted: int, b: Fraction, reports_per_worker: int) -> Fraction:
+    """Epsilon of one use of discrete Laplace noise: (m `shifted`) / b, exactly.
+
+    `shifted` is the L1 distance for one report.
+    """
+    return Fraction(reports_per_worker * shifted) / b
+
+
+def scale_fault(scale: Fraction) -> str | None:
     """What is wrong with a noise scale, in words; None if nothing is."""
-    if (sigma * SIGMA_UNITS).denominator != 1:
-        return f"sigma {sigma} is no multiple of 1/{SIGMA_UNITS}"
-    if sigma < LEAST_SIGMA:
-        return f"sigma {sigma} is below {LEAST_SIGMA}, the least that is ever added"
+    if (scale * SCALE_UNITS).denominator != 1:
+        return f"the noise scale {scale} is no multiple of 1/{SCALE_UNITS}"
+    if scale < LEAST_SCALE:
+        return f"the noise scale {scale} is below {LEAST_SCALE}, the least that is ever added"
     return None
 
 
@@ -80,7 +112,7 @@ def keeps(rho: Fraction, epsilon: Fraction, delta: Fraction) -> bool:
         return rho == 0
     if epsilon <= 0 or not 0 < delta < 1:
         return False
-    x = _good_order(float(rho), float(epsilon))
+    x = _good_order(float(min(rho, _LARGEST)), float(epsilon))
     _, log_x = ln_bounds(x)
     log_next, _ = ln_bounds(1 + x)
     log_delta, _ = ln_bounds(delta)

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal, cast
 
 from grievance.client.flat_parquet import locate
-from grievance.client.report import MAGIC as REPORT_MAGIC
-from grievance.client.report import VERSION as REPORT_VERSION
 from grievance.client.report import columns
 from grievance.crypto.signing import VerifyingKey
 from grievance.errors import CryptoError, PoolError, WireError
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
     from grievance.pool.order import OrderedBatch
     from grievance.task import Task
 
-_PIECE = 1 << 20
 NONCE_SIZE = 16
 
 
@@ -41,16 +38,17 @@ class Header:
     relay: bytes
     rows: int
     payload_size: int
-    payload_digest: bytes
+    content: bytes
     signed: bytes
     signature: bytes
 
 
 @dataclass(frozen=True)
 class BatchRows:
-    """A batch that was looked at. `leaves`: nonce || SHA-256(report) of every row, in order.
+    """A batch that was looked at. `leaves`: nonce || report digest of every row, in order.
 
-    `leaves` is None when the rows do not read, which makes the whole batch refused.
+    `leaves` is None when the order names another relay or another number of rows for it, which
+    makes the whole batch refused.
     """
 
     path: str
@@ -112,40 +110,33 @@ def read_batch(
     key: VerifyingKey | None,
     batch: OrderedBatch | None,
 ) -> list[bytes] | Literal["damaged"] | None:
-    """Check one file. Returns its leaves, None if its rows do not read, or DAMAGED."""
+    """Check one file. Returns its leaves, None if the order says other things, or DAMAGED."""
     inspection.claim(path)
     try:
         with inspection.files.open(path, max_batch_size(task)) as file:
-            size, whole, payload = _hash(file)
-            if whole != digest:
-                message = "its SHA-256 is not the one in its name"
+            size, header = file.seek(0, io.SEEK_END), _header(file)
+            if (
+                header is None
+                or hashlib.sha256(header.signed + header.signature).digest() != digest
+            ):
+                message = "the SHA-256 of its header is not the one in its name"
                 inspection.fault("batch.digest", path, message)
                 return DAMAGED
-            header = _header(file)
-            problem = _header_problem(inspection, task, header, size, payload, key)
+            problem = _header_problem(inspection, task, header, size)
             if problem is not None:
                 inspection.fault("batch.header", path, problem)
+                return DAMAGED
+            leaves = _leaves(inspection, task, path, file, header, ordered=batch is not None)
+            problem = _place_problem(header, key, batch)
+            if leaves is not None and problem is not None:
+                inspection.fault("batch.header", path, problem)
                 return None
-            if batch is not None and header is not None and header.rows != batch.rows:
-                message = f"it has {header.rows} rows, the order says {batch.rows}"
-                inspection.fault("batch.header", path, message)
-                return None
-            return _leaves(inspection, task, path, file, size, header)
+            return DAMAGED if leaves is None else leaves
     except PoolError as error:
         inspection.fault(error.code, path, error.message)
     except OSError as error:
         inspection.fault("file.read", path, f"cannot be read ({error.strerror})")
     return DAMAGED
-
-
-def _hash(file: BinaryIO) -> tuple[int, bytes, bytes]:
-    """Size of a file, its SHA-256, and that of what follows the header."""
-    size, whole, payload = 0, hashlib.sha256(), hashlib.sha256()
-    while piece := file.read(_PIECE):
-        whole.update(piece)
-        payload.update(piece[max(0, HEADER_SIZE - size) :])
-        size += len(piece)
-    return size, whole.digest(), payload.digest()
 
 
 def _header(file: BinaryIO) -> Header | None:
@@ -159,7 +150,7 @@ def _header(file: BinaryIO) -> Header | None:
             relay=reader.raw(32),
             rows=reader.uint(4),
             payload_size=reader.uint(8),
-            payload_digest=reader.raw(32),
+            content=reader.raw(32),
             signed=data[: HEADER_SIZE - 64],
             signature=data[HEADER_SIZE - 64 :],
         )
@@ -167,71 +158,68 @@ def _header(file: BinaryIO) -> Header | None:
         return None
 
 
-def _header_problem(
-    inspection: Inspection,
-    task: Task,
-    header: Header | None,
-    size: int,
-    payload: bytes,
-    key: VerifyingKey | None,
-) -> str | None:
+def _header_problem(inspection: Inspection, task: Task, header: Header, size: int) -> str | None:
     """What is wrong with a header, in words."""
-    if header is None:
-        return "it has no header of a batch"
-    length = size == HEADER_SIZE + header.payload_size and 0 < header.rows <= MAX_BATCH_ROWS
-    for right, why in (
-        (header.task_digest == task.digest, "it belongs to another round"),
-        (length, "it is not as long as its header says"),
-        (payload == header.payload_digest, "its reports are not those that were signed"),
-    ):
-        if not right:
-            return why
+    if header.task_digest != task.digest:
+        return "it belongs to another round"
+    if size != HEADER_SIZE + header.payload_size or not 0 < header.rows <= MAX_BATCH_ROWS:
+        return "it is not as long as its header says"
     inspection.signatures += 1
     try:
-        relay = VerifyingKey(header.relay)
-        relay.check(LABEL, header.signed, header.signature)
+        VerifyingKey(header.relay).check(LABEL, header.signed, header.signature)
     except CryptoError:
         return "its signature does not hold"
-    if key is not None and relay != key:
+    return None
+
+
+def _place_problem(
+    header: Header, key: VerifyingKey | None, batch: OrderedBatch | None
+) -> str | None:
+    """What is wrong with where a sound batch stands, in words."""
+    if key is not None and header.relay != key.raw:
         return "it is signed by somebody else than the partner it is named after"
+    if batch is not None and header.rows != batch.rows:
+        return f"it has {header.rows} rows, the order says {batch.rows}"
     return None
 
 
 def _leaves(
-    inspection: Inspection,
-    task: Task,
-    path: str,
-    file: BinaryIO,
-    size: int,
-    header: Header | None,
+    inspection: Inspection, task: Task, path: str, file: BinaryIO, header: Header, *, ordered: bool
 ) -> list[bytes] | None:
-    wanted = tuple(columns(task))
+    """Nonce || digest of every row; None where the content is not what was signed."""
     window = cast("BinaryIO", _Window(file, HEADER_SIZE))
     try:
-        flat = locate(window, size - HEADER_SIZE)
-        if flat.columns != wanted or flat.metadata:
+        flat = locate(window, header.payload_size)
+        if flat.columns != tuple(columns(task)) or flat.metadata:
             raise WireError("it has other columns than this round's reports")
-        if header is None or flat.num_rows != header.rows:
+        if flat.num_rows != header.rows:
             raise WireError("it has another number of rows than its header says")
-        return list(leaves_of(task, flat.rows(window)))
+        leaves = list(leaves_of(task, flat.rows(window)))
     except WireError as error:
-        # The partner's own mistake, and no harm done: all its rows are refused.
-        inspection.note("batch.rows", path, f"its rows do not read: {error.message}")
+        message = f"its rows do not read: {error.message}"
+        if ordered:
+            inspection.fault("batch.rows", path, message)
+        else:  # the partner's own mistake, and no harm done: the leader passes it over
+            inspection.note("batch.rows", path, message)
         return None
+    content = hashlib.sha256(
+        b"grievance/1 batch content"
+        + hashlib.sha256(flat.frame(window, header.payload_size)).digest()
+        + b"".join(leaf[NONCE_SIZE:] for leaf in leaves)
+    )
+    if content.digest() != header.content:
+        inspection.fault("batch.digest", path, "its reports are not those that were signed")
+        return None
+    return leaves
 
 
 def leaves_of(task: Task, rows: Iterator[tuple[bytes, ...]]) -> Iterator[bytes]:
-    """Nonce || SHA-256(report) of rows in the order of `columns(task)`."""
-    widths = [width for _, width in columns(task)]
-    head = REPORT_MAGIC + bytes([REPORT_VERSION]) + task.digest
-    public_size, number = widths[1].to_bytes(4, "big"), bytes([len(widths) - 2])
-    sizes = [width.to_bytes(4, "big") for width in widths[2:]]
-    for nonce, public, *ciphertexts in rows:
-        digest = hashlib.sha256(head + nonce + public_size + public + number)
-        for prefix, ciphertext in zip(sizes, ciphertexts, strict=True):
-            digest.update(prefix)
-            digest.update(ciphertext)
-        yield nonce + digest.digest()
+    """Nonce || report digest of rows in the order of `columns(task)`."""
+    head = b"grievance/1 report" + task.digest
+    number = bytes([len(task.aggregators)])
+    for nonce, *parts in rows:
+        hashes = b"".join(hashlib.sha256(part).digest() for part in parts)
+        yield nonce + hashlib.sha256(head + nonce + number + hashes).digest()
 
 
 class _Window(io.RawIOBase):

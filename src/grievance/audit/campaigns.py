@@ -48,14 +48,14 @@ def _broken_terms(task: Task, before: Task) -> list[str]:
     found = []
     if task.campaign != before.campaign:
         found.append("it follows a round of another campaign")
-    if task.reserved != before.reserved + task.cost:
+    if task.mechanism != before.mechanism:
+        found.append("its noise and costs are of another kind than in the round before")
+    elif task.reserved != before.reserved + task.cost:
         found.append("it does not reserve what its campaign has used and its own cost")
-    if (new.lifetime_epsilon, new.delta, new.mechanism) != (
-        old.lifetime_epsilon,
-        old.delta,
-        old.mechanism,
-    ):
-        found.append("lifetime, delta or mechanism differ from the round before")
+    if new.mechanism == "auto":
+        found.append("its plan leaves the mechanism open, which only a first plan may")
+    if (new.lifetime_epsilon, new.delta) != (old.lifetime_epsilon, old.delta):
+        found.append("lifetime or delta differ from the round before")
     if new.reports_per_worker < old.reports_per_worker:
         found.append("it allows a worker fewer reports than the round before")
     if task.rehearsal is not before.rehearsal:

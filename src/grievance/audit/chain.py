@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from grievance.audit.inspection import MALFORMED
 from grievance.crypto.strict import StrictObject
 from grievance.errors import OrderError
+from grievance.ledger.versions import KIND as VERSIONS_KIND
+from grievance.ledger.versions import LIMIT as VERSIONS_LIMIT
+from grievance.ledger.versions import parse_versions
 from grievance.names import is_name
 from grievance.pool.batch import MAX_BATCH_ROWS
 from grievance.pool.order import FORK_KIND, KIND, OrderChain
@@ -22,7 +25,7 @@ MAX_EVENTS = 20_000
 """More events than any round has; each is compared with those before it."""
 
 _NUMBERED = re.compile(r"([1-9][0-9]{0,8})\.json")
-_EVIDENCE = re.compile(r"order-([1-9][0-9]{0,8})-(.{1,40})\.json")
+_EVIDENCE = re.compile(r"(?:order-([1-9][0-9]{0,8})|twice-[0-9a-f]{16})-(.{1,40})\.json")
 
 
 @dataclass
@@ -112,6 +115,9 @@ def _check_evidence(inspection: Inspection, opened: OpenedRound) -> None:
             inspection.claim(path)
             inspection.fault("file.foreign", path, f"{match[2]} is no aggregator of this round")
             continue
+        if match[1] is None:
+            _check_versions(inspection, opened, path, match[2])
+            continue
         document = inspection.document(path, FORK_KIND, keys[match[2]])
         if document is not None:
             _check_fork(inspection, opened, path, int(match[1]), document)
@@ -144,6 +150,24 @@ def _check_fork(
         f"{digests[1]}"
     )
     inspection.fault("order.fork", path, message)
+
+
+def _check_versions(inspection: Inspection, opened: OpenedRound, path: str, witness: str) -> None:
+    """Two versions of one file, both signed by its author, prove it, whoever says so."""
+    owner = opened.task.aggregators[opened.task.index_of(witness)].identity
+    document = inspection.document(path, VERSIONS_KIND, owner, limit=VERSIONS_LIMIT)
+    if document is None:
+        return
+    inspection.signatures += 2
+    try:
+        found = parse_versions(document.data, opened.task)
+    except MALFORMED as error:
+        inspection.refuse("file.form", path, error)
+        return
+    if path != opened.paths.two_versions(found.place.path, witness):
+        inspection.fault("file.place", path, "it is about another file than its name says")
+        return
+    inspection.fault("file.twice", path, f"{found.place.path}: {found}")
 
 
 def _event(text: str, opened: OpenedRound) -> Document:

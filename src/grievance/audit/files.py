@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from grievance.errors import GrievanceError, PoolError
 from grievance.names import check_pool_path
+from grievance.pool.bundle import BundleStore
 from grievance.pool.store import LocalStore
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class PoolFiles:
     """The plain files of a pool by path, with their sizes, and everything else that was met.
 
     `odd` holds (rule, path, why, whether it is harmless) of what is not a plain file with a
-    plain name.
+    plain name; `left_out` the sizes of files that a bundle was made without.
     """
 
     def __init__(self, store: Store) -> None:
@@ -47,9 +48,12 @@ class PoolFiles:
         self.sizes: dict[str, int] = {}
         self.odd: list[tuple[str, str, str, bool]] = []
         self.folders: dict[str, list[str]] = {}
+        self.left_out: dict[str, int] = {}
         self._full = False
         if isinstance(store, LocalStore):
             self._walk_local(store)
+        elif isinstance(store, BundleStore):
+            self._walk_bundle(store)
         else:
             self._walk_store(store)
         self._sorted = sorted(self.sizes)
@@ -123,6 +127,13 @@ class PoolFiles:
                 elif self._deeper(path):
                     waiting.append(path)
 
+    def _walk_bundle(self, store: BundleStore) -> None:
+        # What a bundle leaves out because it is no file of a pool is a finding there as here.
+        self.sizes.update(store.paths)
+        self.odd += store.manifest.odd
+        for path, item in store.manifest.left_out.items():
+            (self.left_out if item.why == "sealed" else self.sizes)[path] = item.size
+
     def _plain(self, path: str, name: str) -> bool:
         """Whether a name may be looked at at all; notes down the others."""
         if _TOOLS.fullmatch(name):
@@ -161,6 +172,8 @@ class PoolFiles:
         """Open a plain file for reading. Raises PoolError with one of the rules as its code."""
         if self.sizes.get(path, 0) > limit:
             raise PoolError(f"larger than {limit:,} bytes", code="file.size")
+        if isinstance(self.store, BundleStore):
+            return self._open_member(self.store, path)
         if not isinstance(self.store, LocalStore):
             return io.BytesIO(self._fetch(path, limit))
         try:
@@ -173,6 +186,12 @@ class PoolFiles:
             file.close()
             raise PoolError("not a plain file", code="file.kind")
         return file
+
+    def _open_member(self, store: BundleStore, path: str) -> BinaryIO:
+        try:
+            return store.open(path)
+        except PoolError as error:
+            raise PoolError(error.message, code="file.read") from None
 
     def _fetch(self, path: str, limit: int) -> bytes:
         try:

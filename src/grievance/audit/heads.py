@@ -128,7 +128,8 @@ def check_fork(
         return
     one, two = (head.root.hex() for head in fork.heads)
     message = f"{ledger.name} signed two heads of {size} entries, with roots {one} and {two}"
-    inspection.fault("ledger.fork", path, message)
+    notes = [head.data.decode("utf-8") for head in fork.heads]
+    inspection.fault("ledger.fork", path, message, notes)
 
 
 def check_shares(

@@ -17,6 +17,7 @@ from grievance.audit.inspection import Inspection
 from grievance.audit.opening import check_trust, open_rounds
 from grievance.audit.verdicts import RoundVerdicts, check_agreement, read_decisions
 from grievance.crypto.merkle import check_inclusion, inclusion_proof
+from grievance.errors import PoolError
 from grievance.pool.layout import parse_batch_name
 from grievance.pool.store import open_store
 
@@ -111,10 +112,17 @@ def find_report(
     """Look for a report in every round of a pool. Run by a worker, or anybody.
 
     Of several copies the one that counts is told about; the others are refused as replays.
-    Raises PoolError when there is no such pool, TrustError for a malformed anchor.
+    Raises PoolError when there is no such pool, or it is a bundle without its batches,
+    TrustError for a malformed anchor.
     """
     store = open_store(pool) if isinstance(pool, str | Path) else pool
     inspection = Inspection(PoolFiles(store))
+    if inspection.files.left_out:
+        raise PoolError(
+            "this bundle was made without its batches: no report can be looked for in it",
+            code="bundle.left-out",
+            hint="ask for one made without --without-batches, or look in the pool itself",
+        )
     rounds = list(open_rounds(inspection).values())
     check_trust(inspection, rounds, trust)
     found = [Inclusion("absent", digest)]

@@ -10,10 +10,11 @@ from grievance.audit.report import MAX_FINDINGS, Finding
 from grievance.audit.rules import RULES
 from grievance.crypto.documents import parse_document
 from grievance.errors import GrievanceError, PoolError, SignatureError, WireError
+from grievance.markup import plain_text
 from grievance.pool.store import SMALL_FILE_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from grievance.audit.files import PoolFiles
     from grievance.audit.report import Severity
@@ -47,13 +48,17 @@ class Inspection:
         self.unread: list[str] = []
         self._kept: Counter[Severity] = Counter()
 
-    def fault(self, rule: str, file: str, message: str) -> None:
-        """A rule is broken."""
-        self._add("fault", rule, file, message)
+    def fault(self, rule: str, file: str, message: str, evidence: Sequence[str] = ()) -> None:
+        """A rule is broken. `evidence`: signed texts that prove it, kept whole."""
+        self._add("fault", rule, file, message, evidence)
 
     def waiting(self, rule: str, file: str, message: str) -> None:
         """Something is not there that may rightly come."""
         self._add("waiting", rule, file, message)
+
+    def left_out(self, path: str, rule: str, message: str) -> None:
+        """Something cannot be checked, because the bundle was made without it."""
+        self._add("unchecked", rule, path, message)
 
     def note(self, rule: str, file: str, message: str) -> None:
         """Something worth knowing."""
@@ -63,13 +68,22 @@ class Inspection:
         """A file is missing: a fault if something that needs it first is there already."""
         self._add("fault" if too_late else "waiting", rule, file, message)
 
-    def _add(self, severity: Severity, rule: str, file: str, message: str) -> None:
+    def _add(
+        self,
+        severity: Severity,
+        rule: str,
+        file: str,
+        message: str,
+        evidence: Sequence[str] = (),
+    ) -> None:
         self._kept[severity] += 1
         if self._kept[severity] > MAX_FINDINGS:
             self.omitted += 1
             return
         text = plain_text(message)[:_MAX_MESSAGE]
-        self.findings.append(Finding(severity, RULES[rule].name, plain_text(file), text))
+        self.findings.append(
+            Finding(severity, RULES[rule].name, plain_text(file), text, tuple(evidence))
+        )
 
     def has(self, path: str) -> bool:
         """Whether a plain file lies there."""
@@ -140,10 +154,3 @@ class Inspection:
         stopped = attempt(work, *args)
         if stopped is not None:
             self.fault("audit.error", what, f"the step ended early ({stopped})")
-
-
-def plain_text(text: str) -> str:
-    """Text for people's terminals: whatever could move a cursor or hide is spelled out."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from grievance.audit import accounting
 from grievance.audit.heads import (
     LEDGER_FILE,
     check_checkpoints,
@@ -15,7 +14,7 @@ from grievance.audit.heads import (
     missing_cosignatures,
 )
 from grievance.audit.inspection import MALFORMED
-from grievance.audit.terms import true_cost
+from grievance.audit.terms import keeps, true_cost
 from grievance.cost import Cost
 from grievance.crypto.merkle import leaf_hash, node_hash
 from grievance.ledger.entry import KIND, LedgerEntry, ReleaseEvent, entry_size_limit
@@ -226,7 +225,7 @@ def _check_sums(
 ) -> None:
     path = ledger_path(ledger.name, entry.size)
     try:
-        before = ledger.spent.get(entry.campaign, Cost.zero("zcdp"))
+        before = ledger.spent.get(entry.campaign, Cost.zero(entry.spent.kind))
         total = before + entry.cost
         if entry.spent != total:
             message = f"it says {entry.spent} was spent; with this entry it is {total}"
@@ -235,9 +234,9 @@ def _check_sums(
         if opened is None:
             return
         terms = opened.task.plan.privacy
-        here = in_round.get(entry.task, Cost.zero("zcdp")) + entry.cost
+        here = in_round.get(entry.task, Cost.zero(entry.spent.kind)) + entry.cost
         in_round[entry.task] = here
-        if not accounting.keeps(here.amount, terms.epsilon, terms.delta):
+        if not keeps(here, terms.epsilon, terms.delta):
             message = f"{here} was charged for this round, more than its epsilon allows"
             inspection.fault("cost.round", path, message)
         if not total <= opened.task.lifetime:

@@ -95,8 +95,9 @@ def _problems(
         sums = _coordinates(statistic, totals)
         if _published(statistic, given[name].get("parts")) != sums:
             found.append(f"{name} is not the sum of the noisy shares")
-        sigma = release.opened.task.allocations[statistic.implied_by or name].sigma
-        if given[name].get("sigma") != str(sigma):
+        task = release.opened.task
+        key = "sigma" if task.mechanism == "gaussian" else "b"
+        if given[name].get(key) != str(task.allocations[statistic.implied_by or name].scale):
             found.append(f"{name} does not say the noise it has")
     return found
 

@@ -273,7 +273,10 @@ def _read_shares(
         entry, digest = entries.get(party.name), digest_of(document.data)
         event = entry.event if entry is not None else None
         if isinstance(event, ReleaseEvent) and event.noisy_share != digest:
-            message = f"it is not the share that {party.name}'s ledger names"
+            message = (
+                f"it is not the share that {party.name}'s ledger names: its SHA-256 is "
+                f"{digest.hex()}, the ledger says {event.noisy_share.hex()}"
+            )
             inspection.fault("release.share", path, message)
             continue
         release.shares[party.name] = share

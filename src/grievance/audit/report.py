@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-Severity = Literal["fault", "waiting", "note"]
+if TYPE_CHECKING:
+    from grievance.audit.facts import CampaignTotals, RoundFacts
+
+Severity = Literal["fault", "waiting", "unchecked", "note"]
 Verdict = Literal["pass", "fail", "untrusted", "incomplete"]
+
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+"""The worst first."""
 
 MAX_FINDINGS = 2_000
 """Findings kept of each severity; the rest are counted. A hostile pool must not fill memory."""
@@ -26,35 +32,26 @@ class Finding:
     """One thing that was seen.
 
     `fault`: a rule is broken. `waiting`: something is not there yet, and may rightly come.
-    `note`: worth knowing, nothing is wrong. `file` is a path of the pool, or another place.
+    `unchecked`: a bundle was made without it. `note`: worth knowing, nothing is wrong. `file`
+    is a path of the pool, or another place. `evidence` holds the signed texts that prove it by
+    themselves, where there are any.
     """
 
     severity: Severity
     rule: str
     file: str
     message: str
+    evidence: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Any]:
         """Write the finding."""
-        return {
+        found: dict[str, Any] = {
             "severity": self.severity,
             "rule": self.rule,
             "file": self.file,
             "message": self.message,
         }
-
-
-@dataclass(frozen=True)
-class CampaignTotals:
-    """What a campaign may cost, what its rounds reserved, what each ledger charged: rho."""
-
-    budget: str
-    reserved: str
-    spent: dict[str, str]
-
-    def to_json(self) -> dict[str, Any]:
-        """Write the totals, as exact fractions."""
-        return {"budget": self.budget, "reserved": self.reserved, "spent": dict(self.spent)}
+        return found | ({"evidence": list(self.evidence)} if self.evidence else {})
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,8 @@ class AuditReport:
 
     `rounds` maps every round that reads to its digest, `keys` every aggregator to its
     fingerprint, both in the short form that people compare. `rehearsals` are the rounds in which
-    one machine could read every answer.
+    one machine could read every answer. `details` are the rounds that were looked at. `bundle`
+    names the program that made the bundle, if the pool was read from one.
     """
 
     verdict: Verdict
@@ -89,6 +87,8 @@ class AuditReport:
     rounds: dict[str, str] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     rehearsals: tuple[str, ...] = ()
+    details: tuple[RoundFacts, ...] = ()
+    bundle: str = ""
     seconds: float = 0.0
 
     @property
@@ -103,8 +103,14 @@ class AuditReport:
             "pass": "Everything in this pool is as it should be.",
             "fail": "This pool breaks rules; see the findings.",
             "untrusted": "This pool is consistent, but nobody vouched for the keys in it.",
-            "incomplete": "What is there is as it should be, but something has yet to come.",
+            "incomplete": self._incomplete,
         }[self.verdict]
+
+    @property
+    def _incomplete(self) -> str:
+        if any(finding.severity == "waiting" for finding in self.findings):
+            return "What is there is as it should be, but something has yet to come."
+        return "What is there is as it should be, but this bundle was made without its batches."
 
     def to_json(self) -> dict[str, Any]:
         """Write the report for programs."""
@@ -119,16 +125,18 @@ class AuditReport:
             "rounds": dict(self.rounds),
             "keys": dict(self.keys),
             "rehearsals": list(self.rehearsals),
+            "details": [facts.to_json() for facts in self.details],
+            "bundle": self.bundle or None,
             "not_checked": list(NOT_CHECKED),
             "seconds": round(self.seconds, 3),
         }
 
 
 def verdict_of(findings: list[Finding], *, vouched: bool) -> Verdict:
-    """The verdict that follows: a fault outweighs a missing anchor, that outweighs waiting."""
+    """The verdict that follows: a fault outweighs a missing anchor, that outweighs gaps."""
     severities = {finding.severity for finding in findings}
     if "fault" in severities:
         return "fail"
     if not vouched:
         return "untrusted"
-    return "incomplete" if "waiting" in severities else "pass"
+    return "incomplete" if severities & {"waiting", "unchecked"} else "pass"

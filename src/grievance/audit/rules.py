@@ -49,8 +49,15 @@ _RULES = (
     Rule("file.foreign", "every file is signed by the owner of its place",
          "Find out who wrote it; the owner's next `grievance sync` writes the right file."),
     Rule("file.place", "every file speaks about the place where it lies", _OWNER),
+    Rule("file.twice", "an aggregator signs one version of every file",
+         "The file proves it by itself: show it to everybody, and ask its author why."),
     Rule("file.unchecked", "every file could be checked",
          "Mend what the other findings name, then run the audit again."),
+    # Bundles.
+    Rule("bundle.digest", "every file of a bundle is the one its list names",
+         "Fetch the bundle again from where it came; compare its SHA-256 with the maker's."),
+    Rule("bundle.left-out", "a bundle holds every file of its pool",
+         "Ask for a bundle made without `--without-batches`, or audit the pool itself."),
     Rule("audit.error", "the audit came to the end of every step",
          "Report this with the pool, if you may show it: the audit itself is at fault."),
     # The round and its parties.
@@ -87,7 +94,7 @@ _RULES = (
     Rule("batch.rows", "a batch reads as rows of this round's reports",
          "Its reports do not count; ask the partner to relay them again while the round is open."),
     # What aggregators tell each other.
-    Rule("verify.header", "verifier shares are sealed to every other aggregator, for one batch",
+    Rule("verify.header", "verifier shares are sealed to every aggregator, for one batch",
          _EVIDENCE),
     Rule("verify.missing", "verifier shares came before the decision", _WAIT),
     Rule("decide.missing", "every aggregator decided every batch", _WAIT),

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grievance.audit.batches import check_batches
+from grievance.audit.bundles import check_bundle, note_left_out
 from grievance.audit.campaigns import check_campaigns, check_heads, owners
 from grievance.audit.chain import walk
+from grievance.audit.facts import campaign_totals, round_facts
 from grievance.audit.files import PoolFiles
 from grievance.audit.inspection import Inspection
 from grievance.audit.ledgers import check_ledgers
@@ -16,17 +18,18 @@ from grievance.audit.opening import check_begun, check_trust, open_rounds
 from grievance.audit.organisations import check_organisations
 from grievance.audit.published import FILE_NAME, LIMIT, check_published, check_published_bytes
 from grievance.audit.releases import check_releases
-from grievance.audit.report import AuditReport, CampaignTotals, Counts, verdict_of
+from grievance.audit.report import SEVERITIES, AuditReport, Counts, verdict_of
 from grievance.audit.rules import RULES
 from grievance.audit.verdicts import check_verdicts
-from grievance.cost import Cost
 from grievance.crypto.fingerprint import short
 from grievance.errors import UsageError
+from grievance.pool.bundle import BundleStore
 from grievance.pool.store import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
+    from grievance.audit.facts import RoundFacts
     from grievance.audit.ledgers import Ledger
     from grievance.audit.opening import OpenedRound
     from grievance.audit.releases import AuditedRelease
@@ -81,9 +84,11 @@ class _Audit:
         self.vouched = False
         self.batches = self.reports = self.accepted = 0
         self.keys: dict[str, set[VerifyingKey]] = {}
+        self.facts: list[RoundFacts] = []
 
     def run(self, trust: Sequence[str], published: Sequence[str | Path]) -> None:
         inspection = self.inspection
+        inspection.step("bundle", check_bundle, inspection, self.progress)
         self.rounds = open_rounds(inspection)
         if self.only is not None and self.only not in inspection.files.inner("rounds"):
             raise UsageError(
@@ -115,6 +120,7 @@ class _Audit:
     def _check_round(self, opened: OpenedRound) -> None:
         inspection = self.inspection
         check_begun(inspection, opened)
+        note_left_out(inspection, opened)
         order = walk(inspection, opened)
         for name, key in order.chain.partners.items():
             self.keys.setdefault(name, set()).add(key)
@@ -126,6 +132,7 @@ class _Audit:
         self.batches += len(order.chain.batches)
         self.reports += sum(batch.rows for batch in order.chain.counted)
         self.accepted += accepted[0] if accepted is not None else 0
+        self.facts.append(round_facts(opened, order, accepted, found, self.ledgers))
 
     def _check_published(self, published: Sequence[str | Path]) -> None:
         inspection = self.inspection
@@ -158,7 +165,7 @@ class _Audit:
         inspection = self.inspection
         kept = sorted(
             inspection.findings,
-            key=lambda f: (("fault", "waiting", "note").index(f.severity), f.file, f.rule),
+            key=lambda f: (SEVERITIES.index(f.severity), f.file, f.rule),
         )
         return AuditReport(
             verdict=verdict_of(kept, vouched=self.vouched),
@@ -175,29 +182,15 @@ class _Audit:
                 accepted=self.accepted,
                 releases=sum(release.totals is not None for release in self.releases),
             ),
-            campaigns=_totals(list(self.rounds.values()), self.ledgers),
+            campaigns=campaign_totals(list(self.rounds.values()), self.ledgers),
             rounds={name: opened.task.short_digest for name, opened in self.rounds.items()},
             keys={name: short(ledger.key.fingerprint) for name, ledger in self.ledgers.items()},
+            details=tuple(sorted(self.facts, key=lambda facts: facts.round_id)),
+            bundle=_bundle(inspection.files.store),
             rehearsals=tuple(n for n, opened in self.rounds.items() if opened.task.rehearsal),
             seconds=seconds,
         )
 
 
-def _totals(
-    rounds: Sequence[OpenedRound], ledgers: Mapping[str, Ledger]
-) -> dict[str, CampaignTotals]:
-    found = {}
-    for campaign in sorted({opened.task.campaign for opened in rounds}):
-        tasks = [opened.task for opened in rounds if opened.task.campaign == campaign]
-        names = sorted({party.name for task in tasks for party in task.aggregators})
-        zero = Cost.zero("zcdp")
-        found[campaign] = CampaignTotals(
-            budget=str(min(task.lifetime.amount for task in tasks)),
-            reserved=str(max(task.reserved.amount for task in tasks)),
-            spent={
-                name: str(ledgers[name].spent.get(campaign, zero).amount)
-                for name in names
-                if name in ledgers
-            },
-        )
-    return found
+def _bundle(store: Store) -> str:
+    return store.manifest.made_with if isinstance(store, BundleStore) else ""

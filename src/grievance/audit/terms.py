@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from grievance.audit import accounting
 from grievance.cost import Cost, parse_fraction
@@ -27,7 +27,18 @@ from grievance.task.task import AggregatorEntry, Task
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from grievance.cost import Kind
     from grievance.plan import StatisticLayout
+
+Mechanism = Literal["gaussian", "laplace"]
+
+# What a task calls a mechanism: what a plan does, the cost it has, and its scale's name.
+_NOISES: Mapping[str, tuple[Mechanism, Kind, str]] = MappingProxyType(
+    {
+        "discrete-gaussian": ("gaussian", "zcdp", "sigma"),
+        "discrete-laplace": ("laplace", "pure", "b"),
+    }
+)
 
 LIMIT = 1 << 20
 _KEYS = (
@@ -52,7 +63,8 @@ _PARTY_KEYS = ("backup", "card", "display_name", "hpke", "identity", "kem", "nam
 class Stated:
     """Noise and cost of a statistic as the task states them."""
 
-    sigma: Fraction
+    mechanism: Mechanism
+    scale: Fraction
     cost: Cost
 
 
@@ -64,20 +76,31 @@ class Terms:
     problems: tuple[tuple[str, str], ...]
 
 
-def moved_by(statistic: StatisticLayout) -> int:
-    """Squared L2 sensitivity of a charged statistic to one report, in units of its noise."""
+def moved_by(statistic: StatisticLayout, kind: Kind) -> int:
+    """How far one report moves a charged statistic, in units of its noise.
+
+    It is the squared L2 distance for costs of zCDP, and the L1 distance for pure ones.
+    """
     if statistic.kind == "mean":
-        return accounting.moved_by_mean(statistic.grid_size)
+        far = accounting.moved_by_mean if kind == "zcdp" else accounting.shifted_by_mean
+        return far(statistic.grid_size, statistic.cells)
     blocks = [(length, most) for length, most, _ in statistic.block_specs() if most is not None]
     return accounting.moved_by_counts(blocks)
 
 
 def true_cost(task: Task, name: str) -> Cost:
     """What a charged statistic costs with the noise its task states, recomputed."""
-    reports = task.plan.privacy.reports_per_worker
-    sigma = task.allocations[name].sigma
-    moved = moved_by(task.layout.statistics[name])
-    return Cost("zcdp", accounting.cost_of(moved, sigma, reports))
+    kind, reports = task.cost.kind, task.plan.privacy.reports_per_worker
+    moved = moved_by(task.layout.statistics[name], kind)
+    price = accounting.rho_of if kind == "zcdp" else accounting.epsilon_of
+    return Cost(kind, price(moved, task.allocations[name].scale, reports))
+
+
+def keeps(cost: Cost, epsilon: Fraction, delta: Fraction) -> bool:
+    """Whether a cost is proved to keep a promise: (epsilon, delta), or epsilon if it is pure."""
+    if cost.kind == "pure":
+        return cost.amount <= epsilon
+    return accounting.keeps(cost.amount, epsilon, delta)
 
 
 @lru_cache(maxsize=64)
@@ -94,8 +117,9 @@ def read_terms(data: bytes) -> Terms:
     layout = Layout(plan)
     _check_encoding(fields, layout)
     privacy = _strict(fields.raw("privacy"), "cost lifetime mechanism statistics", "privacy")
-    privacy.literal("mechanism", "discrete-gaussian")
-    stated = _stated(privacy, layout)
+    noise = _noise(privacy, plan)
+    mechanism, kind, _ = noise
+    stated = _stated(privacy, layout, noise)
     task = Task(
         data=data,
         digest=hashlib.sha256(data).digest(),
@@ -105,10 +129,11 @@ def read_terms(data: bytes) -> Terms:
         plan_sha256=fields.digest("plan_sha256"),
         layout=layout,
         aggregators=parties,
+        mechanism=mechanism,
         allocations=cast("Any", MappingProxyType(stated)),
-        cost=_cost(privacy, "cost"),
-        lifetime=_cost(privacy, "lifetime"),
-        reserved=_cost(fields, "reserved"),
+        cost=_cost(privacy, "cost", kind),
+        lifetime=_cost(privacy, "lifetime", kind),
+        reserved=_cost(fields, "reserved", kind),
         verify_key_commitment=fields.digest("verify_key_commitment"),
         previous=None if fields.raw("previous") is None else fields.digest("previous"),
         ledger_heads=_heads(fields, [party.name for party in parties]),
@@ -153,29 +178,40 @@ def _check_encoding(fields: StrictObject, layout: Layout) -> None:
         fields.refuse("is not the encoding that follows from the plan", "vdaf")
 
 
-def _stated(privacy: StrictObject, layout: Layout) -> dict[str, Stated]:
+def _noise(privacy: StrictObject, plan: Plan) -> tuple[Mechanism, Kind, str]:
+    """Read the mechanism: the plan's own, or either where the plan left the choice open."""
+    noise = _NOISES.get(privacy.text("mechanism"))
+    if noise is None or plan.privacy.mechanism not in (noise[0], "auto"):
+        privacy.refuse("is not the plan's", "mechanism")
+    return noise
+
+
+def _stated(
+    privacy: StrictObject, layout: Layout, noise: tuple[Mechanism, Kind, str]
+) -> dict[str, Stated]:
+    mechanism, kind, key = noise
     names = [statistic.name for statistic in layout.charged]
     given = _strict(privacy.raw("statistics"), " ".join(names), "privacy.statistics")
     found = {}
     for name in names:
-        item = _strict(given.raw(name), "cost sigma", f"privacy.statistics.{name}")
+        item = _strict(given.raw(name), f"cost {key}", f"privacy.statistics.{name}")
         try:
-            sigma = parse_fraction(item.text("sigma"))
+            scale = parse_fraction(item.text(key))
         except PrivacyError:
-            item.refuse("is not an exact fraction", "sigma")
-        if sigma == 0:
-            item.refuse("is zero", "sigma")
-        found[name] = Stated(sigma, _cost(item, "cost"))
+            item.refuse("is not an exact fraction", key)
+        if scale == 0:
+            item.refuse("is zero", key)
+        found[name] = Stated(mechanism, scale, _cost(item, "cost", kind))
     return found
 
 
-def _cost(fields: StrictObject, key: str) -> Cost:
+def _cost(fields: StrictObject, key: str, kind: Kind) -> Cost:
     try:
         cost = Cost.from_json(fields.raw(key))
     except GrievanceError:
         fields.refuse("is not a cost", key)
-    if cost.kind != "zcdp":
-        fields.refuse("is not a cost of the campaign's kind", key)
+    if cost.kind != kind:
+        fields.refuse("is not a cost of the kind its noise has", key)
     return cost
 
 
@@ -193,9 +229,9 @@ def _heads(fields: StrictObject, names: list[str]) -> Mapping[str, Mapping[str, 
 def _cost_problems(task: Task) -> list[tuple[str, str]]:
     """Hold every stated cost against our own; (rule, message) for each that differs."""
     terms, found = task.plan.privacy, []
-    total = Cost.zero("zcdp")
+    total = Cost.zero(task.cost.kind)
     for name, given in task.allocations.items():
-        wrong = accounting.sigma_fault(given.sigma)
+        wrong = accounting.scale_fault(given.scale)
         if wrong is not None:
             found.append(("cost.sigma", f"{name}: {wrong}"))
         true = true_cost(task, name)
@@ -206,11 +242,11 @@ def _cost_problems(task: Task) -> list[tuple[str, str]]:
     says_sum = sum((given.cost.amount for given in task.allocations.values()), Fraction(0))
     if task.cost.amount != says_sum:
         found.append(("cost.round", f"the task says {task.cost} for the round, not {total}"))
-    allows = f"at delta {float(terms.delta):g} allows"
-    if not accounting.keeps(total.amount, terms.epsilon, terms.delta):
+    allows = f"at delta {float(terms.delta):g} allows" if total.kind == "zcdp" else "allows"
+    if not keeps(total, terms.epsilon, terms.delta):
         message = f"{total} is more than epsilon {float(terms.epsilon):g} {allows}"
         found.append(("cost.round", message))
-    if not accounting.keeps(task.lifetime.amount, terms.lifetime_epsilon, terms.delta):
+    if not keeps(task.lifetime, terms.lifetime_epsilon, terms.delta):
         lifetime = f"the lifetime's epsilon {float(terms.lifetime_epsilon):g}"
         found.append(("cost.lifetime", f"{task.lifetime} is more than {lifetime} {allows}"))
     if not task.reserved <= task.lifetime:

@@ -89,6 +89,7 @@ def check_verdicts(
     ordered = {batch.seq: batch for batch in order.chain.batches}
     _place_files(inspection, opened, order, ordered)
     seen: set[bytes] = set()
+    certain = True
     for batch in order.chain.batches:
         rows = batches.get(batch.seq)
         voided = batch.seq in order.chain.voided
@@ -101,11 +102,15 @@ def check_verdicts(
         _check_there(inspection, opened, order, batch, given)
         holding = check_agreement(inspection, opened, batch, given, rows)
         name, verdict = next(iter((holding or {}).items()), ("", None))
-        if verdict is None or rows is None:
+        gone = opened.paths.batch(batch.partner, batch.digest) in inspection.files.left_out
+        if verdict is None or (rows is None and not gone):
             found.sound = False
             continue
-        path = opened.paths.decide(batch.seq, name)
-        replays = _replays(verdict, rows, seen, certain=found.sound)
+        path, replays = opened.paths.decide(batch.seq, name), list[str]()
+        if rows is None:
+            certain = False
+        else:
+            replays = _replays(verdict, rows, seen, certain=found.sound and certain)
         for why in replays:
             inspection.fault("decide.replay", path, why)
         if replays or len(holding or ()) < len(opened.names):
@@ -145,7 +150,7 @@ def _check_there(
     """Say which files about a batch are missing."""
     path = opened.paths.batch(batch.partner, batch.digest)
     decided = any(inspection.has(opened.paths.decide(batch.seq, n)) for n in opened.names)
-    if not inspection.has(path):
+    if not inspection.has(path) and path not in inspection.files.left_out:
         message = f"batch {batch.seq} is ordered, and not here"
         inspection.lacks("batch.missing", path, message, too_late=decided)
     for name in opened.names:
