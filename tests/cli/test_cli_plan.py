@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -82,3 +84,96 @@ def test_mapping_is_toml_on_stdout(plan: Path) -> None:
     assert set(tomllib.loads(ran.out)["fields"]) == {"region", "problems", "hours"}
     assert ran.err == ""
     type_words("plan", "mapping", "no.toml").refused(2)
+
+
+# The planner.
+
+GROUPS = "field,label,expected\nregion,London,400\nregion,North,80\nregion,Wales,10\n"
+
+
+@pytest.fixture
+def groups(tmp_path: Path) -> Path:
+    path = tmp_path / "groups.csv"
+    path.write_text(GROUPS, encoding="utf-8")
+    return path
+
+
+def test_by_group_shows_what_drowns_and_what_to_merge(plan: Path, groups: Path) -> None:
+    ran = type_words("plan", "check", str(plan), "--by-group", str(groups)).done()
+    for words in ("drown", "[statistics.problems_by_region]", '["North", "Wales"]', "Or collect"):
+        assert words in ran.out
+    assert 'you answered "overtime" to "What is a problem?"' in " ".join(ran.out.split())
+    assert "warning: problems_by_region" in ran.err
+    assert "in steps of 100" in ran.err
+
+
+def test_tables_fit_eighty_columns(plan: Path, groups: Path) -> None:
+    words = ("--by-group", str(groups), "--want", "problems_by_region:3pp", "--want=hours_mean:0.1")
+    ran = type_words("plan", "check", str(plan), *words).done()
+    long = [line for line in ran.out.splitlines() if len(line) > 80]
+    assert all(line.lstrip().startswith("merge = ") for line in long)
+
+
+def test_labels_are_never_markup(plan: Path) -> None:
+    text = PLAN.replace('unit = "hours"', 'unit = "[red]h[/red]"')
+    plan.write_text(text, encoding="utf-8")
+    out = type_words("plan", "check", str(plan), "--reports", "300").done().out
+    assert "[red]h[/red]" in out.replace("\n", "")
+
+
+def test_wants_in_words_and_in_json(plan: Path) -> None:
+    words = ("plan", "check", str(plan), "--reports", "2000")
+    wants = ("--want", "problems_by_region:3pp", "--want", "hours_mean:0.05 hours")
+    out = type_words(*words, *wants).done().out
+    assert "problems_by_region: a margin of 3 points in every cell." in out
+    assert "hours_mean: a margin of 0.05 hours in every group." in out
+    found = type_words(*words, *wants, "--json").done().json
+    assert [w["want"] for w in found["wanted"]["wants"]] == [wants[1], wants[3]]
+    assert found["wanted"]["epsilon"] is not None
+    assert "wanted" not in type_words(*words, "--json").done().json
+
+
+def test_wants_that_cannot_be(plan: Path) -> None:
+    words = ("plan", "check", str(plan), "--reports", "2000", "--want")
+    type_words(*words, "hours:3pp").refused(2, "no statistic", "hours_mean")
+    type_words(*words, "hours_mean:3pp").refused(2, "the unit of hours_mean is hours", "hint: ")
+
+
+def test_a_chart_is_a_new_file(plan: Path, tmp_path: Path) -> None:
+    chart = tmp_path / "margins.svg"
+    words = ("plan", "check", str(plan), "--reports", "300", "--chart", str(chart))
+    assert f"Drew {chart}" in type_words(*words).done().err
+    before = chart.read_text(encoding="utf-8")
+    assert before.startswith("<svg")
+    assert "Pressure at work" in before
+    type_words(*words).refused(2, "exists already", "name another file")
+    assert chart.read_text(encoding="utf-8") == before
+
+
+def test_groups_that_do_not_fit(plan: Path, groups: Path, tmp_path: Path) -> None:
+    groups.write_text(GROUPS.replace("Wales", "Wessex"), encoding="utf-8")
+    type_words("plan", "check", str(plan), "--by-group", str(groups)).refused(2, "no label")
+    none = tmp_path / "none.csv"
+    type_words("plan", "check", str(plan), "--by-group", str(none)).refused(2, "cannot be read")
+
+
+def test_the_keys_of_the_json_are_those_of_the_manual(plan: Path, groups: Path) -> None:
+    """Programs rely on them: what is documented is there, and what is there is documented."""
+    manual = (Path(__file__).parents[2] / "docs" / "planning.md").read_text(encoding="utf-8")
+    words = ("plan", "check", str(plan), "--by-group", str(groups), "--json")
+    found = type_words(*words, "--want", "problems_by_region:3pp").done().json
+    documented = set(re.findall(r"^\| `(\w+)` \|", manual, re.MULTILINE))
+    assert documented == set(keys_of(found)) - {"gaussian", "laplace"}
+
+
+def keys_of(value: object, named: bool = False) -> Iterator[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from keys_of(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            # Fields, kinds of cost and the two beliefs are names, not keys.
+            if not named:
+                yield key
+            inner = key in ("labels", "beliefs") or key.endswith(("cost", "budget"))
+            yield from keys_of(item, named=inner)

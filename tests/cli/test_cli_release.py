@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,9 @@ def test_export(released: Town, tmp_path: Path) -> None:
             "hours_mean",
         }
     release = Release.load(folder / "release.json")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert release.task.short_digest in page
+    assert re.search(r"<bdi>nurses</bdi>: [\d,]+ sealed reports", page)
     shown = released.type("north", "release", "show", "--json").json
     assert release.to_json() == json.loads(json.dumps(shown))
 

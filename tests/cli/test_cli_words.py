@@ -149,7 +149,7 @@ def test_exit_codes(error: GrievanceError, code: int) -> None:
 
 def test_a_disk_that_refuses_is_an_error_in_words(tmp_path: Path) -> None:
     target = tmp_path / "missing" / "plan.toml"
-    type_words("plan", "new", str(target)).refused(1, str(target), "No such file")
+    type_words("plan", "new", str(target)).refused(2, str(target), "No such file")
     (tmp_path / "file").write_text("x")
     type_words("status", home=tmp_path / "file").refused(1, "Not a directory")
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grievance.cli.output import Json, emit, emit_json, say, table
+from grievance.cli.forecasts import show_answer, show_forecast
+from grievance.cli.output import Json, emit, emit_json, say
 from grievance.errors import UsageError
 
 if TYPE_CHECKING:
-    from grievance.plan import Forecast
+    from grievance.planner import Forecast
 
 
 def register(app: typer.Typer) -> None:
@@ -31,13 +32,15 @@ def new(
     as_json: Json = False,
 ) -> None:
     """Write a commented plan to edit."""
+    from grievance.client.files import new_file
     from grievance.plan import new_plan
 
     if path.exists():
         raise UsageError(f"{path} exists already", code="usage.exists", hint="name another file")
     today = datetime.now(UTC).date()
     text = new_plan(title, campaign, opens=today, closes=today + timedelta(days=60))
-    path.write_text(text, encoding="utf-8")
+    with new_file(path) as file:
+        file.write(text.encode())
     if as_json:
         emit_json({"file": str(path)})
         return
@@ -49,63 +52,67 @@ def check(
     reports: Annotated[
         int | None, typer.Option("--reports", min=1, help="How many reports you expect.")
     ] = None,
+    by_group: Annotated[
+        Path | None,
+        typer.Option(
+            "--by-group", help="CSV (field,label,expected) or TOML: how many people you expect."
+        ),
+    ] = None,
+    want: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--want",
+            help="A wanted margin: NAME:3pp, NAME:25 (people), NAME:0.5h, NAME:diff=5pp; several.",
+        ),
+    ] = None,
     aggregators: Annotated[
         int, typer.Option("--aggregators", min=2, max=16, help="How many organisations count.")
     ] = 2,
+    chart: Annotated[
+        Path | None, typer.Option("--chart", help="Draw the margins: a new SVG file.")
+    ] = None,
     words: Annotated[bool, typer.Option("--words", help="Show the plan in words too.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what a plan costs and can show.
+    """Say what a plan costs, can show, and needs for a margin.
 
-    Run it before anything is collected, with the number of reports you expect.
+    Run it before anything is collected, with the number of reports you expect, and, if you know
+    them, with the numbers in each group.
     """
-    from grievance.plan import forecast, load_plan, plan_in_words
+    from grievance.plan import load_plan, plan_in_words
+    from grievance.planner import forecast, read_groups, read_want, solve
 
     plan = load_plan(path)
-    found = forecast(plan, reports, aggregators)
+    wants = [read_want(text, plan) for text in want or ()]
+    groups = None if by_group is None else read_groups(by_group)
+    found = forecast(plan, reports, aggregators, by_group=groups)
+    answer = solve(plan, wants, reports, aggregators, by_group=groups) if wants else None
+    if chart is not None:
+        _write_chart(chart, found, plan.title)
     if as_json:
-        emit_json(found.to_json())
+        value = found.to_json()
+        emit_json(value if answer is None else value | {"wanted": answer.to_json()})
         return
     if words:
         emit("\n".join(plan_in_words(plan)) + "\n")
-    _show_forecast(found)
-
-
-def _show_forecast(found: Forecast) -> None:
-    rows = []
-    for item in found.statistics:
-        points = "" if item.margin_points is None else f"{item.margin_points:.1f}"
-        units = "" if item.margin_units is None else f"{item.margin_units:.2g} {item.unit}"
-        rows.append(
-            [
-                item.name,
-                item.kind if item.implied_by is None else f"{item.kind} (from {item.implied_by})",
-                str(item.cells),
-                str(item.bits),
-                f"{item.released_sd:.1f}",
-                f"{item.margin:.0f}",
-                units or points,
-                f"{float(item.cost.amount):.4f}",
-            ]
-        )
-    headers = ["statistic", "kind", "cells", "bits", "noise sd", "± people", "± points", "rho"]
-    emit(table(headers, rows, right=(2, 3, 4, 5, 6, 7)))
-    emit("")
-    emit(
-        f"A sealed report has {found.report_bytes:,} bytes, {found.num_bits} bits"
-        + (f"; the folder grows to {found.folder_bytes:,} bytes" if found.folder_bytes else "")
-        + "."
-    )
-    emit(
-        f"Sealing takes about {found.seal_ms:.0f} ms, checking about {found.verify_ms:.1f} ms "
-        "a report and core."
-    )
-    emit(f"The round costs {found.round_cost}; the campaign can pay for {found.rounds} of them.")
-    emit("± are 95% margins of the noise alone: how far a number may be off to protect people.")
+    show_forecast(found)
+    if answer is not None:
+        show_answer(answer, plan, found.reports)
     for warning in found.warnings:
         say(f"warning: {warning}")
     for note in found.notes:
         say(f"note: {note}")
+
+
+def _write_chart(path: Path, found: Forecast, title: str) -> None:
+    from grievance.client.files import new_file
+    from grievance.planner import to_svg
+
+    if path.exists():
+        raise UsageError(f"{path} exists already", code="usage.exists", hint="name another file")
+    with new_file(path) as file:
+        file.write(to_svg(found, title).encode())
+    say(f"Drew {path}.")
 
 
 def mapping(
