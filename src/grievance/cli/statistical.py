@@ -1,0 +1,79 @@
+"""`grievance audit --statistical`: look for noise that is not what the tasks state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grievance.cli.output import counted, emit, progress_bars, say
+from grievance.errors import ReleaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from grievance.empirical import StatisticalReport
+    from grievance.pool.store import Store
+    from grievance.task import Task
+
+_PAGE = "docs/statistical-audit.md"
+
+
+def examine(store: Store, round_id: str | None) -> list[StatisticalReport]:
+    """Audit the noise of one round, or of every round of the pool whose task all have signed."""
+    from grievance.cli.places import round_ids
+    from grievance.empirical import statistical_audit
+    from grievance.pool.rounds import read_task
+
+    reports = []
+    for name in round_ids(store) if round_id is None else [round_id]:
+        task = read_task(store, name)
+        if task is None:
+            say(f"{name}: not every aggregator has signed its task; its noise is not looked at")
+            continue
+        with progress_bars() as progress:
+            values = _published(store, task)
+            reports.append(statistical_audit(task, values, progress=progress))
+    return reports
+
+
+def _published(store: Store, task: Task) -> dict[str, Sequence[int]]:
+    """All released coordinates of a round; what has not arrived, or does not fit, is left out."""
+    from grievance.pool.proposals import read_releases
+    from grievance.release import collect
+
+    found: dict[str, Sequence[int]] = {}
+    for view in read_releases(store, task):
+        if view.declined_by is not None:
+            continue
+        try:
+            found.update(collect(store, task, view.release_id).values)
+        except ReleaseError as error:
+            say(f"release {view.release_id} is not looked at: {error.message}")
+    return found
+
+
+def show(reports: Sequence[StatisticalReport]) -> None:
+    """Write the outcome in words."""
+    from grievance.empirical import NOT_SHOWN
+
+    for report in reports:
+        emit("")
+        emit(f"Statistical audit of the noise of {report.round_id}: {report.verdict.upper()}")
+        for check in report.checks:
+            mark = "!!" if check.flagged else "ok"
+            emit(f"  {mark}  {check.kind}, {check.about}: {check.sentence}")
+        if all(check.kind != "published" for check in report.checks):
+            emit("  --  published: nothing is released yet, so there is no real noise to look at.")
+        emit(
+            f"{counted(len(report.checks), 'check')} in {report.seconds:.0f} s; noise as stated is "
+            f"flagged with a chance of at most {report.false_alarm:.0e}."
+        )
+        if report.verdict == "flagged":
+            emit(
+                "  next: run it again; if it is flagged again, ask the aggregators which version "
+                f"they run, and see {_PAGE} for what each check means"
+            )
+    if reports:
+        emit("")
+        emit("What a statistical audit cannot show:")
+        for line in NOT_SHOWN:
+            emit(f"  - {line}")
