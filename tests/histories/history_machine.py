@@ -1,0 +1,431 @@
+"""Any history of a coalition: hypothesis chooses the steps, the model says what they come to."""
+
+# ruff: noqa: PT017 (a step may be refused or not; what is refused must be so rightly)
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, ClassVar
+
+from history_checks import (
+    check_audit,
+    expected,
+    finish,
+    look,
+    open_proposals,
+    settle,
+    spoken_for,
+)
+from history_town import OUTSIDER, PLAN, ROUNDS, STATISTICS, Town
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from dishonest import flip
+from federation import Federation
+from grievance.aggregator.destroy import void
+from grievance.errors import GrievanceError, OrderError, ReleaseError, StateError, TaskError
+
+if TYPE_CHECKING:
+    from history_model import Book
+
+    from grievance.aggregator import Desk
+
+CUTS = (
+    *("state.commit.before", "state.commit.after", "pool.put.begin", "pool.put.written"),
+    *("pool.put.renamed", "pool.put.done", "publish.put", "order.spooled", "verify.burnt"),
+    *("verify.spooled", "decide.spooled", "decide.stored", "propose.spooled", "answer.spooled"),
+    *("charge.drawn", "charge.stored", "charge.spooled", "witness.stored", "share.spooled"),
+)
+RECOVERY_CUTS = (
+    *("state.created", "state.commit.before", "state.commit.after", "recover.kept"),
+    *("recover.rebuilt", "recover.renamed"),
+)
+
+DAYS = ("open", "collected", "closed", "proposed", "partly released")
+"""How far a coalition has come when a history begins."""
+
+PLACES = st.integers(0, 40)
+AGGREGATORS = st.sampled_from(["north", "south"])
+RELAYS = st.sampled_from(["nurses", "carers", "nurses", "carers", OUTSIDER])
+KINDS = st.sampled_from(["honest", "honest", "honest", "blank", "greedy", "twins", "garbled"])
+HOW_OFTEN = st.integers(1, 4)
+MAYBE_CUT = st.none() | st.tuples(st.sampled_from(CUTS), HOW_OFTEN)
+
+
+class History(RuleBasedStateMachine):
+    """One coalition. `town` is set once for all; every example begins with its first day.
+
+    `steps` counts how often each rule ran, `town.tally` what came of it.
+    """
+
+    town: ClassVar[Town]
+    steps: ClassVar[Counter[str]] = Counter()
+    examples: ClassVar[int] = 0
+
+    @initialize(day=st.sampled_from(DAYS))
+    def open(self, day: str) -> None:
+        type(self).examples += 1
+        self.refused = False
+        self.town.begin(day)
+
+    def step(self, name: str) -> None:
+        self.steps[name] += 1
+
+    @property
+    def book(self) -> Book:
+        return self.town.book
+
+    def closed(self) -> bool:
+        return any(e["type"] == "close" for e in self.town.events(self.town.round_id))
+
+    def may(self, name: str) -> bool:
+        """Whether a steward would do anything at this desk now."""
+        return name not in self.town.old
+
+    # Workers and partners.
+
+    @rule(kinds=st.lists(st.tuples(KINDS, PLACES), min_size=2, max_size=9))
+    def submit(self, kinds: list[tuple[str, int]]) -> None:
+        self.step("submit")
+        for kind, which in kinds:
+            self.book.papers.append(self.town.draw(kind, which))
+            self.town.tally[f"sealed: {kind}"] += 1
+
+    @rule(relay=RELAYS, picks=st.lists(PLACES, min_size=1, max_size=14))
+    def relay(self, relay: str, picks: list[int]) -> None:
+        self.step("relay")
+        papers = self.book.papers
+        while len(papers) < len(picks):
+            papers.append(self.town.draw("honest", len(papers)))
+        path = self.town.carry(relay, [papers[-1 - pick % len(papers)] for pick in picks])
+        self.town.spoiled.pop(path, None)
+
+    @precondition(lambda self: self.book.batches)
+    @rule(relay=RELAYS, which=PLACES)
+    def relay_again(self, relay: str, which: int) -> None:
+        """Another partner sends what one has sent already, all of it."""
+        self.step("relay_again")
+        batches = list(self.book.batches.values())
+        self.town.spoiled.pop(self.town.carry(relay, batches[which % len(batches)][1]), None)
+
+    # Aggregators.
+
+    @rule(name=AGGREGATORS)
+    def sync(self, name: str) -> None:
+        self.step("sync")
+        self.town.sync_one(name)
+
+    @rule(names=st.permutations(["north", "south"]))
+    def sync_both(self, names: list[str]) -> None:
+        self.step("sync_both")
+        for name in names:
+            self.town.sync_one(name)
+            look(self.town)
+
+    @rule(name=AGGREGATORS, label=st.sampled_from(CUTS), count=HOW_OFTEN)
+    def crash(self, name: str, label: str, count: int) -> None:
+        self.step("crash")
+        self.town.sync_one(name, (label, count))
+
+    @precondition(lambda self: self.town.quiet)
+    @rule()
+    def settle(self) -> None:
+        self.step("settle")
+        settle(self.town)
+
+    def lead(self, event: dict[str, object], cut: tuple[str, int] | None = None) -> bool:
+        """Order something; False where it was refused."""
+        town = self.town
+
+        def order(desk: Desk) -> None:
+            _, chain = desk.open_bench(town.round_id)
+            desk.order(chain, event)
+            desk.publish()
+
+        try:
+            town.at_desk("north", order, cut)
+        except OrderError as error:
+            assert error.code != "order.fork"
+            return False
+        except GrievanceError:
+            assert town.spoiled
+            return False
+        return True
+
+    def named(self) -> list[str]:
+        """Partners the leader's steward has named."""
+        return self.town.leader.waiting_admissions(self.town.round_id)
+
+    def partners(self) -> tuple[set[str], set[str]]:
+        """Who was admitted, and who was expelled."""
+        events = self.town.events(self.town.round_id)
+        found = [{e["partner"] for e in events if e["type"] == kind} for kind in ("admit", "expel")]
+        return found[0], found[1]
+
+    @precondition(lambda self: self.may("north") and OUTSIDER not in self.named())
+    @rule()
+    def admit(self) -> None:
+        """The steward names a new partner; the next sync of the leader admits it."""
+        self.step("admit")
+        home = self.town.leader
+        home.trust(self.town.homes[OUTSIDER].identity)
+        home.admit_later(self.town.round_id, [OUTSIDER])
+
+    @precondition(lambda self: self.may("north") and not self.partners()[1])
+    @rule(relay=RELAYS, cut=MAYBE_CUT)
+    def expel(self, relay: str, cut: tuple[str, int] | None) -> None:
+        self.step("expel")
+        self.town.publish_waiting("north")
+        look(self.town)
+        admitted, expelled = self.partners()
+        allowed = relay in admitted - expelled and not self.closed()
+        done = self.lead({"type": "expel", "partner": relay}, cut)
+        assert done == allowed or cut or self.town.spoiled
+
+    @precondition(lambda self: self.may("north") and expected(self.town, self.town.round_id))
+    @rule(which=PLACES)
+    def void(self, which: int) -> None:
+        """Give up a batch: possible as long as the leader has not checked it."""
+        self.step("void")
+        town = self.town
+        places = sorted(expected(town, town.round_id))
+        seq = places[which % len(places)]
+        text = "SELECT 1 FROM batches WHERE task = ? AND seq = ?"
+        checked = town.query(town.folder / "north", text, self.book.task.digest, seq)
+
+        def give_up(desk: Desk) -> None:
+            _, chain = desk.open_bench(town.round_id)
+            void(desk, chain, seq)
+            desk.publish()
+
+        try:
+            town.at_desk("north", give_up)
+        except StateError as error:
+            assert error.code == "void.checked" and checked
+        except GrievanceError as error:
+            assert town.spoiled or error.code == "order.closed", error
+        else:
+            assert not checked
+            town.tally["voided"] += 1
+
+    @precondition(lambda self: self.may("north") and not self.closed() and self.book.batches)
+    @rule(cut=MAYBE_CUT)
+    def close(self, cut: tuple[str, int] | None) -> None:
+        self.step("close")
+        self.town.publish_waiting("north")
+        look(self.town)
+        open_yet = not self.closed()
+        assert self.lead({"type": "close"}, cut) == open_yet or self.town.spoiled
+
+    # Releases.
+
+    @precondition(lambda self: self.closed())
+    @rule(
+        name=AGGREGATORS,
+        names=st.sampled_from([STATISTICS, STATISTICS[:1], STATISTICS[1:]]),
+        cut=MAYBE_CUT,
+    )
+    def propose(self, name: str, names: tuple[str, ...], cut: tuple[str, int] | None) -> None:
+        self.step("propose")
+        town = self.town
+        if not self.may(name):
+            return
+        town.sync_one(name)
+        look(town)
+        wanted = expected(town, town.round_id)
+        minimum = self.book.task.plan.privacy.minimum_reports
+        enough = sum(batch.accepted for batch in wanted.values()) >= minimum
+        folder = f"rounds/{town.round_id}/decide"
+        decided = all(
+            f"{folder}/{seq}/{who}.json" in town.first for seq in wanted for who in town.aggregators
+        )
+        allowed = self.closed() and enough and decided and not set(names) & spoken_for(town)
+
+        def work(desk: Desk) -> None:
+            from grievance.aggregator.releases import propose
+
+            bench, chain = desk.open_bench(town.round_id)
+            propose(bench, chain, names)
+            desk.publish()
+
+        try:
+            town.at_desk(name, work, cut)
+        except ReleaseError as error:
+            assert not allowed or town.spoiled, error
+            town.tally[f"proposal refused: {error.code}"] += 1
+        except GrievanceError:
+            assert not town.quiet
+        else:
+            assert allowed or town.spoiled or cut
+            town.tally["proposed"] += 1
+
+    @precondition(lambda self: open_proposals(self.town))
+    @rule(which=PLACES, how=st.sampled_from(["approve", "approve", "decline"]), cut=MAYBE_CUT)
+    def answer(self, which: int, how: str, cut: tuple[str, int] | None) -> None:
+        self.step(how)
+        town = self.town
+        waiting = open_proposals(town)
+        release, names = waiting[which % len(waiting)]
+        if not self.may(names[0]):
+            return
+
+        def work(desk: Desk) -> None:
+            from grievance.aggregator.releases import answer
+            from grievance.pool.proposals import Approval
+
+            bench, chain = desk.open_bench(town.round_id)
+            answer(bench, chain, release, Approval(names[0], how, ""))  # type: ignore[arg-type]
+            desk.publish()
+
+        try:
+            town.at_desk(names[0], work, cut)
+        except GrievanceError as error:
+            assert town.spoiled or error.code in ("release.twice", "release.answered"), error
+
+    # Further rounds.
+
+    @precondition(lambda self: self.town.quiet and not self.refused)
+    @rule()
+    def next_round(self) -> None:
+        """Another round of the campaign, until its lifetime budget is taken."""
+        self.step("next_round")
+        town, before = self.town, self.town.round_id
+        try:
+            Federation.open_round(town, PLAN)
+        except TaskError as error:
+            assert error.code == "budget.lifetime" and len(town.books) == ROUNDS
+            town.round_id = before
+            town.tally["a round too many"] += 1
+            self.refused = True
+        else:
+            town.add_book()
+            assert len(town.books) <= ROUNDS, "the lifetime budget was exceeded"
+
+    @precondition(lambda self: len(self.town.books) > 1)
+    @rule()
+    def other_round(self) -> None:
+        self.step("other_round")
+        town = self.town
+        (town.round_id,) = (name for name in town.books if name != town.round_id)
+
+    # Machines that are lost.
+
+    @precondition(lambda self: len(self.town.backups) < 8)
+    @rule(name=AGGREGATORS)
+    def back_up(self, name: str) -> None:
+        self.step("back_up")
+        if self.may(name):
+            self.town.back_up(name)
+
+    @precondition(lambda self: self.town.backups and not self.town.spoiled)
+    @rule(which=PLACES)
+    def restore(self, which: int) -> None:
+        self.step("restore")
+        town = self.town
+        name, copy = town.backups[which % len(town.backups)]
+        town.put_back(name, copy)
+        town.tally["restored an older state"] += town.old[name]
+        town.sync_one(name)
+        if not town.old[name]:
+            del town.old[name]
+
+    @rule(name=AGGREGATORS, cut=st.none() | st.tuples(st.sampled_from(RECOVERY_CUTS), HOW_OFTEN))
+    def recover(self, name: str, cut: tuple[str, int] | None) -> None:
+        self.step("recover")
+        town = self.town
+        for path in set(town.spoiled) & town.written_by(name):
+            # Its own files are all an aggregator without a memory has; see `Town.rebuild`.
+            town.heal(path)
+        town.rebuild(name, cut)
+
+    # Strangers.
+
+    @precondition(lambda self: not self.town.old and len(self.town.spoiled) < 4)
+    @rule(which=st.integers(0, 400), at=st.integers(0, 10**6), how=st.integers(0, 4))
+    def tamper(self, which: int, at: int, how: int) -> None:
+        self.step("tamper")
+        town = self.town
+        paths = sorted(set(town.first) - set(town.spoiled))
+        path = paths[which % len(paths)]
+        data = town.first[path]
+        if how == 0:
+            town.spoil(path, None)
+        elif how == 1:
+            # A file of the same kind, or at least of the same suffix, in the place of another.
+            others = [p for p in paths if p.rsplit("/", 1)[-1] == path.rsplit("/", 1)[-1]]
+            other = town.first[(others or paths)[at % len(others or paths)]]
+            town.spoil(path, other if other != data else other[: len(other) // 2])
+        else:
+            town.spoil(path, flip(data, at, at % 8))
+
+    @precondition(lambda self: self.town.spoiled)
+    @rule(which=PLACES)
+    def heal(self, which: int) -> None:
+        self.step("heal")
+        paths = sorted(self.town.spoiled)
+        self.town.heal(paths[which % len(paths)])
+
+    @rule()
+    def audit(self) -> None:
+        self.step("audit")
+        check_audit(self.town)
+
+    @invariant()
+    def holds(self) -> None:
+        if hasattr(type(self), "town") and self.town.first:
+            look(self.town)
+
+    def teardown(self) -> None:
+        # Hypothesis also tears down what has just failed; there is nothing to finish then.
+        if sys.exc_info()[0] is None:
+            finish(self.town)
+
+
+def forget() -> None:
+    """Begin to count anew."""
+    History.steps.clear()
+    History.town.tally.clear()
+    History.examples = 0
+
+
+def summary() -> str:
+    """How many steps ran, of which rules, and what came of them."""
+    total = sum(History.steps.values())
+    lines = [f"{History.examples} histories, {total} steps"]
+    lines += [f"  {count:6} {name}" for name, count in History.steps.most_common()]
+    lines += ["what came of them"]
+    lines += [f"  {count:6} {name}" for name, count in sorted(History.town.tally.items())]
+    return "\n".join(lines)
+
+
+def make_days(town: Town) -> None:
+    """Remember the days with which histories begin."""
+    papers = town.book.papers
+    for name in town.aggregators:
+        town.back_up(name)
+    for which in range(14):
+        papers.append(town.draw("honest", which))
+    town.carry("nurses", papers[:9])
+    settle(town)
+    town.carry("carers", papers[5:])
+    settle(town)
+    town.remember("collected")
+    for name in town.aggregators:
+        town.back_up(name)
+    town.close()
+    look(town)
+    town.remember("closed")
+    release = town.propose("south", STATISTICS[1:]).release_id
+    look(town)
+    town.remember("proposed")
+    town.answer("north", release)
+    settle(town)
+    town.remember("partly released")
+    town.begin()
+
+
+def remove(town: Town) -> None:
+    """Take a town away with everything beside it."""
+    shutil.rmtree(town.folder.parent, ignore_errors=True)
