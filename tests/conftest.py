@@ -8,6 +8,15 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
 
+# Asserts in the modules beside the tests count under `python -O` too, as those in tests do.
+pytest.register_assert_rewrite(
+    *(
+        path.stem
+        for path in Path(__file__).resolve().parent.rglob("*.py")
+        if not path.stem.startswith("test_") and path.stem != "conftest"
+    )
+)
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

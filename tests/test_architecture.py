@@ -13,7 +13,7 @@ import grievance
 
 SOURCE = Path(grievance.__file__).parent
 TIERS = [
-    {"errors", "secret", "wire", "cost", "names"},
+    {"errors", "secret", "wire", "cost", "names", "failpoints", "markup"},
     {"vdaf", "crypto", "privacy"},
     {"kernels"},  # `vdaf.check --fast` finds it by name, at run time
     {"plan"},
@@ -24,12 +24,13 @@ TIERS = [
     {"backup"},
     {"pipelines"},
     {"aggregator", "release", "audit"},
+    {"exposure", "empirical", "planner"},
     {"demo", "testing"},
     {"cli"},
 ]
 RANK = {name: rank for rank, tier in enumerate(TIERS) for name in tier}
 # Inside the first tier the order is: errors, then the rest; cost is errors' only guest, for types.
-SAME_TIER = {("secret", "errors"), ("wire", "errors"), ("cost", "errors"), ("names", "errors")}
+SAME_TIER = {(name, "errors") for name in ("secret", "wire", "cost", "names", "failpoints")}
 HEAVY = {
     "opendp": {"privacy"},
     "numba": {"kernels"},

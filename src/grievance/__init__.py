@@ -30,14 +30,15 @@ if TYPE_CHECKING:
     from grievance.client import Report, SealedTable, load_mapping, seal, seal_blank, seal_many
     from grievance.errors import GrievanceError
     from grievance.home import Home
-    from grievance.plan import Forecast, Plan, forecast, load_plan
+    from grievance.plan import Plan, load_plan
+    from grievance.planner import Forecast, forecast
     from grievance.pool import open_store
     from grievance.release import Release, collect, export
     from grievance.task import Task, TrustAnchor, load_task
 
 _HOMES = {
     "Desk": "aggregator",
-    "Forecast": "plan",
+    "Forecast": "planner",
     "GrievanceError": "errors",
     "Home": "home",
     "Plan": "plan",
@@ -48,7 +49,7 @@ _HOMES = {
     "TrustAnchor": "task",
     "collect": "release",
     "export": "release",
-    "forecast": "plan",
+    "forecast": "planner",
     "load_mapping": "client",
     "load_plan": "plan",
     "load_task": "task",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
@@ -12,6 +13,7 @@ from grievance.cli import (
     auditor,
     backup,
     demo,
+    exposure,
     partner,
     plans,
     release,
@@ -52,6 +54,7 @@ for module in (
     backup,
     repair,
     auditor,
+    exposure,
     demo,
 ):
     module.register(app)
@@ -74,8 +77,19 @@ def root(
     """Pool workplace reports; release only differentially private totals."""
 
 
+def _speak_utf8() -> None:
+    """Read and write UTF-8 whatever the console or locale says, so that data is the same bytes.
+
+    File names that are no text come out as they are. What a person types is left to the terminal.
+    """
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not (stream is sys.stdin and stream.isatty()):
+            stream.reconfigure(encoding="utf-8", errors="surrogateescape")
+
+
 def run(words: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code. `words`: what was typed, else `sys.argv`."""
+    _speak_utf8()
     typed = list(sys.argv[1:] if words is None else words)
     code: object = 0
     with errors_to_words(as_json="--json" in typed):

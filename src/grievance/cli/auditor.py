@@ -5,14 +5,15 @@ Neither needs a home, a key or a server.
 
 from __future__ import annotations
 
-import hashlib
 import re
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from grievance.cli import statistical as statistical_audit
 from grievance.cli.output import (
     REFUSED,
     WAITING,
@@ -21,6 +22,8 @@ from grievance.cli.output import (
     emit,
     emit_json,
     progress_bars,
+    refuse_usage,
+    say,
 )
 from grievance.cli.places import TrustOption, pick_round
 from grievance.errors import GrievanceError, UsageError
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from grievance.audit import AuditReport, Finding, Inclusion
+    from grievance.pool.store import Store
 
 _MAX_SHOWN = 100
 _MAX_REPORT_SIZE = 64 << 20
@@ -40,6 +44,15 @@ _REASONS = {
     "report.nonce": "its nonce is not its own",
     "report.burnt": "its nonce came before with other content",
     "report.replay": "it came twice; the other copy counts",
+    "report.decode": "what is sealed in it is not a report's content",
+    "report.joint-randomness": "its parts do not belong together",
+    "report.test-point": "chance gave it a check that would show something of it",
+}
+_SEAL_AGAIN = "seal your answers again, and hand the new report in while the round is open"
+_NEXT = {
+    "period.closed": "ask whom you gave it to why it came late; a new round needs a new report",
+    "batch.void": "ask whom you gave it to; a new round needs a new report",
+    "report.replay": "nothing; once is enough",
 }
 
 
@@ -50,7 +63,9 @@ def register(app: typer.Typer) -> None:
 
 
 def audit(
-    pool: Annotated[str, typer.Argument(metavar="POOL", help="The pool: a folder or a URL.")],
+    pool: Annotated[
+        str, typer.Argument(metavar="POOL", help="The pool: a folder, a URL or a bundle.")
+    ],
     trust: TrustOption = None,
     round_: Annotated[
         str | None, typer.Option("--round", help="Look at the files of this round only.")
@@ -59,15 +74,45 @@ def audit(
         list[Path] | None,
         typer.Option("--release", help="A published release: its folder, or its release.json."),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Also write the verdict as one HTML page."),
+    ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            "--bundle",
+            metavar="FILE",
+            help="Also put the pool into one archive, that can be audited like the pool itself.",
+        ),
+    ] = None,
+    without_batches: Annotated[
+        bool,
+        typer.Option(
+            "--without-batches",
+            help="Leave sealed batches and verifier shares, nearly all bytes, out of the bundle.",
+        ),
+    ] = False,
+    statistical: Annotated[
+        bool,
+        typer.Option(
+            "--statistical",
+            help="Also test the noise, by drawing much of it here; takes a minute a round.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Recompute a pool, and say what does not hold.
 
-    Exit codes: 0 all is well; 1 something is wrong, or nobody vouched for the keys; 3 something
-    has yet to come.
+    POOL may also be a bundle that `--bundle` made. Exit codes: 0 all is well; 1 something is
+    wrong, nobody vouched for the keys, or the noise looks wrong; 3 something has yet to come, or
+    was left out.
     """
     from grievance.audit import audit_pool
     from grievance.pool.store import open_store
+
+    if without_batches and bundle is None:
+        refuse_usage("--without-batches says what goes into a bundle", "add --bundle FILE")
 
     store = open_store(pool)
     round_id = pick_round(store, round_) if round_ is not None else None
@@ -79,12 +124,42 @@ def audit(
             releases=release or (),
             progress=progress,
         )
+    if html is not None:
+        _write_page(report, pool, html)
+    if bundle is not None:
+        _write_bundle(store, bundle, without_batches=without_batches)
+    noise = statistical_audit.examine(store, round_id) if statistical else []
     if as_json:
-        emit_json(report.to_json())
+        found = {"statistical": [one.to_json() for one in noise]} if statistical else {}
+        emit_json({**report.to_json(), **found})
     else:
         _show(report, pool)
+        statistical_audit.show(noise)
+    if any(one.verdict == "flagged" for one in noise):
+        raise typer.Exit(REFUSED)
     if report.verdict != "pass":
         raise typer.Exit(WAITING if report.verdict == "incomplete" else REFUSED)
+
+
+def _write_page(report: AuditReport, pool: str, target: Path) -> None:
+    from grievance.audit.bundling import made_with
+    from grievance.audit.page import write_page
+
+    today = datetime.now(UTC).date().isoformat()
+    page = write_page(report, pool, when=today, made_with=made_with())
+    target.write_text(page, encoding="utf-8")
+    say(f"wrote {target}: the verdict as a page; open it in any browser, or print it")
+
+
+def _write_bundle(store: Store, target: Path, *, without_batches: bool) -> None:
+    from grievance.audit.bundling import make_bundle
+
+    with progress_bars() as progress:
+        made = make_bundle(store, target, without_batches=without_batches, progress=progress)
+    left = f", {counted(made.left_out, 'file')} left out" if made.left_out else ""
+    say(f"wrote {made.path}: {counted(made.files, 'file')}{left}, {made.size:,} bytes")
+    say(f"  SHA-256 {made.sha256}")
+    say(f"  later, without network: grievance audit {made.path} --trust ...")
 
 
 def _show(report: AuditReport, pool: str) -> None:
@@ -104,8 +179,8 @@ def _show(report: AuditReport, pool: str) -> None:
     for name, totals in report.campaigns.items():
         spent = ", ".join(f"{who} {_rho(amount)}" for who, amount in totals.spent.items())
         emit(
-            f"Privacy budget of {name}: rho {_rho(totals.budget)}, of which rounds may use "
-            f"{_rho(totals.reserved)}; charged so far: {spent or 'nothing'}."
+            f"Privacy budget of {name}: {totals.unit} {_rho(totals.budget)}, of which rounds may "
+            f"use {_rho(totals.reserved)}; charged so far: {spent or 'nothing'}."
         )
     for name in report.rehearsals:
         emit(f"{name} is a REHEARSAL: one machine could read every answer in it.")
@@ -118,6 +193,7 @@ def _show(report: AuditReport, pool: str) -> None:
     for severity, title in (
         ("fault", "What does not hold"),
         ("waiting", "What has yet to come"),
+        ("unchecked", "What could not be checked"),
         ("note", "Worth knowing"),
     ):
         listed = [finding for finding in report.findings if finding.severity == severity]
@@ -148,6 +224,10 @@ def _show_findings(title: str, findings: Sequence[Finding], *, advise: bool) -> 
             file = finding.file
             emit(f"  {file}")
         emit(f"    {finding.rule}: {finding.message}")
+        for text in finding.evidence:
+            emit("      signed by its owner:")
+            for part in text.splitlines():
+                emit(f"        {part}")
         if advise:
             rule = RULES[finding.rule]
             emit(f"      rule: {rule.holds} ({rule.page})")
@@ -194,7 +274,11 @@ def _digest(text: str) -> bytes:
     from grievance.client.report import Report
 
     path = Path(text)
-    if not path.is_file():
+    try:
+        is_file = path.is_file()
+    except OSError:  # too long for a name, for example
+        is_file = False
+    if not is_file:
         raise UsageError(
             "this is neither a receipt nor a report",
             code="receipt",
@@ -203,10 +287,9 @@ def _digest(text: str) -> bytes:
     with path.open("rb") as file:
         data = file.read(_MAX_REPORT_SIZE + 1)
     try:
-        Report.from_bytes(data)
+        return Report.from_bytes(data).digest
     except GrievanceError as error:
         raise UsageError(f"{path.name} is no sealed report: {error}", code="receipt") from None
-    return hashlib.sha256(data).digest()
 
 
 def _show_inclusion(found: Inclusion) -> None:
@@ -216,6 +299,7 @@ def _show_inclusion(found: Inclusion) -> None:
     elif found.status == "refused":
         why = _REASONS.get(found.reason, "its proof does not hold")
         emit(f"refused ({found.reason}): it is in {where}, and {why}.")
+        emit(f"  next: {_NEXT.get(found.reason, _SEAL_AGAIN)}")
     elif found.status == "waiting":
         emit(f"waiting: it is in {where}; {', '.join(found.missing)} has yet to act.")
     elif found.status == "disputed":

@@ -59,13 +59,20 @@ def tell_sync(own: Home, result: SyncResult, *, as_json: bool = False, again: bo
     warn_of_rehearsal(any(line.startswith(_rehearsals(own)) for line in result.done))
     if as_json:
         faults = [{"error": f.code, "message": f.message, "hint": f.hint} for f in result.faults]
-        value = {"done": result.done, "faults": faults, "files": result.written}
+        value = {
+            "done": result.done,
+            "faults": faults,
+            "files": result.written,
+            "warnings": result.warnings,
+        }
         emit_json(value, one_line=again)
         return
     for line in result.done:
         say(line)
     if not (result.done or result.faults or again):
         say(f"{NOTHING_TO_DO} `grievance status` says what waits for whom.")
+    for warning in result.warnings:
+        say(f"warning: {warning}")
     for fault in result.faults:
         tell(fault)
 

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from grievance.errors import GrievanceError, MappingError, PlanError, PoolError, UsageError
+from grievance.errors import (
+    GrievanceError,
+    MappingError,
+    PlanError,
+    PoolError,
+    UsageError,
+    after_fault,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -119,7 +126,8 @@ def errors_to_words(*, as_json: bool = False) -> Iterator[None]:
         sys.exit(REFUSED)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        tell(PoolError(f"{where}{error.strerror or error}", code="system"), as_json=as_json)
+        what = f"{where}{error.strerror or error}"
+        tell(PoolError(what, code="system", hint=after_fault(error)), as_json=as_json)
         sys.exit(REFUSED)
     except Exception as error:
         # Typer's own errors, whose classes it does not export in every version.

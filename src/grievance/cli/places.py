@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from grievance.cli.output import confirm, say
-from grievance.errors import KeyFileError, TrustError, UsageError
+from grievance.errors import KeyFileError, PoolError, TrustError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,12 +115,26 @@ def vouch(home: Home, text: str, *, yes: bool) -> Identity:
 
 def round_ids(store: Store) -> list[str]:
     """All rounds of a pool that have an invitation or a task."""
+    from grievance.pool.layout import is_round_id
+
     return [
         name
         for name in store.names("rounds")
-        if store.size(f"rounds/{name}/task.json") is not None
-        or store.size(f"rounds/{name}/plan.toml") is not None
+        if is_round_id(name) and (_there(store, name, "task") or _there(store, name, "plan"))
     ]
+
+
+def _there(store: Store, round_id: str, what: Literal["task", "plan"]) -> bool:
+    """Whether a round's file is there; not where the round's folder is a link, say."""
+    from grievance.pool.layout import RoundPaths
+
+    paths = RoundPaths(round_id)
+    try:
+        return store.size(paths.task if what == "task" else paths.plan) is not None
+    except PoolError as error:
+        if error.code == "pool.link":
+            return False
+        raise
 
 
 def pick_round(store: Store, text: str | None) -> str:

@@ -31,10 +31,11 @@ from grievance.errors import ReleaseError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from grievance.aggregator.batches import Bench
+    from grievance.aggregator.bench import Bench
     from grievance.home import Home
     from grievance.pool.order import OrderChain
     from grievance.pool.proposals import Proposal, ReleaseView
+    from grievance.pool.store import Store
     from grievance.release import Release
     from grievance.task import Task
 
@@ -219,7 +220,7 @@ def _load(
     round_: str | None,
     release: str | None,
     trust: list[str] | None,
-) -> Release:
+) -> tuple[Release, Store]:
     from grievance.pool.store import open_store
     from grievance.release.collect import collect
 
@@ -227,7 +228,7 @@ def _load(
     store = own.store if own is not None else open_store(pool or "")
     round_id = pick_round(store, round_)
     task = trusted_task(store, round_id, trust, own)
-    return collect(store, task, release)
+    return collect(store, task, release), store
 
 
 def show(
@@ -239,7 +240,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Print a release's tables."""
-    found = _load(home, pool, round_, release, trust)
+    found, _ = _load(home, pool, round_, release, trust)
     if as_json:
         emit_json(found.to_json())
         return
@@ -247,8 +248,18 @@ def show(
     for one in found:
         emit(one.plain())
         emit("")
-    for suspect in found.suspect:
-        say(f"warning: {suspect.statistic} has a total that noise does not explain")
+    _warn_of_suspects(found)
+
+
+def _warn_of_suspects(found: Release) -> None:
+    """Say which statistics hold totals that no answers and no noise explain, and what to do."""
+    for name in dict.fromkeys(suspect.statistic for suspect in found.suspect):
+        say(f"warning: {name} has a total that noise does not explain")
+    if found.suspect:
+        say(
+            "Do not rely on these: the share of at least one aggregator is wrong, and nothing "
+            "shows whose. Show release.json to every aggregator before anybody uses it."
+        )
 
 
 def export(
@@ -265,13 +276,15 @@ def export(
 ) -> None:
     """Write a release into a folder of files.
 
-    That is release.json and tidy tables, as CSV and Parquet.
+    That is release.json, tidy tables as CSV and Parquet, and report.html for people.
     """
     from grievance.release import export as export_release
 
-    found = _load(home, pool, round_, release, trust)
-    written = export_release(found, folder, overwrite=overwrite)
+    found, store = _load(home, pool, round_, release, trust)
+    relays = _relays(store, found.task)
+    written = export_release(found, folder, overwrite=overwrite, relays=relays)
     warn_of_rehearsal(found.task.rehearsal)
+    _warn_of_suspects(found)
     if as_json:
         emit_json(
             {
@@ -283,3 +296,14 @@ def export(
         return
     for path in written:
         emit(str(path))
+
+
+def _relays(store: Store, task: Task) -> dict[str, int]:
+    """How many sealed reports of each admitted partner count; both are public."""
+    from grievance.pool.order import read_chain
+
+    chain = read_chain(store, task)
+    passed_on = dict.fromkeys(chain.partners, 0)
+    for batch in chain.counted:
+        passed_on[batch.partner] += batch.rows
+    return passed_on

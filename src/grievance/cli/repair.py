@@ -76,12 +76,16 @@ def destroy(
     """
     from grievance.aggregator import Desk
     from grievance.aggregator.destroy import destroy as run_destroy
-    from grievance.aggregator.destroy import key_files
+    from grievance.aggregator.destroy import is_destroyed, key_files
 
     own = open_home(home)
     round_id = pick_round(own.store, round_)
     sync_quietly(own)
     with Desk.open(own) as desk:
+        if is_destroyed(desk, round_id):
+            # Also by a run that was cut short, and that the sync above has just finished.
+            _tell_destroyed(round_id, [], as_json=as_json)
+            return
         _, chain = desk.open_bench(round_id)
         warn_of_rehearsal(chain.task.rehearsal)
         say(f"This deletes, of {round_id}, on this machine:")
@@ -93,6 +97,10 @@ def destroy(
         deleted = run_destroy(desk, chain)
         desk.publish()
     refresh_quietly(own)
+    _tell_destroyed(round_id, deleted, as_json=as_json)
+
+
+def _tell_destroyed(round_id: str, deleted: list[str], *, as_json: bool) -> None:
     if as_json:
         emit_json({"round": round_id, "deleted": deleted})
         return

@@ -98,6 +98,10 @@ def new(
     if not rehearsal:
         require_backup(own, no_backup=no_backup)
     confirm("Do you consent to this plan, and invite these organisations?", yes=yes)
+    admitted = [partner.name for partner in partners]
+    if rehearsal and own.name not in admitted:
+        # Whoever is alone relays too.
+        admitted.append(own.name)
     with Desk.open(own) as desk:
         invitation = new_round(
             own,
@@ -108,12 +112,9 @@ def new(
             kem="X25519" if small_devices else DEFAULT_KEM,
             source=path.name,
         )
+        # Before the invitation leaves: whoever was named is admitted, whatever happens now.
+        own.admit_later(invitation.round_id, admitted)
         desk.publish()
-    admitted = [partner.name for partner in partners]
-    if rehearsal and own.name not in admitted:
-        # Whoever is alone relays too.
-        admitted.append(own.name)
-    own.admit_later(invitation.round_id, admitted)
     refresh_quietly(own)
     if rehearsal:
         sync_quietly(own)
@@ -150,9 +151,10 @@ def join(
     """
     from grievance.aggregator import Desk
     from grievance.aggregator.rounds import join_round
+    from grievance.backup import statement
     from grievance.plan import plan_in_words
     from grievance.pool.rounds import read_cards
-    from grievance.task.backup import backup_in_words
+    from grievance.task.backup import backup_in_words, overlap_in_words
 
     own = open_home(home)
     round_id = pick_round(own.store, round_)
@@ -183,8 +185,14 @@ def join(
                 )
     say("\n".join(plan_in_words(invitation.plan, [m.display_name for m in members.values()])))
     say()
+    trustees: dict[str, tuple[str, ...]] = dict.fromkeys(members, ())
+    trustees[own.name] = tuple((statement(own) or {}).get("trustees", ()))
     for card in read_cards(own.store, invitation).values():
         say(backup_in_words(card.owner.display_name, card.backup))
+        if card.backup is not None:
+            trustees[card.owner.name] = card.backup.trustees
+    if overlap := overlap_in_words(trustees):
+        say(overlap)
     warn_of_rehearsal(invitation.card.rehearsal)
     if not invitation.card.rehearsal:
         require_backup(own, no_backup=no_backup)
@@ -209,6 +217,7 @@ def invite(
 
     Possible once every aggregator has signed. Publish the digest where workers can compare it.
     """
+    from grievance.client.files import new_file
     from grievance.pool.rounds import read_task_and_signatures
     from grievance.task import bundle
 
@@ -219,7 +228,8 @@ def invite(
     signatures = list(found[1].values()) if found else []
     if path.exists():
         raise UsageError(f"{path} exists already", code="usage.exists", hint="name another file")
-    path.write_bytes(bundle(task, signatures))
+    with new_file(path) as file:
+        file.write(bundle(task, signatures))
     warn_of_rehearsal(task.rehearsal)
     if as_json:
         emit_json(

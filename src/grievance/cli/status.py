@@ -74,6 +74,8 @@ def _show_round(line: RoundStatus, me: str) -> None:
         since = f", since {_moment(item.since)}" if item.since else ""
         emit(f"  waits for {who}: {item.what}{since}")
         emit(f"      {item.command}")
+    for proof in line.evidence:
+        emit(f"  evidence: {proof}; show it to the other organisations")
     if line.fault:
         emit(f"  fault: {line.fault}")
     elif not line.waiting and line.stage != "destroyed":

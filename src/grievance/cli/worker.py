@@ -206,7 +206,7 @@ def _seal_table(
 ) -> None:
     from grievance.client import seal_many, write_reports
 
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and (not out.is_dir() or not all(map(_is_half_written, out.iterdir()))):
         raise UsageError(
             f"{out} is not an empty folder", code="usage.exists", hint="name another with --out"
         )
@@ -228,6 +228,11 @@ def _seal_table(
     _tell_table(sealed, out, files, as_json=as_json)
     if sealed.refused:
         raise typer.Exit(REFUSED)
+
+
+def _is_half_written(path: Path) -> bool:
+    """Whether a file is what a run that was cut short has left."""
+    return path.name.startswith(".") and path.name.endswith(".part")
 
 
 def _tell_table(sealed: SealedTable, out: Path, files: dict[str, int], *, as_json: bool) -> None:
