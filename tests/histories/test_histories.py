@@ -3,9 +3,9 @@
 By default about a hundred steps, the same ones every time; `-m slow` more than a thousand. Before a
 release, ten thousand steps of histories that are new each night:
 
-    GRIEVANCE_HISTORIES=10000 pytest tests/histories -m slow -s
+    GRIEVANCE_HISTORIES=10000 pytest tests/histories -m slow -n 0 -s
 
-Run with `-s` for the number of steps and how often each rule was taken. Source: security.md,
+Run with `-n 0 -s` for the number of steps and how often each rule was taken. Source: security.md,
 section 4 (hypothesis state machine) and 8.12.
 """
 

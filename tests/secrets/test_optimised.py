@@ -71,7 +71,7 @@ def test_tests_can_fail_without_asserts(tmp_path: Path) -> None:
         "def test_false():\n    assert 1 == 2\n\n"
         "def test_false_beside():\n    check(1)\n"
     )
-    words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path))
+    words = ("-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", "--rootdir", str(tmp_path))
     ran = run(*words, str(tmp_path))
     assert "1 passed" in ran.stdout and "2 failed" in ran.stdout, ran.stdout
 
@@ -90,7 +90,7 @@ def test_the_tests_of_guards_pass_without_asserts() -> None:
         "privacy/test_privacy_filter.py",
         "secrets/test_secret_types.py",
     )
-    words = ("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider")
+    words = ("-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider")
     ran = run(*words, *(str(TESTS / part) for part in parts))
     assert ran.returncode == 0, ran.stdout[-3000:]
     assert "passed" in ran.stdout
