@@ -320,6 +320,15 @@ def _small() -> Seeds:
     }
 
 
+def _wants() -> list[tuple[str, str]]:
+    """A statistic of the plan with every form that its kind allows."""
+    found = []
+    for name, statistic in world().task.plan.statistics.items():
+        forms = ["0.5", "mean=0.25"] if statistic.kind == "mean" else ["3pp", "25", "diff=5pp"]
+        found += [(name, form) for form in forms]
+    return found
+
+
 def _written() -> Seeds:
     header, rows = b"region,problems,hours\n", b"London,overtime,1\nWales,,\n"
     quoted = b'\xef\xbb\xbf"region";"problems";"hours"\r\n"London";"targets";2\r\n'
@@ -329,6 +338,9 @@ def _written() -> Seeds:
         "mapping": [MAPPED.encode(), b'[fields.problems]\nseparator = ";"\nnothing = "none"\n'],
         "csv": [header + rows, quoted],
         "csv-mapped": [b"Q1;Q2;Q3;Q4\n1;true;false;1,4\n\n2;;;\n"],
+        "groups-csv": [b"field,label,expected\nregion,London,400\nregion,Wales,12.5\n"],
+        "groups-toml": [b"[region]\nLondon = 400\nWales = 12.5\n"],
+        "want": [f"{name}:{how}".encode() for name, how in _wants()],
         "replies": [b'{"region":"1","problems":"1; 2","hours":"2"}', b'{"region":"wales"}'],
         "answers": [b'{"region": "London", "problems": ["targets"], "hours": 1.0}'],
     }

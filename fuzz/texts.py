@@ -27,6 +27,7 @@ from grievance.errors import GrievanceError, WireError
 from grievance.home import Home
 from grievance.names import check_name, check_pool_path, is_name
 from grievance.plan import Plan, load_plan
+from grievance.planner import read_groups, read_want
 from grievance.pool.layout import (
     is_backup_set_id,
     is_release_id,
@@ -66,6 +67,18 @@ def _mapping(data: bytes) -> None:
 def _csv(data: bytes) -> None:
     plan = world().task.plan
     _rows(data, TableMapping.from_toml('[fields.problems]\nseparator = "|"\n', plan))
+
+
+def _groups_csv(data: bytes) -> None:
+    read_groups(as_file(data, "groups.csv"))
+
+
+def _groups_toml(data: bytes) -> None:
+    read_groups(as_file(data, "groups.toml"))
+
+
+def _want(data: bytes) -> None:
+    read_want(data.decode("utf-8", "replace"), world().task.plan)
 
 
 def _rows(data: bytes, mapping: TableMapping) -> None:
@@ -253,6 +266,9 @@ TARGETS = [
     Target("mapping", _mapping, "toml"),
     Target("csv", _csv, "toml"),
     Target("csv-mapped", _mapped_csv, "toml"),
+    Target("groups-csv", _groups_csv),
+    Target("groups-toml", _groups_toml, "toml"),
+    Target("want", _want),
     Target("replies", _replies, "json"),
     Target("answers", _answers, "json"),
     Target("fingerprint", _fingerprint),

@@ -105,6 +105,7 @@ _OURS = {
     "audit/pages.py": "pages that are part of the program",
     "aggregator/desk.py:open_bench": "a place, not bytes",
     "cli/demo.py": "a demonstration",
+    "release/report/reading.py": "tables of a release that was read",
     "aggregator/bench.py:open_sum": "its own sums, through target `at-rest`",
 }
 

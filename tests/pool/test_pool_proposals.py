@@ -198,9 +198,12 @@ def plant(federation: Federation, proposal: Proposal, name: str = "north") -> st
     """A dishonest aggregator's proposal, with its own approval."""
     task, home = federation.task, federation.homes[name]
     release_id = proposal.release_id(task)
-    home.store.put(federation.paths.proposal(release_id), proposal.sign(task, home.key))
     approval = Approval(name, "approve", "").sign(task, proposal, home.key)
-    home.store.put(federation.paths.approval(release_id, name), approval)
+    with Desk.open(home) as desk:
+        with desk.state.transaction():
+            desk.state.spool(federation.paths.proposal(release_id), proposal.sign(task, home.key))
+            desk.state.spool(federation.paths.approval(release_id, name), approval)
+        desk.publish()
     return release_id
 
 

@@ -257,7 +257,11 @@ def test_readers_see_the_old_or_the_new_file_never_half(folder: LocalStore) -> N
 
 def test_a_pool_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    for place in (str(tmp_path / "missing"), str(tmp_path / "file"), "nosuchprotocol://x/y"):
+    for place, code in (
+        (str(tmp_path / "missing"), "pool.missing"),
+        (str(tmp_path / "file"), "bundle.archive"),  # a file is read as a bundle
+        ("nosuchprotocol://x/y", "pool.missing"),
+    ):
         with pytest.raises(PoolError) as error:
             open_store(place)
-        assert error.value.code == "pool.missing"
+        assert error.value.code == code

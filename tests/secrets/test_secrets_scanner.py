@@ -41,7 +41,7 @@ def test_base64_is_found_wherever_it_begins(before: int) -> None:
     wrapped = base64.b64encode(text).hex().encode()
     assert ("key", "base64 in hex") in vault.search(wrapped)
     vault = Vault()
-    needs_url = b"\xfb\xff\xbf" * 4 + SECRET[:28]
+    needs_url = b"\xfb\xff\xbf\xfb\xff\xbe\xfb\xef\xbd\xfb\xfe\xbf" * 2 + SECRET[:16]
     vault.add("key", needs_url)
     found = vault.search(base64.urlsafe_b64encode(bytes(before) + needs_url))
     assert ("key", "base64url") in found

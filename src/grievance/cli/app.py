@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
 from collections.abc import Sequence
@@ -84,7 +85,9 @@ def _speak_utf8() -> None:
     """
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and not (stream is sys.stdin and stream.isatty()):
-            stream.reconfigure(encoding="utf-8", errors="surrogateescape")
+            # A caller that has begun to read its input keeps the encoding it began with.
+            with contextlib.suppress(io.UnsupportedOperation):
+                stream.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
 def run(words: Sequence[str] | None = None) -> NoReturn:
