@@ -25,3 +25,18 @@ def test_all_of_the_proof_benchmark_runs(tmp_path):
             assert result["times_libprio"]["least"] > 1
     if found["skipped"]:
         assert "SKIPPED libprio" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_whole_work_is_measured_beside_its_floor(tmp_path):
+    """All of it runs, and what is measured is really the larger part of the work."""
+    figures = tmp_path / "figures.json"
+    names = ("sealing", "checking", "start")
+    command = [sys.executable, "-m", "benchmarks", *names, "--quick", "--json", str(figures)]
+    subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    found = json.loads(figures.read_bytes())
+    for name in ("sealing", "checking"):
+        for result in found[name]["results"]:
+            assert result["ratio"]["least"] > 1
+    assert {result["role"] for result in found["checking"]["results"]} == {"leader", "helper"}
+    assert found["start"]["results"][0]["times_empty"] == 1

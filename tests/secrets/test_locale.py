@@ -153,8 +153,13 @@ def test_same_bytes_where_the_decimal_point_is_a_comma(
         {"LOCPATH": str(made.parent), "LC_ALL": "de_DE.UTF-8", "TAKE_LOCALE": str(point)},
     )
     assert point.read_text().strip() == ","
-    assert said.splitlines() == usual[0].splitlines()
+    assert _ours(said) == _ours(usual[0])
     assert files == usual[1]
+
+
+def _ours(said: bytes) -> list[bytes]:
+    """Lines without what the operating system says of a missing file, in its own language."""
+    return [re.sub("(no such größe: ).*".encode(), rb"\1", line) for line in said.splitlines()]
 
 
 def test_nothing_in_the_source_asks_the_locale() -> None:
