@@ -92,7 +92,7 @@ def decide_batch(
             refused = dict.fromkeys(range(batch.rows), (Status.BATCH, finder))
             taken_back = bench.open_sum(batch.seq, stored.sum)
         else:
-            rows = _own_rows(bench, batch, stored.findings)
+            rows = _own_rows(bench, batch, state.findings(task.digest, batch.seq))
             verdicts = crew.path.decide(task, rows.publics, complete, 0)
             try:
                 kept = _keep_new(bench, rows, verdicts)

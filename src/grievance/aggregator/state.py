@@ -109,12 +109,11 @@ def open_state(path: Path) -> Iterator[State]:
 
 @dataclass(frozen=True, repr=False)
 class BatchRow:
-    """What is known about one ordered batch. `sum` and `findings` are sealed."""
+    """What is known about one ordered batch. `sum` is sealed."""
 
     seq: int
     batch: bytes
     sum: bytes
-    findings: bytes | None
     accepted: int | None
     root: bytes | None
 
@@ -292,11 +291,17 @@ class State:
     def batches(self, task: bytes) -> dict[int, BatchRow]:
         """All batches of a round by their place in the order."""
         rows = self._db.execute(
-            "SELECT seq, batch, sum, findings, accepted, root FROM batches WHERE task = ? "
-            "ORDER BY seq",
+            "SELECT seq, batch, sum, accepted, root FROM batches WHERE task = ? ORDER BY seq",
             (task,),
         )
         return {row[0]: BatchRow(*row) for row in rows}
+
+    def findings(self, task: bytes, seq: int) -> bytes | None:
+        """What verifying a batch gave, sealed, until it is decided; large, so only when needed."""
+        row = self._db.execute(
+            "SELECT findings FROM batches WHERE task = ? AND seq = ?", (task, seq)
+        ).fetchone()
+        return row[0] if row else None
 
     # Outgoing files, byte for byte.
 

@@ -255,13 +255,14 @@ def _task_state(
             f"nothing without the state key; with it, numbers that are {_RANDOM}",
             command,
         )
-    findings = [row for row in rows.values() if row.findings is not None]
+    findings = [row for row in rows.values() if state.findings(task.digest, row.seq) is not None]
     if findings:
         found.add(
-            f"sealed verifier shares of {count(len(findings), 'batch', 'batches')} of {round_id}",
+            f"sealed digests of the reports in {count(len(findings), 'batch', 'batches')} "
+            f"of {round_id}",
             "state.sqlite",
             "when the batches are decided, at the next grievance sync",
-            "nothing without the state key; with it, whether the proofs hold",
+            "nothing without the state key; with it, what lies in the pool anyway",
             "grievance sync",
         )
     shares = [
