@@ -77,7 +77,9 @@ def decide_batch(
     """
     seat, state = bench.seat, bench.state
     task = seat.task
-    stored = state.batches(task.digest)[batch.seq]
+    stored = state.batch(task.digest, batch.seq)
+    if stored is None:
+        raise StateError(f"batch {batch.seq} is not verified yet")
     ours = _own_findings(bench, batch)
     everyone = [ours if index == seat.index else item for index, item in enumerate(found)]
     complete = [item for item in everyone if item is not None]

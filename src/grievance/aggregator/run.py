@@ -269,7 +269,7 @@ def _verify(
     progress: Callable[[str, int, int], None],
 ) -> bool:
     """Verify a batch unless that is done; False means later batches must wait."""
-    if batch.seq in bench.state.batches(bench.seat.task.digest):
+    if bench.state.batch(bench.seat.task.digest, batch.seq) is not None:
         return True
     view = find_batch(bench, batch)
     if view is None:
@@ -299,7 +299,7 @@ def _not_whole(batch: OrderedBatch, error: BatchError) -> BatchError:
 def _decide(bench: Bench, batch: OrderedBatch, crew: Crew, result: SyncResult) -> bool:
     """Decide a batch if all findings are here; False means later batches must wait."""
     task, seat = bench.seat.task, bench.seat
-    stored = bench.state.batches(task.digest).get(batch.seq)
+    stored = bench.state.batch(task.digest, batch.seq)
     if stored is None:
         return False
     if stored.decided:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA_VERSION = 2
+# What is large stands last: SQLite reads a row up to the column that is asked for, and writes all
+# of it anew when one column changes. So whether a file is published is a row of its own.
 _SCHEMA = """
 CREATE TABLE tasks (
     digest BLOB PRIMARY KEY, round TEXT NOT NULL UNIQUE, campaign TEXT NOT NULL,
@@ -38,12 +40,11 @@ CREATE TABLE accepted (
     task BLOB NOT NULL, seq INTEGER NOT NULL, nonces BLOB NOT NULL, PRIMARY KEY (task, seq)
 ) STRICT;
 CREATE TABLE batches (
-    task BLOB NOT NULL, seq INTEGER NOT NULL, batch BLOB NOT NULL, sum BLOB NOT NULL,
-    findings BLOB, accepted INTEGER, root BLOB, PRIMARY KEY (task, seq)
+    task BLOB NOT NULL, seq INTEGER NOT NULL, batch BLOB NOT NULL, accepted INTEGER, root BLOB,
+    sum BLOB NOT NULL, findings BLOB, PRIMARY KEY (task, seq)
 ) STRICT;
-CREATE TABLE outgoing (
-    path TEXT PRIMARY KEY, data BLOB NOT NULL, made TEXT NOT NULL, published INTEGER NOT NULL
-) STRICT;
+CREATE TABLE outgoing (path TEXT PRIMARY KEY, made TEXT NOT NULL, data BLOB NOT NULL) STRICT;
+CREATE TABLE published (path TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE witnessed (
     ledger BLOB PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL,
     checkpoint BLOB NOT NULL
@@ -296,6 +297,14 @@ class State:
         )
         return {row[0]: BatchRow(*row) for row in rows}
 
+    def batch(self, task: bytes, seq: int) -> BatchRow | None:
+        """One batch of a round; None until it is verified."""
+        row = self._db.execute(
+            "SELECT seq, batch, sum, accepted, root FROM batches WHERE task = ? AND seq = ?",
+            (task, seq),
+        ).fetchone()
+        return BatchRow(*row) if row else None
+
     def findings(self, task: bytes, seq: int) -> bytes | None:
         """What verifying a batch gave, sealed, until it is decided; large, so only when needed."""
         row = self._db.execute(
@@ -312,7 +321,7 @@ class State:
             raise StateError(f"{path}: we have published other bytes", code="state.twice")
         if known is None:
             now = datetime.now(UTC).isoformat(timespec="seconds")
-            self._db.execute("INSERT INTO outgoing VALUES (?, ?, ?, 0)", (path, data, now))
+            self._db.execute("INSERT INTO outgoing VALUES (?, ?, ?)", (path, now, data))
 
     def outgoing(self, path: str) -> bytes | None:
         """The bytes we made for a path."""
@@ -331,7 +340,9 @@ class State:
 
     def unpublished(self) -> Sequence[str]:
         """Paths not yet known to be in the pool, oldest first."""
-        rows = self._db.execute("SELECT path FROM outgoing WHERE published = 0 ORDER BY rowid")
+        rows = self._db.execute(
+            "SELECT path FROM outgoing WHERE path NOT IN (SELECT path FROM published) ORDER BY rowid"
+        )
         return [row[0] for row in rows]
 
     def all_outgoing(self) -> Sequence[tuple[str, int]]:
@@ -341,7 +352,7 @@ class State:
 
     def mark_published(self, path: str) -> None:
         """Remember that a file is in the pool."""
-        self._db.execute("UPDATE outgoing SET published = 1 WHERE path = ?", (path,))
+        self._db.execute("INSERT OR IGNORE INTO published VALUES (?)", (path,))
 
     # Heads of the others' ledgers.
 

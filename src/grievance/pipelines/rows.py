@@ -41,7 +41,7 @@ class Opened:
     `inputs[row]` is SHA-256(public share) || SHA-256(own ciphertext), what the burn rule
     remembers; `digests[row]` is the report's digest. Nonces and public shares are copies, and
     the digests are of the very bytes that were opened: what is verified later is what was
-    burnt, even if the mapped file below it has changed.
+    burnt, even if the file has changed since.
     """
 
     nonces: list[bytes]
