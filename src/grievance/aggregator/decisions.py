@@ -68,8 +68,10 @@ def decide_batch(
     view: BatchView,
     crew: Crew,
     found: Sequence[VerifierShares | None],
-) -> None:
+) -> int:
     """Decide every row and keep the sum over the accepted ones: one transaction.
+
+    Returns how many reports count.
 
     `found` has every aggregator's findings by index; ours is taken from our own state.
     Only refused rows that we had counted are read from the batch again. Raises BatchError
@@ -120,6 +122,7 @@ def decide_batch(
             decision.root,
         )
         failpoint("decide.stored")
+    return decision.accepted
 
 
 def _sum_again(

@@ -30,7 +30,7 @@ def void(desk: Desk, chain: OrderChain, seq: int) -> None:
     Raises StateError `void.checked` when we have checked it ourselves: then another aggregator
     may have decided it, and what it decided cannot be taken back.
     """
-    if seq in desk.state.batches(chain.task.digest):
+    if desk.state.batch(chain.task.digest, seq) is not None:
         raise StateError(
             f"batch {seq} has arrived and was checked here",
             code="void.checked",

@@ -314,11 +314,10 @@ def _decide(bench: Bench, batch: OrderedBatch, crew: Crew, result: SyncResult) -
     if view is None:
         return False
     try:
-        decisions.decide_batch(bench, batch, view, crew, found)
+        accepted = decisions.decide_batch(bench, batch, view, crew, found)
     except BatchError as error:
         result.faults.append(_not_whole(batch, error))
         return False
-    accepted = bench.state.batches(task.digest)[batch.seq].accepted
     result.done.append(
         f"{task.round_id}: decided batch {batch.seq}: {accepted} of {batch.rows} reports count"
     )

@@ -341,7 +341,8 @@ class State:
     def unpublished(self) -> Sequence[str]:
         """Paths not yet known to be in the pool, oldest first."""
         rows = self._db.execute(
-            "SELECT path FROM outgoing WHERE path NOT IN (SELECT path FROM published) ORDER BY rowid"
+            "SELECT path FROM outgoing WHERE path NOT IN (SELECT path FROM published) "
+            "ORDER BY rowid"
         )
         return [row[0] for row in rows]
 
