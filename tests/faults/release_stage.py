@@ -45,6 +45,10 @@ def _tree(app: Any) -> Any:
     return _get_command(app)
 
 
+def _rows(db: sqlite3.Connection, table: str) -> list[dict[str, Any]]:
+    return [dict(row) for row in db.execute(f"SELECT * FROM {table} ORDER BY 1, 2")]
+
+
 @dataclass
 class Stage:
     """One federation and snapshots of its whole folder.
@@ -141,21 +145,25 @@ class Stage:
         found = (path for path in self.pool.rglob("*") if path.is_file())
         return {path.relative_to(self.pool).as_posix(): path.read_bytes() for path in found}
 
-    def memory(self, name: str) -> dict[str, list[tuple[Any, ...]]]:
-        """What an aggregator's state holds, read from a copy; nothing where it does not read."""
+    def memory(self, name: str) -> dict[str, list[dict[str, Any]]]:
+        """What an aggregator's state holds, read from a copy: rows by column, in order.
+
+        A file that does not read is kept whole, so that two of them can still be compared.
+        """
         path = self.federation.homes[name].state_path
         with tempfile.TemporaryDirectory() as copies:
             for found in path.parent.glob("state.sqlite*"):
                 shutil.copy(found, copies)
             try:
                 with contextlib.closing(sqlite3.connect(Path(copies) / path.name)) as db:
-                    return {table: sorted(db.execute(f"SELECT * FROM {table}")) for table in KEPT}
+                    db.row_factory = sqlite3.Row
+                    return {table: _rows(db, table) for table in KEPT}
             except sqlite3.Error:
-                return {"unreadable": [(path.read_bytes(),)]}
+                return {"unreadable": [{"bytes": path.read_bytes()}]}
 
     def ledger(self, name: str) -> list[bytes]:
         """The entries an aggregator has charged."""
-        return [row[1] for row in self.memory(name)["ledger"]]
+        return [row["data"] for row in self.memory(name)["ledger"]]
 
     @contextlib.contextmanager
     def unchanged(self) -> Iterator[None]:

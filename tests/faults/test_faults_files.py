@@ -535,5 +535,5 @@ def test_e16_a_batch_that_has_arrived_in_part(
     assert "has not arrived grievance sync" in told
     path.write_bytes(whole)
     stage.federation.settle()
-    assert [row[5] for row in stage.memory("south")["batches"]] == [ROWS]
+    assert [row["accepted"] for row in stage.memory("south")["batches"]] == [ROWS]
     assert not stage.audit().faults

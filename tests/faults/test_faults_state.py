@@ -220,13 +220,13 @@ def test_d24_interrupted_while_checking(
     assert "nothing is half done, run the same command again" in flat(ran.err)
     memory = stage.memory("north")
     # All or nothing: no nonce is burnt whose verifier shares are not kept, byte for byte.
-    verify = [row for row in memory["outgoing"] if "/verify/" in row[0]]
+    verify = [row for row in memory["outgoing"] if "/verify/" in row["path"]]
     assert len(verify) == len(memory["burns"]) == (label == "publish.put")
     stage.federation.settle()
     assert stage.memory("north")["burns"][: len(memory["burns"])] == memory["burns"]
-    for path, data, *_ in verify:
-        assert (stage.pool / path).read_bytes() == data
-    assert [row[5] for row in stage.memory("north")["batches"]] == [ROWS]
+    for row in verify:
+        assert (stage.pool / row["path"]).read_bytes() == row["data"]
+    assert [row["accepted"] for row in stage.memory("north")["batches"]] == [ROWS]
 
 
 @pytest.mark.parametrize("how", ["a damaged page", "another schema"])
