@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -16,6 +18,12 @@ pytest.register_assert_rewrite(
         if not path.stem.startswith("test_") and path.stem != "conftest"
     )
 )
+
+# Time says nothing about a test on a busy machine. Where CI is set, hypothesis has a profile of
+# its own, which also tries the same examples every time: a change is judged by what it changed.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+if "CI" not in os.environ:
+    settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

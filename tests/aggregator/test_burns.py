@@ -36,7 +36,7 @@ NONCES = [bytes([half]) * 8 + bytes([rest]) * 8 for half in range(3) for rest in
 ROWS = st.lists(st.tuples(st.sampled_from(NONCES), st.booleans()), min_size=1, max_size=12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(ROWS, st.booleans()), min_size=1, max_size=8))
 def test_it_is_a_dictionary_that_lasts(
     history: list[tuple[list[tuple[bytes, bool]], bool]],

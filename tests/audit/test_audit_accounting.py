@@ -40,7 +40,7 @@ def test_logarithms_are_enclosed(value: Fraction) -> None:
 
 
 @given(promises)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_limit_is_where_the_other_code_puts_it(promise: tuple[Fraction, Fraction]) -> None:
     """It answers in multiples of 1e-9, rounded down: that many are kept, one more is not."""
     epsilon, delta = promise
@@ -50,7 +50,7 @@ def test_the_limit_is_where_the_other_code_puts_it(promise: tuple[Fraction, Frac
 
 
 @given(promises, st.fractions(min_value=Fraction(1, 10**6), max_value=20))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_it_errs_to_the_strict_side_only(promise: tuple[Fraction, Fraction], rho: Fraction) -> None:
     """A proof for (rho, delta) is never given where a good approximation of delta is larger."""
     epsilon, delta = promise

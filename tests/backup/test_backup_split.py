@@ -16,7 +16,7 @@ from grievance.errors import OpenError, ShapeError
 SHAPES = st.integers(2, 5).flatmap(lambda n: st.tuples(st.integers(2, n), st.just(n)))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.binary(min_size=32, max_size=32), SHAPES)
 def test_every_subset_of_threshold_pieces_gives_the_key_back(
     secret: bytes, shape: tuple[int, int]
@@ -50,7 +50,7 @@ def needed(pieces: dict[int, bytes], index: int, target: bytes) -> bytes:
     return (rest * weight(index).inverse()).encode()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.binary(min_size=32, max_size=32), st.integers(2, 4))
 def test_too_few_pieces_fit_every_key_equally(target: bytes, threshold: int) -> None:
     """Whatever key one has in mind, exactly one last piece makes it: nothing is excluded."""

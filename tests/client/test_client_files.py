@@ -247,7 +247,7 @@ def test_row_groups_that_would_not_fit_memory_are_refused(small, written, monkey
     assert code_of(written, small.task) == "report.file"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.binary(max_size=200))
 def test_any_footer_is_read_or_refused(data):
     with contextlib.suppress(WireError):

@@ -278,7 +278,7 @@ def test_numbers_are_moved_only_when_the_mapping_says_so(plan, extra, cell, valu
     assert answers(text, plan, hours=cell) == {"hours": Decimal(value)}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     value=st.decimals(-100, 100, places=4),
     low=st.integers(-20, 20),
@@ -305,7 +305,7 @@ def test_what_is_no_number(text):
 # -- the template --------------------------------------------------------------------------
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(plan=plans())
 def test_the_template_is_a_mapping_as_it_stands(plan):
     text = mapping_template(plan)

@@ -86,7 +86,7 @@ def test_what_was_answered_arrives(make_round, full, plan_text, shares, kem):
     assert round_.measure(report) == round_.bits(ANSWERS) != round_.task.layout.blank()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(answers=some_answers())
 def test_every_report_has_one_size_and_arrives(full, answers):
     report = seal(full.task, answers)

@@ -147,7 +147,7 @@ def test_stopping_early_stops_the_processes(full):
             seal_many(full.task, frame, workers=workers, progress=stop)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_plan_survives_a_csv_file_and_its_template(make_round, tmp_path, data):
     plan = data.draw(plans())

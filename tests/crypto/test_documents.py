@@ -145,7 +145,7 @@ def test_every_flipped_bit_and_every_cut_is_refused() -> None:
             parse_document(longer, kind=KIND)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=400))
 def test_noise_is_refused(data: bytes) -> None:
     with pytest.raises((WireError, SignatureError)):

@@ -99,7 +99,7 @@ def test_hybrid_public_keys_of_the_draft(seed: str, public: str) -> None:
 
 
 @pytest.mark.parametrize("kem", KEMS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(plaintext=st.binary(max_size=300), info=st.binary(max_size=64))
 def test_sealed_opens_here_and_by_the_book(kem: str, plaintext: bytes, info: bytes) -> None:
     key = KEYS[kem]

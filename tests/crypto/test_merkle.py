@@ -116,7 +116,7 @@ def test_consistency_of_every_prefix(size: int) -> None:
                 merkle.check_consistency(old, old_root, size, old_root, proof)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(2, 40), st.data())
 def test_a_changed_proof_is_refused(size: int, data: st.DataObject) -> None:
     leaves = many(size)

@@ -97,7 +97,7 @@ def test_another_label_message_key_or_signature_is_refused() -> None:
             check()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 511))
 def test_one_flipped_bit_is_refused(bit: int) -> None:
     key = SigningKey.generate()

@@ -129,7 +129,7 @@ def noisy(task, exact, noises, factor: float = 1.0) -> dict[str, list[int]]:
     return found
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.data())
 def test_whatever_people_answer_the_differences_are_zero(data: st.DataObject) -> None:
     plan = data.draw(plans())

@@ -54,7 +54,7 @@ def test_a_whole_round_is_moved_together() -> None:
     assert len(scales) == 5 and len(pair.places(1000)) == len(pair.near)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(plans(max_choices=3, max_grid=6))
 def test_no_pair_is_further_apart_than_is_charged(plan: Plan) -> None:
     layout, reports = Layout(plan), plan.privacy.reports_per_worker

@@ -50,7 +50,6 @@ def test_changed_seeds_and_random_bytes(name: str) -> None:
 
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         derandomize=True,
         database=None,
         suppress_health_check=list(HealthCheck),
@@ -60,7 +59,7 @@ def test_changed_seeds_and_random_bytes(name: str) -> None:
         choices = Choices(stream)
         judge(target, change(choices.of(known), known, target.form, choices))
 
-    @settings(max_examples=5, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=5, derandomize=True, database=None)
     @given(st.binary(max_size=300))
     def anything(data: bytes) -> None:
         judge(target, data)

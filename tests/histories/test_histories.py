@@ -35,7 +35,6 @@ def play(town: Town, examples: int, *, derandomize: bool) -> None:
             settings=settings(
                 max_examples=examples,
                 stateful_step_count=STEPS,
-                deadline=None,
                 derandomize=derandomize,
                 database=None,
                 phases=[Phase.generate, Phase.shrink],

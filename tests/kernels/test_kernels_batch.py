@@ -6,7 +6,7 @@ import secrets
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernels_world import (
     CTX,
@@ -73,7 +73,7 @@ def test_every_circuit_is_sharded_and_verified_as_by_the_reference(case, num_row
         assert batch.sum_out_shares(CTX, agg_id, inputs[agg_id]) == want
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(plans(), st.sampled_from([1, 2, 7]), st.integers(2, 3))
 def test_random_plans(plan, num_rows, shares):
     blocks, bits, chunk_length = plan

@@ -101,7 +101,7 @@ def test_all_pairs_of_edge_elements(field):
     check(field, [(a, b) for a in values for b in values])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 @BOTH
 def test_operations_on_any_pairs(field, data):

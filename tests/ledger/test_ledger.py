@@ -157,7 +157,7 @@ def test_a_statistic_is_charged_once_for_a_round() -> None:
         st.fractions(Fraction(1, 10**12), 1, max_denominator=10**12), min_size=1, max_size=6
     )
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_filter_and_the_ledger_keep_the_same_exact_books(costs: list[Fraction]) -> None:
     """A budget of exactly the sum is enough; one part in 10^12 less is not."""
     total = sum(costs, Fraction(0))

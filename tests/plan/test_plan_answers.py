@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import EXAMPLE, answers_for, plans
 
@@ -111,7 +111,7 @@ def test_what_does_not_fit_is_refused_without_being_repeated(
     assert error.__context__ is None
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(st.data())
 def test_what_fits_is_kept(data: st.DataObject) -> None:
     plan = data.draw(plans())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from strategies import EXAMPLE, plans
 
 from grievance.cost import Cost
@@ -71,7 +71,7 @@ def test_auto_takes_gaussian_for_the_designs_example() -> None:
     assert forecast(plan).mechanism == "gaussian"
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(plans())
 def test_any_plan_either_way(plan: Plan) -> None:
     layout, terms = Layout(plan), plan.privacy

@@ -11,7 +11,7 @@ from fractions import Fraction
 from math import sqrt
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import EXAMPLE, plans
 
@@ -122,7 +122,7 @@ def test_forecasts_of_nothing_are_refused(reports: int, aggregators: int, kem: s
         forecast(PLAN, reports, aggregators, kem)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30)
 @given(plans(), st.sampled_from([20, 1000, 10**7]))
 def test_every_plan_has_a_forecast_and_words(plan: Plan, reports: int) -> None:
     found = forecast(plan, reports)
@@ -139,7 +139,7 @@ def test_every_plan_has_a_forecast_and_words(plan: Plan, reports: int) -> None:
     assert lines == plan_in_words(Plan.from_json(plan.to_json()), ["A", "B"])
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(plans(), st.data())
 def test_expected_tables_agree_as_those_of_one_people_do(plan: Plan, data: st.DataObject) -> None:
     groups = {

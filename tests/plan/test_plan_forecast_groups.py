@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import EXAMPLE
 
@@ -270,7 +270,7 @@ def test_where_no_merging_helps_it_is_said() -> None:
     assert drowning.hopeless == 0
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 3000), min_size=6, max_size=6).filter(sum))
 def test_suggestions_hold_whatever_the_groups(numbers: list[int]) -> None:
     regions = dict(zip(REGIONS, numbers, strict=True))

@@ -7,7 +7,7 @@ import tomllib
 from fractions import Fraction
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import answers_for, plans
 
@@ -17,7 +17,7 @@ from grievance.plan.encode import range_bits, range_weights
 from grievance.secret import VerifyKey
 from grievance.vdaf import FIELD128, Block, Sum
 
-LENIENT = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LENIENT = settings(max_examples=80)
 
 HEAD = """
 title = "T"

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from strategies import EXAMPLE, plans, to_toml
@@ -22,7 +22,7 @@ from grievance.plan import MultiField, NumberField, Plan, load_plan
 if TYPE_CHECKING:
     from pathlib import Path
 
-LENIENT = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LENIENT = settings(max_examples=100)
 
 REGIONS = '"London", "North", "Midlands", "South", "Scotland", "Wales"'
 WHERE = 'where = { region = ["London", "North"] }'

@@ -6,7 +6,7 @@ from collections import Counter
 from fractions import Fraction
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import all_answers, answers_for, plans
 
@@ -15,7 +15,7 @@ from grievance.plan import ChoiceField, Layout, MultiField, NumberField, Plan, R
 from grievance.vdaf import FIELD128
 
 P = FIELD128.MODULUS
-LENIENT = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LENIENT = settings(max_examples=300)
 
 
 @st.composite
@@ -215,7 +215,7 @@ mean = "hours"
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(plans(max_fields=3, max_statistics=3, max_choices=3, max_grid=4))
 def test_sensitivity_holds_for_all_pairs_of_answers(plan: Plan) -> None:
     layout = Layout(plan)

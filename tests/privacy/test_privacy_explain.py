@@ -35,7 +35,7 @@ def test_known_beliefs() -> None:
     assert posterior_bound(Fraction(1000)) == 1
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.fractions(0, 20, max_denominator=1000),
     st.fractions(Fraction(1, 100), Fraction(99, 100), max_denominator=1000),
@@ -120,7 +120,7 @@ def test_the_promise_of_laplace_noise_has_no_exceptions() -> None:
         assert part not in text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.fractions(0, 50, max_denominator=1000))
 def test_the_odds_statement_is_e_to_the_epsilon_rounded_up(epsilon: Fraction) -> None:
     assert math.exp(epsilon) * (1 - 1e-12) <= float(odds_bound(epsilon))

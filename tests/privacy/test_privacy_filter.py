@@ -74,7 +74,7 @@ class BudgetHistory(RuleBasedStateMachine):
         assert self.left() >= 0
 
 
-BudgetHistory.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+BudgetHistory.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
 TestBudgetHistory = BudgetHistory.TestCase
 
 

@@ -88,7 +88,7 @@ def test_m_reports_cost_m_times_as_much() -> None:
     assert abs(twice.scale - 2 * once.scale) <= Fraction(1, 32)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(shape_lists, epsilons, st.integers(1, 5))
 def test_costs_are_exact_and_never_above_the_budget(
     shapes: list[StatisticShape], epsilon: Fraction, reports: int
@@ -107,7 +107,7 @@ def test_costs_are_exact_and_never_above_the_budget(
     assert total <= Cost("pure", epsilon)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(shape_lists, epsilons)
 def test_nothing_but_rounding_is_left_over(shapes: list[StatisticShape], epsilon: Fraction) -> None:
     found = pure_split(shapes, epsilon).values()
@@ -116,7 +116,7 @@ def test_nothing_but_rounding_is_left_over(shapes: list[StatisticShape], epsilon
         assert sum(g.cost.amount * g.scale / (g.scale - step) for g in found) > epsilon
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(shape_lists, st.integers(1, 9))
 def test_shares_follow_the_rule(shapes: list[StatisticShape], reports: int) -> None:
     """epsilon_s^3 / (importance_s cells_s Delta1_s^2) is one number, but for rounding."""
@@ -144,7 +144,7 @@ def test_no_small_shift_of_budget_does_better() -> None:
             assert error(shifted) > best
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(1, 2**400), st.sampled_from([2, 3]))
 def test_integer_roots(value: int, degree: int) -> None:
     root = _root_floor(value, degree)
@@ -195,7 +195,7 @@ def test_bad_sensitivities_have_no_cost(l1: int, reports: int) -> None:
     assert caught.value.code == "privacy.shape"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 10**6), st.integers(32, 2**26), st.integers(1, 10))
 def test_opendp_states_the_same_cost(l1: int, units: int, reports: int) -> None:
     scale = Fraction(units, 64)

@@ -102,7 +102,7 @@ def test_why_the_normal_law_is_not_used_for_one_or_two_laplace_draws() -> None:
 # -- against a plainer method -----------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(mechanisms, scales, st.integers(1, 5))
 def test_everything_agrees_with_plain_convolution(
     mechanism: str, scale: Fraction, draws: int
@@ -120,7 +120,7 @@ def test_everything_agrees_with_plain_convolution(
         assert margin == 0 or law.tail(margin - 1) > 1 - level - 1e-12
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(mechanisms, scales, st.integers(1, 6), st.sampled_from([1e-3, 1e-9, 1e-32]))
 def test_the_bound_holds(mechanism: str, scale: Fraction, draws: int, chance: float) -> None:
     law = NoiseLaw(mechanism, scale, draws)
@@ -157,7 +157,7 @@ def test_one_wide_laplace_law_against_its_closed_form() -> None:
 # -- combinations -----------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(mechanisms, scales, st.integers(1, 3), st.floats(0.01, 100))
 def test_equal_factors_give_the_law_of_more_draws(
     mechanism: str, scale: Fraction, draws: int, factor: float

@@ -74,7 +74,7 @@ def test_one_statistic_gets_everything() -> None:
     assert Fraction(452, 64) ** 2 < 50 <= Fraction(453, 64) ** 2
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(shape_lists, rhos, st.integers(1, 5))
 def test_costs_are_exact_and_never_above_the_budget(
     shapes: list[StatisticShape], rho: Fraction, reports: int
@@ -93,7 +93,7 @@ def test_costs_are_exact_and_never_above_the_budget(
     assert total <= Cost("zcdp", rho)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(shape_lists, rhos)
 def test_sigma_is_the_least_multiple_that_fits(shapes: list[StatisticShape], rho: Fraction) -> None:
     allocations = rho_split(shapes, rho, 1)
@@ -112,7 +112,7 @@ def test_sigma_is_the_least_multiple_that_fits(shapes: list[StatisticShape], rho
         assert sum(steps) > rho
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(shape_lists, st.integers(1, 9))
 def test_shares_follow_the_rule(shapes: list[StatisticShape], reports: int) -> None:
     """rho_s^2 / (Delta_s^2 importance_s cells_s) is one number, where rounding hardly matters."""
@@ -164,7 +164,7 @@ def test_noise_that_would_drown_everything_is_refused() -> None:
     assert rho_split([StatisticShape("hours", 4, 2, l1=4)], ROUND, 1)["hours"].scale < 16
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 10**6),
     st.integers(32, 2**26),

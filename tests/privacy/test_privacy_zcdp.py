@@ -68,7 +68,7 @@ def test_delta_is_the_infimum_and_never_below(rho: Fraction, epsilon: Fraction) 
     assert ours <= slow * (1 + Fraction(1, 10**18))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.fractions(Fraction(1, 10**4), 20), st.fractions(0, 50, max_denominator=1000))
 @example(Fraction("1.626874971"), Fraction("4.170000002"))  # best alpha below 2
 @example(Fraction(12), Fraction(2))
@@ -152,7 +152,7 @@ deltas = st.integers(1, 30).map(lambda n: Fraction(1, 10**n))
 rhos = st.fractions(Fraction(1, 10**5), 20, max_denominator=10**6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(epsilons, deltas)
 def test_rho_for_is_the_largest_that_keeps_the_promise(epsilon: Fraction, delta: Fraction) -> None:
     rho = rho_for(epsilon, delta)
@@ -161,7 +161,7 @@ def test_rho_for_is_the_largest_that_keeps_the_promise(epsilon: Fraction, delta:
     assert Fraction(delta_for(rho + Fraction(1, zcdp.RHO_UNITS), epsilon)) > delta
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rhos, deltas)
 def test_epsilon_for_is_the_least_that_is_kept(rho: Fraction, delta: Fraction) -> None:
     epsilon = epsilon_for(rho, delta)
@@ -171,7 +171,7 @@ def test_epsilon_for_is_the_least_that_is_kept(rho: Fraction, delta: Fraction) -
         assert Fraction(delta_for(rho, less)) > delta
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(epsilons, deltas)
 def test_round_trip(epsilon: Fraction, delta: Fraction) -> None:
     back = Fraction(epsilon_for(rho_for(epsilon, delta), delta))
@@ -181,7 +181,7 @@ def test_round_trip(epsilon: Fraction, delta: Fraction) -> None:
     assert back >= epsilon * Fraction(99, 100)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rhos, rhos, epsilons, epsilons)
 def test_delta_is_monotone(a: Fraction, b: Fraction, e: Fraction, f: Fraction) -> None:
     low, high = sorted((a, b))
@@ -192,7 +192,7 @@ def test_delta_is_monotone(a: Fraction, b: Fraction, e: Fraction, f: Fraction) -
     assert 0 <= delta_for(low, near) <= 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(epsilons, epsilons, deltas, deltas)
 def test_rho_for_is_monotone(e: Fraction, f: Fraction, c: Fraction, d: Fraction) -> None:
     near, far = sorted((e, f))

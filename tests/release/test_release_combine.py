@@ -20,7 +20,7 @@ P = 2**128 - 7 * 2**66 + 1
 EDGES = [0, 1, -1, P // 2, -(P // 2)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     totals=st.lists(
         st.sampled_from(EDGES) | st.integers(-(P // 2), P // 2), min_size=1, max_size=6

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from fractions import Fraction
 
-QUICK = settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+QUICK = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 POPULATIONS = st.tuples(st.integers(1, 60), st.integers(0, 2**32))
 PROBLEMS = ['-unpaid, "overtime"', "targets", "bullying & <b>"]
 BANDS = [(0, 1), (1, 5), (5, 10), (10, 41)]

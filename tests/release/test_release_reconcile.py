@@ -72,7 +72,7 @@ def worlds(draw: st.DrawFn) -> list[Observed]:
     return tables
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(tables=worlds(), data=st.data())
 def test_estimates_and_covariances_are_those_of_least_squares(tables, data) -> None:
     overlap = Overlap(tuple(tables))
@@ -116,7 +116,7 @@ def _indicator(keys: tuple[str, ...], box: Any) -> np.ndarray:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(tables=worlds())
 def test_reconciled_tables_agree(tables) -> None:
     overlap = Overlap(tuple(tables))

@@ -46,7 +46,7 @@ def transcript(vdaf, measurement, nonce, rand, key):
     ]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_one_block_is_multihot_byte_for_byte(data):
     length = data.draw(st.integers(1, 12))
@@ -85,7 +85,7 @@ def any_given(parents):
     return any(parent is not None for parent in parents)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(blocks_and_bits(), st.integers(1, 9), st.integers(2, 3))
 def test_valid_bits_are_accepted_and_counted(case, chunk_length, shares):
     blocks, bits = case
@@ -152,7 +152,7 @@ def test_invalid_vectors_are_refused(meas):
             verify(VDAF, meas)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(blocks_and_bits(), st.data())
 def test_no_element_can_be_another(case, data):
     """Any one element of an honest vector changed to anything else that is not equivalent."""
@@ -173,7 +173,7 @@ def honest_outputs_of(circuit, meas):
     return circuit.eval(meas, joint_rand, 1, [lambda wires: gadget.eval(FIELD128, wires)])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.sampled_from([0, 1, 2, P - 1]), min_size=11, max_size=11))
 def test_the_circuit_accepts_exactly_what_it_should(meas):
     """Against the rules in words: a naive model of validity over bits and non-bits."""

@@ -131,7 +131,7 @@ def test_other_domains_among_them_our_own(ones: int, domain: int, answer: str) -
     assert turboshake128(b"\xff" * ones, domain, 32).hex() == answer
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, phases=[Phase.generate])
+@settings(max_examples=40, derandomize=True, phases=[Phase.generate])
 @given(
     seed=st.binary(max_size=255),
     dst=st.binary(max_size=400),
