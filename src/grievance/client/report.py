@@ -12,6 +12,7 @@ Source: design.md, section 6; DAP draft-17, "Upload Message"; security.md, fault
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -160,15 +161,15 @@ def input_share_info(task_digest: bytes, index: int, nonce: bytes, public_share:
     Binds task, aggregator, nonce and public share, so that no part of a report can be moved
     into another. `cryptography` has no `aad`, so `info` carries all of it.
     """
-    return hashlib.sha256(
-        length_prefixed(
-            b"grievance/1 input share",
-            task_digest,
-            index.to_bytes(1, "big"),
-            nonce,
-            hashlib.sha256(public_share).digest(),
-        )
-    ).digest()
+    head = _info_head(task_digest, index)
+    public_digest = hashlib.sha256(public_share).digest()
+    return hashlib.sha256(head + length_prefixed(nonce, public_digest)).digest()
+
+
+@functools.lru_cache(maxsize=256)
+def _info_head(task_digest: bytes, index: int) -> bytes:
+    """What the infos of all reports to one aggregator begin with."""
+    return length_prefixed(b"grievance/1 input share", task_digest, index.to_bytes(1, "big"))
 
 
 def open_input_share(

@@ -33,8 +33,16 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def root(leaves: Iterable[bytes]) -> bytes:
-    """Compute the root in one pass, holding one hash per level."""
-    return _root(map(leaf_hash, leaves))
+    """Compute the root, level by level: a node without a sibling moves up as it is."""
+    sha256 = hashlib.sha256
+    level = [sha256(b"\x00" + leaf).digest() for leaf in leaves]
+    if not level:
+        return EMPTY_ROOT
+    while len(level) > 1:
+        alone = level[-1:] if len(level) % 2 else []
+        pairs = zip(level[::2], level[1::2], strict=False)
+        level = [sha256(b"\x01" + left + right).digest() for left, right in pairs] + alone
+    return level[0]
 
 
 def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
@@ -136,23 +144,6 @@ def check_consistency(
         raise _refuse("the proof is too short")
     _compare(old_value, old_root, "the new tree does not extend the old one")
     _compare(new_value, new_root, "the proof does not lead to the new root")
-
-
-def _root(hashes: Iterable[bytes]) -> bytes:
-    """Fold leaf hashes: `pending` holds full subtrees, largest first, like a binary counter."""
-    pending: list[tuple[int, bytes]] = []
-    for value in hashes:
-        height = 0
-        while pending and pending[-1][0] == height:
-            value = node_hash(pending.pop()[1], value)  # noqa: PLW2901 - grows as it merges
-            height += 1
-        pending.append((height, value))
-    if not pending:
-        return EMPTY_ROOT
-    result = pending.pop()[1]
-    while pending:
-        result = node_hash(pending.pop()[1], result)
-    return result
 
 
 def _split(size: int) -> int:

@@ -15,11 +15,12 @@ from grievance.errors import OpenError, ProofError, ReportError, TestPointError,
 from grievance.pool.verdicts import Status, VerifierShares
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import pyarrow as pa
 
     from grievance.crypto.hpke import HpkePrivateKey
+    from grievance.pool.store import View
     from grievance.secret import VerifyKey
     from grievance.task import Task
 
@@ -60,42 +61,36 @@ class Verified:
     total: list[int]
 
 
-def _column(batch: pa.RecordBatch, index: int) -> Callable[[int], memoryview]:
-    """Return row -> bytes for a fixed-width column, slicing its buffer."""
+def _cells(batch: pa.RecordBatch, index: int) -> Sequence[View]:
+    """The cells of a fixed-width column, where they are."""
     column = batch.column(index)
-    width, offset = column.type.byte_width, column.offset
-    buffer = memoryview(column.buffers()[1])
-
-    def cell(row: int) -> memoryview:
-        start = (offset + row) * width
-        return buffer[start : start + width]
-
-    return cell
+    width = column.type.byte_width
+    begin, buffer = column.offset * width, memoryview(column.buffers()[1])
+    places = range(begin, begin + batch.num_rows * width, width)
+    return [buffer[at : at + width] for at in places]
 
 
 def open_rows(seat: Seat, batch: pa.RecordBatch) -> Opened:
     """Decrypt our share of every row and check its salt. Verifies nothing yet."""
-    nonce, *cells = (_column(batch, i) for i in range(batch.num_columns))
-    opened = Opened([], [], bytearray(batch.num_rows), [], [], [])
-    sha256, ours = hashlib.sha256, 1 + seat.index
-    for row in range(batch.num_rows):
-        row_nonce, parts = bytes(nonce(row)), [cell(row) for cell in cells]
-        public, own = bytes(parts[0]), bytes(parts[ours])
-        parts[0], parts[ours] = memoryview(public), memoryview(own)
+    sha256, digest, own = hashlib.sha256, seat.task.digest, 1 + seat.index
+    nonces, *parts = (_cells(batch, i) for i in range(batch.num_columns))
+    # Copied before they are digested: what is opened is what was digested.
+    nonces, publics, sealed = ([bytes(c) for c in part] for part in (nonces, parts[0], parts[own]))
+    parts[0], parts[own] = publics, sealed
+    hashes = [[sha256(cell).digest() for cell in column] for column in parts]
+    statuses, shares = bytearray(batch.num_rows), list[bytes | None]()
+    for row, (nonce, public, ciphertext) in enumerate(zip(nonces, publics, sealed, strict=True)):
         share: bytes | None = None
         try:
-            share = open_input_share(seat.hpke, seat.task, seat.index, row_nonce, public, own)
+            share = open_input_share(seat.hpke, seat.task, seat.index, nonce, public, ciphertext)
         except OpenError:
-            opened.statuses[row] = Status.OPEN
+            statuses[row] = Status.OPEN
         except ReportError:
-            opened.statuses[row] = Status.NONCE
-        hashes = [sha256(part).digest() for part in parts]
-        opened.nonces.append(row_nonce)
-        opened.publics.append(public)
-        opened.inputs.append(hashes[0] + hashes[ours])
-        opened.digests.append(report_digest(seat.task.digest, row_nonce, hashes))
-        opened.shares.append(share)
-    return opened
+            statuses[row] = Status.NONCE
+        shares.append(share)
+    inputs = [a + b for a, b in zip(hashes[0], hashes[own], strict=True)]
+    digests = [report_digest(digest, nonce, of) for nonce, *of in zip(nonces, *hashes, strict=True)]
+    return Opened(nonces, publics, statuses, inputs, digests, shares)
 
 
 def verify_rows(seat: Seat, opened: Opened) -> Verified:

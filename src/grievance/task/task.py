@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -240,8 +240,14 @@ def parse_task(data: bytes) -> Task:
 
     Raises WireError for bytes that are no canonical JSON, PlanError for a plan that breaks
     a rule, BudgetExceededError when the campaign's budget does not hold, TaskError for
-    everything else.
+    everything else. The same bytes give the same object, which nobody can change.
     """
+    return _parse_task(bytes(data))
+
+
+@lru_cache(maxsize=32)
+def _parse_task(data: bytes) -> Task:
+    """Every step reads tasks again, and computing what follows from a plan takes a while."""
     value = parse_canonical(data, LIMIT)
     fields = StrictObject(value, _KEYS, where="task", error=TaskError, code="task.field")
     fields.literal("kind", KIND)
@@ -266,7 +272,7 @@ def parse_task(data: bytes) -> Task:
         if canonical(value[key]) != canonical(expected):
             fields.refuse("is not what follows from the plan", key)
     return Task(
-        data=bytes(data),
+        data=data,
         digest=hashlib.sha256(data).digest(),
         plan=terms.plan,
         layout=terms.layout,
