@@ -171,12 +171,8 @@ def accepts_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def loose_envelope(monkeypatch: pytest.MonkeyPatch) -> None:
-    info = report_module.input_share_info
-    monkeypatch.setattr(
-        report_module,
-        "input_share_info",
-        lambda task, index, nonce, _public: info(task, index, nonce, b""),
-    )
+    info = report_module._info
+    monkeypatch.setattr(report_module, "_info", lambda head, nonce, _: info(head, nonce, b""))
 
 
 # -- A: a client that knows the verify key --------------------------------------------------

@@ -65,15 +65,14 @@ def refused(what: str, code: str | type[Exception], act: Callable[[], object]) -
 
 def take_away(guard: str) -> None:
     """Put a double in the place of a guard."""
-    real_open = reports.open_input_share
 
-    def any_nonce(key, task, index, nonce, public, ciphertext):  # type: ignore[no-untyped-def]
-        info = reports.input_share_info(task.digest, index, nonce, public)
-        return key.open(ciphertext, info)[reports.SALT_SIZE :]
+    def any_nonce(self, nonce, public_digest, ciphertext):  # type: ignore[no-untyped-def]
+        info = reports._info(self._info_head, nonce, public_digest)
+        return self._key.open(ciphertext, info)[reports.SALT_SIZE :]
 
     doubles: dict[str, tuple[object, str, object]] = {
         "proof": (rows, "_check_proof", lambda *_: (Status.OK, -1)),
-        "nonce": (rows, "open_input_share", any_nonce),
+        "nonce": (reports.InputShareOpener, "open", any_nonce),
         "burn": (BurnIndex, "burn", _burn_all),
         "replay": (BurnIndex, "accept", lambda self, nonces: [True] * len(nonces)),
         "mode": (keys, "_check_owner", lambda *_: None),
@@ -85,7 +84,7 @@ def take_away(guard: str) -> None:
         "pickle": (Secret, "__reduce_ex__", object.__reduce_ex__),
     }
     owner, name, double = doubles[guard]
-    if not hasattr(owner, name) or real_open is None:
+    if not hasattr(owner, name):
         raise RuntimeError(f"there is no {name} to take away")
     setattr(owner, name, double)
     if guard == "pickle":

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 REFUSED = (1, 2)
-GOOD = {"region": "London", "pay": int(watched.ANSWER)}
+GOOD = {"region": "London", "pay": float(watched.ANSWER)}
 
 
 def play(typist: watched.Typist) -> None:
@@ -122,8 +122,8 @@ def refuse_answers(typist: watched.Typist, digest: str, bundle: Path) -> None:
     bad: list[Any] = [
         {**GOOD, "region": watched.REFUSED},
         {**GOOD, "region": [watched.REFUSED]},
-        {**GOOD, "pay": int(watched.OUT_OF_RANGE)},
-        {**GOOD, "pay": f"{watched.ANSWER}.5"},
+        {**GOOD, "pay": float(watched.OUT_OF_RANGE)},
+        {**GOOD, "pay": f"{watched.ANSWER}1"},
         {**GOOD, "pay": {watched.REFUSED: watched.ANSWER}},
         {**GOOD, watched.REFUSED: watched.ANSWER},
         [watched.REFUSED],
@@ -228,11 +228,12 @@ def check(typist: watched.Typist) -> None:
     from grievance.aggregator.bench import Bench
     from grievance.aggregator.burns import BurnIndex
     from grievance.aggregator.state import State
+    from grievance.client.report import InputShareOpener
     from grievance.pipelines import rows
     from grievance.pool.store import LocalStore
 
     stages: list[tuple[str, object, str, int]] = [
-        ("north", rows, "open_input_share", 3),
+        ("north", InputShareOpener, "open", 3),
         ("north", type_of_vdaf(), "verify_init", 2),
         ("north", BurnIndex, "store_burns", 0),
         ("north", batches, "write_verify_file", 0),

@@ -13,9 +13,10 @@ Source: design.md, sections 8 and 14; security.md, decision 2.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,11 +24,37 @@ if TYPE_CHECKING:
     from grievance.aggregator.state import State
     from grievance.secret import StateKey
 
+Words: TypeAlias = NDArray[np.uint64]
+
 NONCE_SIZE = 16
 TAG_SIZE = 8
 ENTRY = np.dtype([("high", ">u8"), ("low", ">u8"), ("tag", ">u8")])
 _ACCEPTED = np.uint64(1 << 63)
-_TAG_MASK = (1 << 63) - 1
+_TAG_MASK = np.uint64((1 << 63) - 1)
+
+
+class Entries(NamedTuple):
+    """Entries in order of their nonces: three uint64 arrays (n,), as searching wants them."""
+
+    high: Words
+    low: Words
+    tag: Words
+
+    def at(self, rows: np.ndarray) -> Entries:
+        """The entries at some places."""
+        return Entries(self.high[rows], self.low[rows], self.tag[rows])
+
+    def to_bytes(self) -> bytes:
+        """As they are kept on disk."""
+        rows = np.empty(len(self.tag), ENTRY)
+        rows["high"], rows["low"], rows["tag"] = self
+        return rows.tobytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Entries:
+        """Read what `to_bytes` wrote."""
+        rows = np.frombuffer(data, ENTRY)
+        return cls(*(rows[name].astype(np.uint64) for name in ("high", "low", "tag")))
 
 
 class BurnIndex:
@@ -43,26 +70,27 @@ class BurnIndex:
         self._load()
 
     def _load(self) -> None:
-        self._levels: list[np.ndarray] = []
-        self._new: list[np.ndarray] = []
+        self._levels: list[Entries] = []
+        self._new: list[Entries] = []
         self._accepted: list[bytes] = []
         for entries in self._state.burns(self._task):
-            self._add(np.frombuffer(entries, ENTRY).copy())
+            self._add(Entries.from_bytes(entries))
         for nonces in self._state.accepted(self._task):
-            self._mark(_keys(nonces))
+            high, low = _keys(nonces)
+            self._accept(high, low, np.ones(len(high), bool))
 
     def forget(self) -> None:
         """Go back to what is on disk, when the transaction at hand will fail."""
         self._load()
 
     def __len__(self) -> int:
-        return sum(len(level) for level in self._levels)
+        return sum(len(level.tag) for level in self._levels)
 
-    def _tags(self, digests: Sequence[bytes]) -> np.ndarray:
+    def _tags(self, digests: Sequence[bytes]) -> Words:
         """Keyed tags (n,) of digests."""
         key = self._key
-        tags = (hashlib.blake2b(d, key=key, digest_size=TAG_SIZE).digest() for d in digests)
-        return np.frombuffer(b"".join(tags), ">u8") & np.uint64(_TAG_MASK)
+        tags = [hashlib.blake2b(d, key=key, digest_size=TAG_SIZE).digest() for d in digests]
+        return np.frombuffer(b"".join(tags), ">u8").astype(np.uint64) & _TAG_MASK
 
     def burn(self, nonces: Sequence[bytes], digests: Sequence[bytes]) -> list[bool]:
         """Record that each nonce is verified with the bytes of this digest, in this order.
@@ -70,99 +98,94 @@ class BurnIndex:
         Returns for every row whether it may be verified: False where the nonce was, in an
         earlier batch or row, recorded with other bytes.
         """
-        wanted = np.empty(len(nonces), ENTRY)
-        keys = _keys(b"".join(nonces))
-        wanted["high"], wanted["low"] = keys["high"], keys["low"]
-        wanted["tag"] = self._tags(digests)
-        known, tags = self._find(keys)
-        allowed = ~known | (tags == wanted["tag"])
+        wanted = Entries(*_keys(b"".join(nonces)), self._tags(digests))
+        known = np.zeros(len(wanted.tag), bool)
+        allowed = np.ones(len(wanted.tag), bool)
+        for level in self._levels:
+            rows, places = _places(level, wanted.high, wanted.low)
+            known[rows] = True
+            allowed[rows] = level.tag[places] & _TAG_MASK == wanted.tag[rows]
         fresh = np.flatnonzero(~known)
-        # Within the batch the first row with a nonce decides what belongs to it.
-        order = fresh[np.lexsort((fresh, keys["low"][fresh], keys["high"][fresh]))]
-        if len(order):
-            ordered = wanted[order]
-            same = np.zeros(len(order), bool)
-            same[1:] = (ordered["high"][1:] == ordered["high"][:-1]) & (
-                ordered["low"][1:] == ordered["low"][:-1]
-            )
-            firsts = np.maximum.accumulate(np.where(same, 0, np.arange(len(order))))
-            allowed[order] = ordered["tag"] == ordered["tag"][firsts]
-            added = ordered[~same].copy()
-            self._new.append(added.copy())
+        if len(fresh):
+            # Within the batch the first row with a nonce decides what belongs to it.
+            order, first = _in_order(wanted.high[fresh], wanted.low[fresh])
+            order = fresh[order]
+            leaders = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
+            allowed[order] = wanted.tag[order] == wanted.tag[order[leaders]]
+            added = wanted.at(order[first])
+            self._new.append(added)
             self._add(added)
-        return [bool(value) for value in allowed]
+        result: list[bool] = allowed.tolist()
+        return result
 
     def store_burns(self, seq: int) -> None:
         """Write the entries that are new since the last call, as batch `seq`'s."""
-        blob = b"".join(entries.tobytes() for entries in self._new)
+        blob = b"".join(entries.to_bytes() for entries in self._new)
         self._state.add_burns(self._task, seq, blob)
         self._new.clear()
 
     def accept(self, nonces: Sequence[bytes]) -> list[bool]:
         """Accept nonces in this order; False where one was accepted before, or is not burnt."""
-        keys = _keys(b"".join(nonces))
-        known, tags = self._find(keys, with_flag=True)
-        fresh = known & ((tags & _ACCEPTED) == 0)
-        _, firsts = np.unique(keys, return_index=True)
-        first = np.zeros(len(keys), bool)
-        first[firsts] = True
-        fresh &= first
-        self._mark(keys[fresh])
-        self._accepted.append(b"".join(n for n, ok in zip(nonces, fresh, strict=True) if ok))
-        return [bool(value) for value in fresh]
+        high, low = _keys(b"".join(nonces))
+        order, first = _in_order(high, low)
+        wanted = np.zeros(len(high), bool)
+        wanted[order[first]] = True
+        fresh: list[bool] = self._accept(high, low, wanted).tolist()
+        self._accepted.append(b"".join(n for n, new in zip(nonces, fresh, strict=True) if new))
+        return fresh
 
     def store_accepted(self, seq: int) -> None:
         """Write the nonces accepted since the last call, as batch `seq`'s."""
         self._state.add_accepted(self._task, seq, b"".join(self._accepted))
         self._accepted.clear()
 
-    def _add(self, entries: np.ndarray) -> None:
-        """Add entries whose nonces are new; merge levels of like size."""
-        if not len(entries):
+    def _add(self, entries: Entries) -> None:
+        """Add entries whose nonces are new, in any order; merge levels of like size."""
+        if not len(entries.tag):
             return
-        self._levels.append(entries[np.lexsort((entries["low"], entries["high"]))])
-        while len(self._levels) > 1 and len(self._levels[-2]) <= 2 * len(self._levels[-1]):
-            merged = np.concatenate([self._levels.pop(-2), self._levels.pop()])
-            order = np.lexsort((merged["low"], merged["high"]))
-            self._levels.append(merged[order])
+        self._levels.append(entries.at(np.lexsort((entries.low, entries.high))))
+        while len(self._levels) > 1 and len(self._levels[-2].tag) <= 2 * len(self._levels[-1].tag):
+            pair = self._levels.pop(), self._levels.pop()
+            merged = Entries(*(np.concatenate(columns) for columns in zip(*pair, strict=True)))
+            self._levels.append(merged.at(np.lexsort((merged.low, merged.high))))
 
-    def _places(self, level: np.ndarray, keys: np.ndarray) -> np.ndarray:
-        """Index of every key in a level, -1 where it is not there."""
-        highs = level["high"]
-        at = np.searchsorted(highs, keys["high"])
-        places = np.full(len(keys), -1)
-        open_rows = np.arange(len(keys))
-        while len(open_rows):
-            spot = at[open_rows]
-            inside = spot < len(level)
-            open_rows, spot = open_rows[inside], spot[inside]
-            here = highs[spot] == keys["high"][open_rows]
-            open_rows, spot = open_rows[here], spot[here]
-            match = level["low"][spot] == keys["low"][open_rows]
-            places[open_rows[match]] = spot[match]
-            # Two nonces may share their first half: look at the next entry.
-            open_rows = open_rows[~match]
-            at[open_rows] += 1
-        return places
-
-    def _find(self, keys: np.ndarray, *, with_flag: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Whether each key is known, and its tag."""
-        known, tags = np.zeros(len(keys), bool), np.zeros(len(keys), np.uint64)
+    def _accept(self, high: Words, low: Words, wanted: np.ndarray) -> np.ndarray:
+        """Mark the wanted nonces accepted; whether each is burnt, and was not accepted before."""
+        fresh = np.zeros(len(high), bool)
         for level in self._levels:
-            places = self._places(level, keys)
-            found = places >= 0
-            known |= found
-            tags[found] = level["tag"][places[found]]
-        return known, tags if with_flag else tags & np.uint64(_TAG_MASK)
-
-    def _mark(self, keys: np.ndarray) -> None:
-        """Set the accepted bit of known keys."""
-        for level in self._levels:
-            places = self._places(level, keys)
-            places = places[places >= 0]
-            level["tag"][places] |= _ACCEPTED
+            rows, places = _places(level, high, low)
+            new = wanted[rows] & (level.tag[places] & _ACCEPTED == 0)
+            level.tag[places[new]] |= _ACCEPTED
+            fresh[rows[new]] = True
+        return fresh
 
 
-def _keys(nonces: bytes) -> np.ndarray:
-    """Nonces (n * 16 bytes) as two numbers each."""
-    return np.frombuffer(nonces, [("high", ">u8"), ("low", ">u8")])
+def _keys(nonces: bytes) -> tuple[Words, Words]:
+    """Nonces (n * 16 bytes) as two numbers each, (n,) and (n,)."""
+    halves = np.frombuffer(nonces, ">u8").reshape(-1, 2)
+    return halves[:, 0].astype(np.uint64), halves[:, 1].astype(np.uint64)
+
+
+def _in_order(high: Words, low: Words) -> tuple[np.ndarray, np.ndarray]:
+    """The order of nonces, equal ones as they came; and whether each in it is the first so."""
+    order = np.lexsort((low, high))
+    first = np.ones(len(order), bool)
+    highs, lows = high[order], low[order]
+    first[1:] = (highs[1:] != highs[:-1]) | (lows[1:] != lows[:-1])
+    return order, first
+
+
+def _places(level: Entries, high: Words, low: Words) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the nonces are in a level, and where each of these is."""
+    at = np.searchsorted(level.high, high)
+    rows, found = np.arange(len(high)), np.full(len(high), -1)
+    while len(rows):
+        rows = rows[at[rows] < len(level.tag)]
+        rows = rows[level.high[at[rows]] == high[rows]]
+        match = level.low[at[rows]] == low[rows]
+        found[rows[match]] = at[rows[match]]
+        # Two nonces may share their first half: look at the next entry.
+        rows = rows[~match]
+        at[rows] += 1
+    present = np.flatnonzero(found >= 0)
+    return present, found[present]

@@ -12,7 +12,6 @@ Source: design.md, section 6; DAP draft-17, "Upload Message"; security.md, fault
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -31,6 +30,7 @@ VERSION = 1
 DIGEST_SIZE = 32
 NONCE_SIZE = 16
 SALT_SIZE = 32
+_NONCE_LENGTH, _DIGEST_LENGTH = NONCE_SIZE.to_bytes(4, "big"), DIGEST_SIZE.to_bytes(4, "big")
 # Limits for a reader that does not know the task; with a task every size is exact.
 MAX_PUBLIC_SHARE_SIZE = 1 << 16
 MAX_CIPHERTEXT_SIZE = 1 << 24
@@ -152,7 +152,7 @@ def derive_nonce(task_digest: bytes, salt: bytes) -> bytes:
 
     Run by the client, and by every aggregator after opening its input share.
     """
-    return hashlib.sha256(b"grievance/1 nonce" + task_digest + salt).digest()[:NONCE_SIZE]
+    return _nonce(_nonce_head(task_digest), salt)
 
 
 def input_share_info(task_digest: bytes, index: int, nonce: bytes, public_share: bytes) -> bytes:
@@ -161,15 +161,8 @@ def input_share_info(task_digest: bytes, index: int, nonce: bytes, public_share:
     Binds task, aggregator, nonce and public share, so that no part of a report can be moved
     into another. `cryptography` has no `aad`, so `info` carries all of it.
     """
-    head = _info_head(task_digest, index)
     public_digest = hashlib.sha256(public_share).digest()
-    return hashlib.sha256(head + length_prefixed(nonce, public_digest)).digest()
-
-
-@functools.lru_cache(maxsize=256)
-def _info_head(task_digest: bytes, index: int) -> bytes:
-    """What the infos of all reports to one aggregator begin with."""
-    return length_prefixed(b"grievance/1 input share", task_digest, index.to_bytes(1, "big"))
+    return _info(_info_head(task_digest, index), nonce, public_digest)
 
 
 def open_input_share(
@@ -180,20 +173,52 @@ def open_input_share(
     public_share: bytes,
     ciphertext: bytes,
 ) -> bytes:
-    """Open one ciphertext and return the encoded input share, without the salt.
+    """Open one ciphertext: `InputShareOpener.open` for a single report."""
+    public_digest = hashlib.sha256(public_share).digest()
+    return InputShareOpener(key, task, index).open(nonce, public_digest, ciphertext)
 
-    Run by aggregator `index`, once per report; decoding is the VDAF's part.
-    Raises OpenError `report.open` for everything that does not open (wrong key, task,
-    aggregator, nonce or public share, altered, wrong length), and ReportError `report.nonce`
-    when it opens but the nonce is not the salt's.
-    """
-    if len(ciphertext) != _ciphertext_size(task, index):
-        raise OpenError("the input share does not open")
-    plaintext = key.open(ciphertext, input_share_info(task.digest, index, nonce, public_share))
-    salt, input_share = plaintext[:SALT_SIZE], plaintext[SALT_SIZE:]
-    if derive_nonce(task.digest, salt) != nonce:
-        raise ReportError("the nonce is not the one of this report", code="report.nonce")
-    return input_share
+
+class InputShareOpener:
+    """Opens the input shares of aggregator `index`. What all reports have alike is made once."""
+
+    def __init__(self, key: HpkePrivateKey, task: Task, index: int) -> None:
+        self._key, self._size = key, _ciphertext_size(task, index)
+        self._info_head = _info_head(task.digest, index)
+        self._nonce_head = _nonce_head(task.digest)
+
+    def open(self, nonce: bytes, public_digest: bytes, ciphertext: bytes) -> bytes:
+        """Open one ciphertext and return the encoded input share, without the salt.
+
+        Run once per report; decoding is the VDAF's part. `public_digest`: SHA-256 of the public
+        share. Raises OpenError `report.open` for everything that does not open (wrong key, task,
+        aggregator, nonce or public share, altered, wrong length), and ReportError `report.nonce`
+        when it opens but the nonce is not the salt's.
+        """
+        if len(ciphertext) != self._size:
+            raise OpenError("the input share does not open")
+        plaintext = self._key.open(ciphertext, _info(self._info_head, nonce, public_digest))
+        if _nonce(self._nonce_head, plaintext[:SALT_SIZE]) != nonce:
+            raise ReportError("the nonce is not the one of this report", code="report.nonce")
+        return plaintext[SALT_SIZE:]
+
+
+def _nonce_head(task_digest: bytes) -> bytes:
+    return b"grievance/1 nonce" + task_digest
+
+
+def _nonce(head: bytes, salt: bytes) -> bytes:
+    return hashlib.sha256(head + salt).digest()[:NONCE_SIZE]
+
+
+def _info_head(task_digest: bytes, index: int) -> bytes:
+    return length_prefixed(b"grievance/1 input share", task_digest, index.to_bytes(1, "big"))
+
+
+def _info(head: bytes, nonce: bytes, public_digest: bytes) -> bytes:
+    # As `length_prefixed` writes it: both lengths are the same in every report.
+    return hashlib.sha256(
+        b"".join((head, _NONCE_LENGTH, nonce, _DIGEST_LENGTH, public_digest))
+    ).digest()
 
 
 def _ciphertext_size(task: Task, index: int) -> int:

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from grievance.client.report import open_input_share, report_digest
+from grievance.client.report import InputShareOpener, report_digest
 from grievance.errors import OpenError, ProofError, ReportError, TestPointError, WireError
 from grievance.pool.verdicts import Status, VerifierShares
 
@@ -78,11 +78,12 @@ def open_rows(seat: Seat, batch: pa.RecordBatch) -> Opened:
     nonces, publics, sealed = ([bytes(c) for c in part] for part in (nonces, parts[0], parts[own]))
     parts[0], parts[own] = publics, sealed
     hashes = [[sha256(cell).digest() for cell in column] for column in parts]
+    opener = InputShareOpener(seat.hpke, seat.task, seat.index)
     statuses, shares = bytearray(batch.num_rows), list[bytes | None]()
-    for row, (nonce, public, ciphertext) in enumerate(zip(nonces, publics, sealed, strict=True)):
+    for row, of in enumerate(zip(nonces, hashes[0], sealed, strict=True)):
         share: bytes | None = None
         try:
-            share = open_input_share(seat.hpke, seat.task, seat.index, nonce, public, ciphertext)
+            share = opener.open(*of)
         except OpenError:
             statuses[row] = Status.OPEN
         except ReportError:
