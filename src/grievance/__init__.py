@@ -13,7 +13,7 @@ organisation can shift totals. README and docs say more.
 
     import grievance
 
-    task = grievance.load_task("round.json", trust=["FTSE-7MTQ-3G5N-9G1F-H72P"])
+    task = grievance.load_task("round.json", trust=["FTSE-7MTQ-3G5N-9G1F-H72P-8W4K-0ZRT-Y5CQ"])
     report = grievance.seal(task, {"region": "London", "problems": ["targets"]})
     Path("my.report").write_bytes(report.to_bytes())
 

@@ -87,3 +87,11 @@ def test_a_whole_second_history_is_noticed(made: Pool, tmp_path: Path) -> None:
     report = other.audit(trust=made.trust)
     assert faults(report) == {"task.trust"} and report.verdict == "fail"
     assert other.audit(trust=[]).verdict == "untrusted"
+
+
+def test_half_a_digest_vouches_for_no_round(made: Pool) -> None:
+    """Whoever makes both of two tasks finds a pair with one first half."""
+    whole = made.task.short_digest
+    assert made.audit(trust=[whole]).verdict == "pass"
+    report = made.audit(trust=[whole[:24]])
+    assert faults(report) == {"task.trust"} and report.verdict == "fail"

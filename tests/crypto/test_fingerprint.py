@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grievance.crypto.fingerprint import matches, normalise, short
+from grievance.crypto.fingerprint import KEY_GROUPS, TASK_GROUPS, matches, normalise, short
 from grievance.crypto.signing import SigningKey
 from grievance.errors import CryptoError, ShapeError
 
@@ -20,6 +20,9 @@ def test_known_short_forms() -> None:
     bits = "".join(f"{value:05b}" for value in range(1, 21))
     number = int(bits.ljust(256, "1"), 2)
     assert short(number.to_bytes(32, "big")) == "1234-5678-9ABC-DEFG-HJKM"
+    bits = "".join(f"{value:05b}" for value in range(32))
+    digest = int(bits.ljust(256, "1"), 2).to_bytes(32, "big")
+    assert short(digest, TASK_GROUPS) == "0123-4567-89AB-CDEF-GHJK-MNPQ-RSTV-WXYZ"
 
 
 def test_the_fingerprint_of_an_identity_is_a_labelled_hash() -> None:
@@ -27,9 +30,9 @@ def test_the_fingerprint_of_an_identity_is_a_labelled_hash() -> None:
     assert key.fingerprint == hashlib.sha256(b"grievance/1 identity" + key.raw).digest()
 
 
-@given(st.binary(min_size=32, max_size=32))
-def test_short_and_full_forms_match(digest: bytes) -> None:
-    text = short(digest)
+@given(st.binary(min_size=32, max_size=32), st.sampled_from([KEY_GROUPS, TASK_GROUPS]))
+def test_short_and_full_forms_match(digest: bytes, groups: int) -> None:
+    text = short(digest, groups)
     for typed in (
         text,
         text.lower(),
@@ -41,14 +44,19 @@ def test_short_and_full_forms_match(digest: bytes) -> None:
         digest.hex(),
         digest.hex().upper(),
     ):
-        assert matches(typed, digest)
+        assert matches(typed, digest, groups)
     assert normalise(text.lower()) == text
 
 
-@given(st.binary(min_size=32, max_size=32), st.integers(0, 99), st.integers(0, 255))
+@given(st.binary(min_size=32, max_size=32), st.integers(0, 159), st.integers(0, 255))
 def test_another_digest_does_not_match(digest: bytes, near: int, far: int) -> None:
     number = int.from_bytes(digest, "big")
-    assert not matches(short(digest), (number ^ 1 << 255 - near).to_bytes(32, "big"))
+    other = (number ^ 1 << 255 - near).to_bytes(32, "big")
+    assert not matches(short(digest, TASK_GROUPS), other, TASK_GROUPS)
+    assert matches(short(digest), other) == (near >= 100)
+    # The form for keys is none for a task, however well it fits, nor the other way round.
+    assert not matches(short(digest), digest, TASK_GROUPS)
+    assert not matches(short(digest, TASK_GROUPS), digest)
     assert not matches(digest.hex(), (number ^ 1 << far).to_bytes(32, "big"))
 
 

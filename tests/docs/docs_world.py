@@ -41,7 +41,7 @@ _PROMPT = re.compile(r"^(?:(?P<name>[a-z][a-z-]*))?\$ (?P<command>.+)$")
 _GROUP = "[0-9A-HJKMNP-TV-Z]{4}"
 KINDS = (
     r"\b[0-9a-f]{64}\b",
-    rf"\b{_GROUP}(?:-{_GROUP}){{4}}\b",
+    rf"\b{_GROUP}(?:-{_GROUP}){{4,7}}\b",
     r"\bpressure-[0-9a-f]{8}\b",
     r"\b[0-9a-f]{16}\b",
     r"\b[0-9a-f]{12}\b(?=\.report)",

@@ -119,7 +119,7 @@ def test_the_workers_page_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyP
         town.settle()
 
     page = DOCS / "worker.md"
-    shown = re.search(r"--trust ([0-9A-Z-]{24})", page.read_text(encoding="utf-8"))
+    shown = re.search(r"--trust ([0-9A-Z-]{39})", page.read_text(encoding="utf-8"))
     assert shown is not None
     typist = Typist(tmp_path, {shown[1]: task.short_digest})
     assert typist.play(page, {"relay": relay}) == 2

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from grievance.crypto.documents import b64encode, canonical, parse_canonical, sign_document
-from grievance.crypto.fingerprint import short
+from grievance.crypto.fingerprint import TASK_GROUPS, short
 from grievance.errors import (
     GrievanceError,
     OpenError,
@@ -46,15 +46,15 @@ def full(coalition: Coalition) -> list[str]:
 def test_what_is_enough(coalition: Coalition) -> None:
     prints, digest = coalition.fingerprints, coalition.task.digest
     for texts in (
-        [short(digest)],
+        [short(digest, TASK_GROUPS)],
         [digest.hex()],
         [digest.hex().upper()],
         prints,
         prints[::-1],
         full(coalition),
         [prints[0].lower().replace("-", ""), full(coalition)[1]],
-        [short(digest), prints[0]],
-        [*prints, short(digest), digest.hex()],
+        [short(digest, TASK_GROUPS), prints[0]],
+        [*prints, short(digest, TASK_GROUPS), digest.hex()],
         coalition.task.short_digest,
         TrustAnchor.from_texts(prints),
     ):
@@ -64,19 +64,21 @@ def test_what_is_enough(coalition: Coalition) -> None:
 
 def test_what_is_not_enough(coalition: Coalition, stranger: Coalition) -> None:
     prints = coalition.fingerprints
-    digest = short(coalition.task.digest)
+    digest = coalition.task.short_digest
     for texts, code in (
         ([], "trust.none"),
         ([""], "trust.syntax"),
         (["north-union"], "trust.syntax"),
         ([digest, "nonsense"], "trust.syntax"),
         ([digest[:-1]], "trust.syntax"),
+        ([short(coalition.task.digest)], "trust.short"),
+        ([*prints, short(coalition.task.digest)], "trust.short"),
         ([prints[0]], "trust.partial"),
         ([prints[0], prints[0], full(coalition)[0]], "trust.partial"),
         (stranger.fingerprints, "trust.mismatch"),
-        ([short(stranger.task.digest)], "trust.mismatch"),
+        ([stranger.task.short_digest], "trust.mismatch"),
         ([*prints, stranger.fingerprints[0]], "trust.mismatch"),
-        ([digest, short(stranger.task.digest)], "trust.mismatch"),
+        ([digest, stranger.task.short_digest], "trust.mismatch"),
         ([short(bytes(32))], "trust.mismatch"),
     ):
         with pytest.raises(TrustError) as caught:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from grievance.audit.inspection import MALFORMED
 from grievance.audit.terms import LIMIT as TASK_LIMIT
 from grievance.audit.terms import read_terms
-from grievance.crypto.fingerprint import matches, normalise
+from grievance.crypto.fingerprint import TASK_GROUPS, matches, normalise
 from grievance.crypto.strict import StrictObject
 from grievance.errors import CryptoError, TaskError, TrustError
 from grievance.plan import Plan
@@ -260,7 +260,8 @@ def check_trust(
     keys = {p.identity for r in rounds for p in r.task.aggregators}
     known = {key for key in keys if any(matches(text, key.fingerprint) for text in wanted)}
     for opened in rounds:
-        if any(matches(text, opened.task.digest) for text in wanted) and not opened.unsigned:
+        vouched = any(matches(text, opened.task.digest, TASK_GROUPS) for text in wanted)
+        if vouched and not opened.unsigned:
             opened.vouched = True
             known |= {party.identity for party in opened.task.aggregators}
     for opened in rounds:
@@ -269,10 +270,12 @@ def check_trust(
         if not opened.vouched:
             message = f"nothing given vouches for the key of {', '.join(strange)}"
             inspection.fault("task.trust", opened.paths.task, message)
-    digests = {r.task.digest for r in rounds} | {key.fingerprint for key in keys}
     for text in wanted:
+        is_known = any(matches(text, key.fingerprint) for key in keys) or any(
+            matches(text, opened.task.digest, TASK_GROUPS) for opened in rounds
+        )
         # A text may be meant for a round that does not read, which is a finding already.
-        if not inspection.unread and not any(matches(text, digest) for digest in digests):
+        if not inspection.unread and not is_known:
             inspection.fault(
                 "task.trust", "--trust", f"{text} is neither a round of this pool nor a key in it"
             )

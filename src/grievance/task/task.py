@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from grievance.cost import Cost
 from grievance.crypto.documents import b64encode, canonical, parse_canonical
-from grievance.crypto.fingerprint import short
+from grievance.crypto.fingerprint import TASK_GROUPS, short
 from grievance.crypto.strict import StrictObject
 from grievance.errors import PrivacyError, TaskError
 from grievance.plan import Layout, Plan
@@ -150,7 +150,7 @@ class Task:
     @property
     def short_digest(self) -> str:
         """The digest as it is read aloud."""
-        return short(self.digest)
+        return short(self.digest, TASK_GROUPS)
 
     def index_of(self, name: str) -> int:
         """Return the index of an aggregator. Raises TaskError when `name` is not one."""
