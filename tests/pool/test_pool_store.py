@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from grievance.errors import PoolError
 from grievance.names import check_pool_path, is_name
@@ -184,7 +185,10 @@ def test_a_link_in_place_of_a_folder_is_not_followed(folder: LocalStore, tmp_pat
     assert folder.names("linked") == []
 
 
-def test_pipes_sockets_and_folders_are_no_files(folder: LocalStore, tmp_path: Path) -> None:
+def test_pipes_sockets_and_folders_are_no_files(
+    folder: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the address of a socket is short
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "dir").mkdir()
     for name in ("pipe", "dir"):
@@ -192,7 +196,7 @@ def test_pipes_sockets_and_folders_are_no_files(folder: LocalStore, tmp_path: Pa
         assert folder.size(name) is None
         assert find(folder, name, 100) is None
     with socket.socket(socket.AF_UNIX) as bound:
-        bound.bind(os.path.relpath(tmp_path / "socket"))
+        bound.bind("socket")
         with pytest.raises(PoolError):
             folder.view("socket", 100)
         assert folder.size("socket") is None
@@ -265,3 +269,20 @@ def test_a_pool_that_is_not_there(tmp_path: Path) -> None:
         with pytest.raises(PoolError) as error:
             open_store(place)
         assert error.value.code == code
+
+
+@pytest.mark.parametrize("call", ["ls", "info", "open"])
+def test_a_far_pool_that_is_away_is_told_in_words(
+    monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    store = open_store("memory://away")
+    store.put("ledger/north/1.json", b"x")
+
+    def away(*_: object, **__: object) -> None:
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    monkeypatch.setattr(MemoryFileSystem, call, away)
+    with pytest.raises(PoolError) as error:
+        _ = store.names("ledger") if call == "ls" else store.view("ledger/north/1.json", 10)
+    assert error.value.code == "pool.read"
+    assert "run the same command again" in (error.value.hint or "")

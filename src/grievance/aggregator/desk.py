@@ -15,7 +15,7 @@ from grievance.crypto.documents import parse_document
 from grievance.errors import GrievanceError, OrderError, PoolError, StateError, UsageError
 from grievance.failpoints import failpoint
 from grievance.pipelines import Seat
-from grievance.pool.layout import RoundPaths
+from grievance.pool.layout import RoundPaths, parse_verify_path
 from grievance.pool.order import KIND, OrderChain, is_about, read_chain, sign_order_fork
 from grievance.pool.store import SMALL_FILE_SIZE, find
 
@@ -176,7 +176,7 @@ class Desk:
         """Put every spooled file that is not in the pool yet into it, byte for byte.
 
         The first time at this desk also every file of ours that has gone from the pool or
-        was changed there; large ones are told by their size. A place that cannot be written
+        was changed there; large ones that all have read are told by their size. A place that cannot be written
         stops no other; raises PoolError for the first such one in the end.
         """
         written, refused = [], None
@@ -209,12 +209,36 @@ class Desk:
         for path, size in self.state.all_outgoing():
             if path in waiting:
                 continue
-            held = self.home.store.size(path) == size
-            if held and size <= SMALL_FILE_SIZE:
-                held = _holds(self.home.store, path, self.state.outgoing(path) or b"")
-            if not held:
+            if not self._is_held(path, size):
                 found.append(path)
         return found
+
+    def _is_held(self, path: str, size: int) -> bool:
+        """Whether the pool has a file as we wrote it; a large one that all have read, its size."""
+        store = self.home.store
+        try:
+            held = store.size(path) == size
+        except PoolError:  # a link, a folder: not what we wrote
+            return False
+        if held and (size <= SMALL_FILE_SIZE or self._is_awaited(path)):
+            return _holds(store, path, self.state.outgoing(path) or b"")
+        return held
+
+    def _is_awaited(self, path: str) -> bool:
+        """Whether a file holds verifier shares that some aggregator has not decided by yet."""
+        place = parse_verify_path(path)
+        task = self.task(place[0]) if place is not None else None
+        if place is None or task is None:
+            return False
+        paths = RoundPaths(place[0])
+        decided = (paths.decide(place[1], party.name) for party in task.aggregators)
+        return not all(self._exists(file) for file in decided)
+
+    def _exists(self, path: str) -> bool:
+        try:
+            return self.home.store.size(path) is not None
+        except PoolError:
+            return False
 
 
 def _holds(store: Store, path: str, data: bytes) -> bool:

@@ -8,11 +8,13 @@ could otherwise aim its noise at what it already sees. Source: design.md, sectio
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grievance.aggregator.decisions import read_decision
 from grievance.aggregator.noise import add_noise
+from grievance.aggregator.peers import check_peers, peers_in_words
 from grievance.aggregator.witness import missing_cosignatures
 from grievance.cost import Cost
 from grievance.crypto.boxes import open_at_rest, seal_at_rest
@@ -146,7 +148,7 @@ def draft(bench: Bench, chain: OrderChain, names: Sequence[str] | None) -> Propo
     task, state = bench.seat.task, bench.state
     statistics = charged_names(task, names)
     log = own_ledger(state, bench.name, bench.key.public)
-    attempt = 0
+    used = set[int]()
     for view in read_releases(bench.store, task):
         if not set(view.proposal.statistics) & set(statistics):
             continue
@@ -159,7 +161,7 @@ def draft(bench: Bench, chain: OrderChain, names: Sequence[str] | None) -> Propo
                 code="release.twice" if twice else "release.open",
                 hint=f"see `grievance release show {view.release_id}`",
             )
-        attempt = max(attempt, view.proposal.attempt + 1)
+        used.add(view.proposal.attempt)
     accepted = accepted_set(bench, chain)
     proposal = Proposal(
         bench.name,
@@ -167,7 +169,7 @@ def draft(bench: Bench, chain: OrderChain, names: Sequence[str] | None) -> Propo
         statistics,
         accepted.accepted if accepted else 0,
         accepted.root if accepted else b"",
-        attempt,
+        next(attempt for attempt in itertools.count() if attempt not in used),
     )
     check_proposal(bench, chain, proposal, log)
     return proposal
@@ -206,6 +208,7 @@ def answer(bench: Bench, chain: OrderChain, release_id: str, approval: Approval)
     if approval.answer == "approve":
         log = own_ledger(state, bench.name, bench.key.public)
         check_proposal(bench, chain, view.proposal, log)
+        _check_no_other(bench, view)
     with state.transaction():
         state.spool(
             bench.paths.approval(release_id, bench.name),
@@ -214,6 +217,21 @@ def answer(bench: Bench, chain: OrderChain, release_id: str, approval: Approval)
         failpoint("answer.spooled")
     view.answers[bench.name] = approval
     return view
+
+
+def _check_no_other(bench: Bench, view: ReleaseView) -> None:
+    """Raise ReleaseError where we approved another open release of some of these statistics."""
+    for other in read_releases(bench.store, bench.seat.task):
+        if other.release_id == view.release_id or other.declined_by is not None:
+            continue
+        ours = bench.state.outgoing(bench.paths.approval(other.release_id, bench.name))
+        if ours is not None and set(other.proposal.statistics) & set(view.proposal.statistics):
+            raise ReleaseError(
+                f"release {other.release_id}, which we approved, has some of these statistics too",
+                code="release.open",
+                hint="only one of the two can be: agree which, and decline the other where it is "
+                "not approved yet",
+            )
 
 
 def find_release(bench: Bench, release_id: str) -> ReleaseView:
@@ -232,7 +250,9 @@ def find_release(bench: Bench, release_id: str) -> ReleaseView:
 def charge(bench: Bench, chain: OrderChain, view: ReleaseView) -> bool:
     """Charge the ledger and draw the noise, in one transaction. True if it was done now.
 
-    Raises ReleaseError or BudgetExceededError and changes nothing when it must not happen.
+    False too while another aggregator's ledger has yet to arrive. Raises ReleaseError (also
+    where such a ledger does not hold) or BudgetExceededError and changes nothing when it must
+    not happen.
     """
     task, state = bench.seat.task, bench.state
     log = own_ledger(state, bench.name, bench.key.public)
@@ -246,6 +266,8 @@ def charge(bench: Bench, chain: OrderChain, view: ReleaseView) -> bool:
     for cost in costs.values():
         this_round.charge(cost)
         lifetime.charge(cost)
+    if check_peers(bench, view.release_id, list(costs.values())):
+        return False
     total = task.vdaf.agg_init()
     stored = state.batches(task.digest)
     for batch in chain.counted:
@@ -329,14 +351,16 @@ def unready(bench: Bench, view: ReleaseView) -> dict[str, str]:
     """What stands between this release and our noisy share: who still has to do what.
 
     Every aggregator's entry for it must be in the pool, say what ours says, and be cosigned
-    by all the others.
+    by all the others. Before ours is, their ledgers must hold.
     """
     task = bench.seat.task
     ours = own_ledger(bench.state, bench.name, bench.key.public).release(
         task.digest, view.release_id
     )
     if ours is None:
-        return {bench.name: f"charges release {view.release_id}"}
+        costs = [task.allocations[name].cost for name in view.proposal.statistics]
+        blocked = peers_in_words(bench, view.release_id, costs)
+        return blocked or {bench.name: f"charges release {view.release_id}"}
     waiting: dict[str, str] = {}
     for party in task.aggregators:
         log = read_ledger(bench.store, party.name, party.identity)

@@ -10,22 +10,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from grievance import task as tasks
-from grievance.aggregator import batches, decisions, destroy, releases, rounds, witness
+from grievance.aggregator import batches, decisions, destroy, rounds, witness
+from grievance.aggregator.advance import advance_releases
 from grievance.aggregator.bench import find_batch, find_file
-from grievance.errors import (
-    BatchError,
-    BudgetExceededError,
-    GrievanceError,
-    OrderError,
-    PoolError,
-    ReleaseError,
-)
+from grievance.errors import BatchError, GrievanceError, OrderError, PoolError
 from grievance.pipelines import Crew
 from grievance.pool import rounds as pool_rounds
 from grievance.pool.layout import RoundPaths, parse_batch_name
 from grievance.pool.order import OrderedBatch, admit_event
 from grievance.pool.preflight import check_writable
-from grievance.pool.proposals import read_releases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +26,6 @@ if TYPE_CHECKING:
     from grievance.aggregator.bench import Bench
     from grievance.aggregator.desk import Desk
     from grievance.pool.order import OrderChain
-    from grievance.pool.proposals import ReleaseView
     from grievance.pool.rounds import Invitation
     from grievance.task import Task
 
@@ -65,7 +57,7 @@ def sync(desk: Desk, progress: Callable[[str, int, int], None] = _quiet) -> Sync
         if desk.state.is_destroyed(known.digest) and destroy.unfinished(desk, known):
             destroy.finish(desk, known)
     witness.check_not_behind(desk)
-    result.written += len(desk.publish())
+    _publish(desk, result)
     _witness(desk, result)
     invited = {invitation.round_id: invitation for invitation in desk.home.invitations()}
     # What we signed goes on whatever anybody writes among the invitations.
@@ -74,8 +66,17 @@ def sync(desk: Desk, progress: Callable[[str, int, int], None] = _quiet) -> Sync
             _sync_round(desk, round_id, invited.get(round_id), result, progress)
         except GrievanceError as error:
             result.faults.append(error)
-        result.written += len(desk.publish())
+        _publish(desk, result)
     return result
+
+
+def _publish(desk: Desk, result: SyncResult) -> None:
+    """Publish what is spooled. A place that cannot be written is told, and stops nothing else."""
+    try:
+        result.written += len(desk.publish())
+    except PoolError as error:
+        if str(error) not in map(str, result.faults):
+            result.faults.append(error)
 
 
 def _witness(desk: Desk, result: SyncResult) -> None:
@@ -83,7 +84,7 @@ def _witness(desk: Desk, result: SyncResult) -> None:
     done, faults = witness.witness_all(desk)
     result.done += done
     result.faults += faults
-    result.written += len(desk.publish())
+    _publish(desk, result)
 
 
 def _sync_round(
@@ -99,7 +100,8 @@ def _sync_round(
     if task is None:
         return
     # The round begins when every aggregator has signed; until then nobody may act on it.
-    if pool_rounds.read_task(desk.home.store, round_id) is None:
+    signed = pool_rounds.read_task(desk.home.store, round_id)
+    if signed is None or signed.digest != task.digest:
         rounds.check_one_task(desk.home.store, task)
         return
     if desk.state.is_destroyed(task.digest):
@@ -119,7 +121,7 @@ def _sync_round(
             whole = _verify(bench, batch, crew, result, progress)
             if not whole:
                 break
-            result.written += len(desk.publish())
+            _publish(desk, result)
         for batch in new:
             _order_batch(desk, bench, chain, batch, crew if whole else None, result, progress)
         crew.close()
@@ -127,13 +129,10 @@ def _sync_round(
         for batch in chain.counted:
             if not _decide(bench, batch, crew, result):
                 break
-    result.written += len(desk.publish())
-    for view in read_releases(desk.home.store, task):
-        try:
-            _advance_release(desk, bench, chain, view, result, leads=leads)
-        except ReleaseError as error:
-            # Two proposals may overlap; the one that comes too late must not stop the others.
-            result.faults.append(error)
+    _publish(desk, result)
+    done, faults = advance_releases(desk, bench, chain, lambda: _publish(desk, result))
+    result.done += done
+    result.faults += faults
 
 
 def _rows_waiting(bench: Bench, chain: OrderChain) -> int:
@@ -253,7 +252,7 @@ def _order_batch(
     result.done.append(f"{round_id}: ordered a batch of {batch.rows} reports from {batch.partner}")
     if crew is not None:
         result.done.append(_checked(bench, batch))
-    result.written += len(desk.publish())
+    _publish(desk, result)
 
 
 def _checked(bench: Bench, batch: OrderedBatch) -> str:
@@ -322,41 +321,3 @@ def _decide(bench: Bench, batch: OrderedBatch, crew: Crew, result: SyncResult) -
         f"{task.round_id}: decided batch {batch.seq}: {accepted} of {batch.rows} reports count"
     )
     return True
-
-
-def _advance_release(
-    desk: Desk,
-    bench: Bench,
-    chain: OrderChain,
-    view: ReleaseView,
-    result: SyncResult,
-    *,
-    leads: bool,
-) -> None:
-    task = chain.task
-    approved = not view.missing(task) and view.declined_by is None
-    ours = bench.state.outgoing(bench.paths.approval(view.release_id, bench.name)) is not None
-    if not approved or not ours:
-        return
-    digest = view.proposal.digest(task)
-    if leads and view.release_id not in chain.releases:
-        log = releases.own_ledger(bench.state, bench.name, bench.key.public)
-        releases.check_proposal(bench, chain, view.proposal, log)
-        desk.order(
-            chain,
-            {"type": "release", "release": view.release_id, "proposal": digest.hex()},
-        )
-        result.done.append(f"{task.round_id}: ordered release {view.release_id}")
-        result.written += len(desk.publish())
-    if chain.releases.get(view.release_id) != digest:
-        return
-    try:
-        charged = releases.charge(bench, chain, view)
-    except BudgetExceededError as error:
-        result.faults.append(error)
-        return
-    if charged:
-        result.done.append(f"{task.round_id}: charged release {view.release_id} to our ledger")
-        result.written += len(desk.publish())
-    if releases.publish_share(bench, view):
-        result.done.append(f"{task.round_id}: published our noisy share of {view.release_id}")

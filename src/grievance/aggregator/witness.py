@@ -13,11 +13,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from grievance import task as tasks
-from grievance.aggregator import sightings
+from grievance.aggregator import arrivals, sightings
 from grievance.crypto.merkle import root
 from grievance.errors import GrievanceError, LedgerError, SignatureError, StateError, WireError
 from grievance.failpoints import failpoint
-from grievance.ledger import LedgerLog, read_ledger
+from grievance.ledger import LedgerEntry, LedgerLog, read_ledger
 from grievance.ledger.checkpoint import (
     MAX_NOTE_SIZE,
     Checkpoint,
@@ -40,6 +40,7 @@ from grievance.pool.verdicts import read_signed_header, verify_size
 
 if TYPE_CHECKING:
     from grievance.aggregator.desk import Desk
+    from grievance.aggregator.state import State
     from grievance.crypto.signing import VerifyingKey
     from grievance.pool.order import OrderChain
     from grievance.pool.rounds import Invitation
@@ -94,25 +95,17 @@ def witness_all(desk: Desk) -> tuple[list[str], list[GrievanceError]]:
 def _witness(desk: Desk, store: Store, name: str, key: VerifyingKey) -> int:
     state = desk.state
     stored = state.witnessed(key.raw)
-    _check_proven(desk, name)
+    check_proven(state, desk.home.name, name)
     if stored is not None:
         _check_fork(desk, name, key, Head(*stored))
     log = read_ledger(store, name, key)
-    if stored is not None and len(log.entries) >= stored[0]:
-        older = root([entry.data for entry in log.entries[: stored[0]]])
-        if older != stored[1]:
-            raise _rewritten(name)
+    check_extends(log, stored)
     count = 0
     for size in range((stored[0] if stored else 0) + 1, len(log.entries) + 1):
         checkpoint = read_checkpoint(store, name, key, size)
         if checkpoint is None:
             break
-        if checkpoint.root != root([entry.data for entry in log.entries[:size]]):
-            raise LedgerError(
-                f"the checkpoint {checkpoint_path(name, size)} is not about the entries beside it",
-                code="ledger.checkpoint",
-                hint=f"keep both as evidence and call {name}",
-            )
+        check_checkpoint(checkpoint, log)
         with state.transaction():
             state.witness(key.raw, name, size, checkpoint.root, checkpoint.data)
             failpoint("witness.stored")
@@ -122,11 +115,41 @@ def _witness(desk: Desk, store: Store, name: str, key: VerifyingKey) -> int:
     return count
 
 
-def _check_proven(desk: Desk, name: str) -> None:
-    """A ledger with two heads of one size stays forked, whatever the pool shows now."""
-    for path in desk.state.outgoing_paths(f"{ledger_folder(name)}/"):
-        if path.endswith(f".{desk.home.name}.fork"):
-            raise _forked(name, path)
+def check_proven(state: State, witness: str, name: str) -> None:
+    """A ledger with two heads of one size stays forked, whatever the pool shows now.
+
+    `witness` is our own name. Raises LedgerError `ledger.fork` when we hold the proof.
+    """
+    for path in state.outgoing_paths(f"{ledger_folder(name)}/"):
+        if path.endswith(f".{witness}.fork"):
+            raise forked(name, path)
+
+
+def check_extends(log: LedgerLog, stored: tuple[int, bytes, bytes] | None) -> None:
+    """Hold a ledger against the head of it that we stored. Raises LedgerError `ledger.rollback`.
+
+    One that has not arrived so far is not judged.
+    """
+    if stored is None or len(log.entries) < stored[0]:
+        return
+    if root([entry.data for entry in log.entries[: stored[0]]]) != stored[1]:
+        raise LedgerError(
+            f"the ledger of {log.aggregator} does not extend the head we cosigned",
+            code="ledger.rollback",
+            hint=f"{log.aggregator} may have restored an old backup; no release goes on until "
+            "they recover",
+        )
+
+
+def check_checkpoint(checkpoint: Checkpoint, log: LedgerLog) -> None:
+    """Hold a head against the entries it is about. Raises LedgerError `ledger.checkpoint`."""
+    size, name = checkpoint.size, log.aggregator
+    if checkpoint.root != root([entry.data for entry in log.entries[:size]]):
+        raise LedgerError(
+            f"the checkpoint {checkpoint_path(name, size)} is not about the entries beside it",
+            code="ledger.checkpoint",
+            hint=f"keep both as evidence and call {name}",
+        )
 
 
 def _check_fork(desk: Desk, name: str, key: VerifyingKey, stored: Head) -> None:
@@ -140,23 +163,16 @@ def _check_fork(desk: Desk, name: str, key: VerifyingKey, stored: Head) -> None:
         with desk.state.transaction():
             desk.state.spool(path, evidence)
         desk.publish()
-    raise _forked(name, path)
+    raise forked(name, path)
 
 
-def _forked(name: str, path: str) -> LedgerError:
+def forked(name: str, path: str) -> LedgerError:
+    """What to say of a ledger with two heads of one size; `path` is the proof."""
     return LedgerError(
         f"{name} signed two heads of one size of its ledger: a fork",
         code="ledger.fork",
         hint=f"the proof is in {path}; we cosign {name}'s ledger no more, so nothing is released: "
         "show the file to the other organisations",
-    )
-
-
-def _rewritten(name: str) -> LedgerError:
-    return LedgerError(
-        f"the ledger of {name} does not extend the head we cosigned",
-        code="ledger.rollback",
-        hint=f"{name} may have restored an old backup; no release goes on until they recover",
     )
 
 
@@ -195,7 +211,8 @@ def missing_cosignatures(
 def check_not_behind(desk: Desk) -> None:
     """Refuse to work when the pool shows that we have done more than we remember.
 
-    Raises StateError `ledger.rollback`: this state is older than what we published, so the
+    Raises StateError `ledger.rollback`, or `state.behind` where an entry has not arrived but
+    something that follows from it has: this state is older than what we published, so the
     budget could be spent twice and nonces verified again.
     """
     in_pool = read_own_ledger(desk)
@@ -208,7 +225,14 @@ def check_not_behind(desk: Desk) -> None:
                 code="ledger.rollback",
                 hint="this folder was restored from an old backup; run `grievance recover`",
             )
-    for invitation in desk.home.invitations():
+    invitations = desk.home.invitations()
+    entries = [LedgerEntry.parse(entry, desk.home.key.public) for entry in ours]
+    rounds = {*desk.state.rounds(), *(invitation.round_id for invitation in invitations)}
+    signed = [tasks.parse_task(data) for data in desk.state.tasks()]
+    beyond = arrivals.unknown_charge(desk.home, entries, sorted(rounds), signed)
+    if beyond is not None:
+        raise _behind(beyond)
+    for invitation in invitations:
         path = RoundPaths(invitation.round_id).card(desk.home.name)
         if desk.state.outgoing(path) is None and _own_card(desk, invitation):
             raise StateError(

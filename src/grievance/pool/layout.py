@@ -38,6 +38,9 @@ from grievance.names import is_name
 
 _ROUND_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,48}")
 _BATCH = re.compile(r"([a-z0-9][a-z0-9-]{0,39})-([0-9a-f]{64})")
+_VERIFY = re.compile(
+    rf"rounds/({_ROUND_ID.pattern})/verify/([1-9][0-9]{{0,8}})/[a-z0-9][a-z0-9-]{{0,39}}"
+)
 _RELEASE = re.compile(r"[0-9a-f]{16}")
 _BACKUP_SET = re.compile(r"[0-9a-f]{16}")
 _ARCHIVE = re.compile(r"archive-([1-9][0-9]{0,8})")
@@ -263,6 +266,12 @@ class RoundPaths:
     def noisy(self, release_id: str, aggregator: str) -> str:
         """One aggregator's noisy share."""
         return f"{self._release(release_id)}/noisy/{_name(aggregator)}.json"
+
+
+def parse_verify_path(path: str) -> tuple[str, int] | None:
+    """The round and the batch's place of a file of verifier shares; None for any other path."""
+    match = _VERIFY.fullmatch(path)
+    return (match[1], int(match[2])) if match is not None else None
 
 
 def parse_batch_name(name: str) -> tuple[str, bytes] | None:

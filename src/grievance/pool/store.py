@@ -294,6 +294,8 @@ class FsspecStore:
             found = self._fs.ls(self._path(folder), detail=False, refresh=True)
         except (FileNotFoundError, NotADirectoryError):
             return []
+        except OSError as error:
+            raise _unreachable(folder, error) from None
         names = (str(name).rstrip("/").rsplit("/", 1)[-1] for name in found)
         return sorted(name for name in names if name and not name.startswith("."))
 
@@ -303,6 +305,8 @@ class FsspecStore:
             info = self._fs.info(self._path(path))
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise _unreachable(path, error) from None
         return int(info["size"]) if info.get("type") == "file" else None
 
     def view(self, path: str, limit: int) -> View | None:
@@ -312,8 +316,13 @@ class FsspecStore:
             return None
         if size > limit:
             raise PoolError(f"{path}: larger than {limit} bytes", code="pool.size")
-        with self._fs.open(self._path(path), "rb") as file:
-            data: bytes = file.read(limit + 1)
+        try:
+            with self._fs.open(self._path(path), "rb") as file:
+                data: bytes = file.read(limit + 1)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _unreachable(path, error) from None
         if len(data) > limit:
             raise PoolError(f"{path}: larger than {limit} bytes", code="pool.size")
         return data
@@ -356,3 +365,11 @@ class FsspecStore:
                 code="pool.delete",
                 hint=after_fault(error),
             ) from None
+
+
+def _unreachable(path: str, error: OSError) -> PoolError:
+    return PoolError(
+        f"{path}: cannot be read now ({error})",
+        code="pool.read",
+        hint="nothing was lost; run the same command again when the pool can be reached",
+    )
