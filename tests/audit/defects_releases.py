@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 from audit_defects import defect
 from audit_world import Pool
 
-from grievance.crypto.documents import b64encode, canonical, sign_document
+from grievance.crypto.documents import b64decode, b64encode, canonical, sign_document
 from grievance.crypto.merkle import root
 from grievance.pool.proposals import Proposal
 from grievance.pool.store import LocalStore
@@ -91,9 +92,54 @@ def a_noisy_share_of_another_aggregator(pool: Pool) -> None:
     pool.write(pool.paths.noisy(pool.release_id, "south"), share)
 
 
+@defect("release.suspect", severity="note")
+def a_total_beyond_people_and_noise(pool: Pool) -> None:
+    """South shifts one of its totals by a million, and charges just that share."""
+    path, shift = pool.paths.noisy(pool.release_id, "south"), 10**6
+
+    def move(body: dict[str, Any]) -> None:
+        vector = bytearray(b64decode(body["statistics"]["problems_by_region"]))
+        first = int.from_bytes(vector[:16], "little") + shift
+        vector[:16] = (first % pool.task.vdaf.field.MODULUS).to_bytes(16, "little")
+        body["statistics"]["problems_by_region"] = b64encode(bytes(vector))
+
+    pool.sign_again(path, pool.keys["south"], move)
+    share = hashlib.sha256(pool.read(path)).hexdigest()
+    pool.charge_again("south", 1, lambda body: body["event"].update(noisy_share=share))
+
+
+def publish(pool: Pool, change: Callable[[dict[str, Any]], None]) -> None:
+    """Leave a release.json in the pool that says something else than the pool does."""
+    value = collect(LocalStore(pool.folder), pool.task).to_json()
+    change(value)
+    pool.write(f"{pool.paths.releases}/{pool.release_id}/release.json", canonical(value))
+
+
 @defect("release.sum")
 def a_published_number_changed(pool: Pool) -> None:
-    value = collect(LocalStore(pool.folder), pool.task).to_json()
-    value["statistics"][0]["parts"][0]["values"][0] += 1
-    path = f"{pool.paths.releases}/{pool.release_id}/release.json"
-    pool.write(path, canonical(value))
+    def change(value: dict[str, Any]) -> None:
+        value["statistics"][0]["parts"][0]["values"][0] += 1
+
+    publish(pool, change)
+
+
+@defect("release.sum")
+def a_published_table_with_its_labels_reversed(pool: Pool) -> None:
+    """Every number is right, and stands for another group."""
+
+    def reverse(value: dict[str, Any]) -> None:
+        for statistic in value["statistics"]:
+            for part in statistic["parts"]:
+                for axis in part["axes"]:
+                    axis["labels"].reverse()
+
+    publish(pool, reverse)
+
+
+@defect("release.sum")
+def a_published_promise_that_nobody_made(pool: Pool) -> None:
+    def promise(value: dict[str, Any]) -> None:
+        value["privacy"]["epsilon"] = "0.01"
+        value["privacy"]["round_cost"] = {"zcdp": "1/20000"}
+
+    publish(pool, promise)

@@ -234,8 +234,9 @@ def test_many_findings_are_counted_and_not_all_shown(made: Pool) -> None:
     many = tuple(Finding("fault", "file.unknown", f"f{n}", "x") for n in range(MAX_ROWS + 5))
     report = replace(made.audit(), findings=many, verdict="fail", omitted=3)
     words = outline(report).words
-    assert "And 5 more" in words and f"f{MAX_ROWS - 1} " in words
-    assert f"f{MAX_ROWS} " not in words and "3 more findings" in words
+    assert "And 5 more" in words and f" f{MAX_ROWS - 1} " in words
+    # As a word of its own: digests of the page may end in anything.
+    assert f" f{MAX_ROWS} " not in words and "3 more findings" in words
 
 
 def test_a_pool_without_rounds_has_a_page(tmp_path: Path) -> None:

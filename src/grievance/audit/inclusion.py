@@ -14,7 +14,7 @@ from grievance.audit.batches import DAMAGED, BatchRows, read_batch
 from grievance.audit.chain import walk
 from grievance.audit.files import PoolFiles
 from grievance.audit.inspection import Inspection
-from grievance.audit.opening import check_trust, open_rounds
+from grievance.audit.opening import check_trust, note_followed, open_rounds
 from grievance.audit.verdicts import RoundVerdicts, check_agreement, read_decisions
 from grievance.crypto.merkle import check_inclusion, inclusion_proof
 from grievance.errors import PoolError
@@ -124,6 +124,7 @@ def find_report(
             hint="ask for one made without --without-batches, or look in the pool itself",
         )
     rounds = list(open_rounds(inspection).values())
+    note_followed(inspection, rounds)
     check_trust(inspection, rounds, trust)
     found = [Inclusion("absent", digest)]
     for opened in rounds:

@@ -30,13 +30,15 @@ if TYPE_CHECKING:
 class OpenedRound:
     """A round whose task reads. `signed`: who signed it; `vouched`: whether its keys are known.
 
-    `other_task` is set when a signature in the round covers another task file than this.
+    `other_task` is set when a signature in the round covers another task file than this, `after`
+    to the round that follows one that never opened (see `note_followed`).
     """
 
     task: Task
     paths: RoundPaths
     signed: set[str] = field(default_factory=set)
     other_task: bool = False
+    after: str = ""
     vouched: bool = False
 
     @property
@@ -232,17 +234,40 @@ def _check_verify_key(inspection: Inspection, opened: OpenedRound) -> None:
 
 def check_begun(inspection: Inspection, opened: OpenedRound) -> None:
     """Every aggregator signed before anything else happened in the round."""
-    if not opened.unsigned:
-        return
-    folder = opened.paths.folder
-    begun = any(
-        inspection.files.inner(folder).count(name) for name in ("order", "batches", "releases")
-    )
     for name in opened.unsigned:
         path = opened.paths.signature(name)
-        if not inspection.has(path):
-            message = f"{name} has not signed the task"
+        if inspection.has(path):
+            continue
+        message = f"{name} has not signed the task"
+        if opened.after:
+            message += f", and {opened.after} follows: it did not open, and its cost stays reserved"
+            inspection.note("task.signatures", path, message)
+        else:
+            begun = _has_begun(inspection, opened)
             inspection.lacks("task.signatures", path, message, too_late=begun)
+
+
+def _has_begun(inspection: Inspection, opened: OpenedRound) -> bool:
+    inner = inspection.files.inner(opened.paths.folder)
+    return any(inner.count(name) for name in ("order", "batches", "releases"))
+
+
+def note_followed(inspection: Inspection, rounds: Sequence[OpenedRound]) -> None:
+    """Note which rounds never opened because somebody did not sign, and were gone on from.
+
+    The leader of such a round and the leader of the next must have signed it. So a task that
+    somebody made up, to use up a campaign or to leave a round out, is none of them.
+    """
+    by_digest = {opened.task.digest: opened for opened in rounds}
+    for later in rounds:
+        before = by_digest.get(later.task.previous or b"")
+        leader = later.task.aggregators[0]
+        if before is None or leader.name not in later.signed or not before.unsigned:
+            continue
+        signers = {p.identity for p in before.task.aggregators if p.name in before.signed}
+        leaders = {leader.identity, before.task.aggregators[0].identity}
+        if leaders <= signers and not _has_begun(inspection, before):
+            before.after = later.task.round_id
 
 
 def check_trust(
@@ -251,8 +276,9 @@ def check_trust(
     """Hold the rounds' keys against what was vouched for. Returns whether all keys are.
 
     A digest vouches for its task and for the keys in it, fingerprints for the keys alone; a
-    round is vouched for when its digest is, or all its keys are. Raises TrustError for a text
-    that is neither a digest nor a fingerprint.
+    round is vouched for when its digest is, or all its keys are. In a round that never opened only
+    the keys of those who signed it need that. Raises TrustError for a text that is neither a
+    digest nor a fingerprint.
     """
     if not texts:
         return False
@@ -264,10 +290,14 @@ def check_trust(
         if vouched and not opened.unsigned:
             opened.vouched = True
             known |= {party.identity for party in opened.task.aggregators}
+    moot = set()
     for opened in rounds:
         strange = [p.name for p in opened.task.aggregators if p.identity not in known]
         opened.vouched = opened.vouched or not strange
-        if not opened.vouched:
+        # Keys whose owners let a round go by never counted for anything in it.
+        if opened.after and not opened.signed & set(strange):
+            moot.add(opened.task.digest)
+        elif not opened.vouched:
             message = f"nothing given vouches for the key of {', '.join(strange)}"
             inspection.fault("task.trust", opened.paths.task, message)
     for text in wanted:
@@ -284,7 +314,8 @@ def check_trust(
             "task.trust", "--trust", "there is no round here that could be vouched for"
         )
     # Where no round reads, that is what the findings are about, not the anchors.
-    return all(opened.vouched for opened in rounds) and bool(rounds or inspection.unread)
+    counted = [opened.vouched for opened in rounds if opened.task.digest not in moot]
+    return all(counted) and bool(counted or inspection.unread)
 
 
 def _normal(text: str) -> str:

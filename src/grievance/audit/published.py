@@ -1,24 +1,41 @@
-"""A published release.json against the pool: the same statistics, and the sums themselves."""
+"""A published release.json against the pool: all of it, key by key.
+
+The audit writes down the whole file that the pool calls for (`grievance.audit.expected`) and
+compares. Two things are not the pool's to say. `library` names the program that wrote the file.
+And the words of `privacy.statement` are that program's: where they are not those of this version,
+and another version is named, they are reported as not checked, and the audit does not pass.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from grievance.audit.expected import FORMAT, expected_release
 from grievance.audit.inspection import MALFORMED
 from grievance.crypto.documents import canonical, parse_canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from grievance.audit.inspection import Inspection
     from grievance.audit.releases import AuditedRelease
-    from grievance.plan import StatisticLayout
 
-FILE_NAME = "release.json"
-LIMIT = 64 << 20
-FORMAT = "grievance/1 release"
+    Place = tuple[str | int, ...]
+
+FILE_NAME: Final = "release.json"
+LIMIT: Final = 64 << 20
+_VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+!_-]{0,63}")
+_NAMED: Final = 4
+_MOST_CHARACTERS: Final = 60
+_WORDS: Final[Mapping[str, str]] = {
+    "accepted": "it is over another number of reports",
+    "accepted_root": "it is over another set of reports",
+    "noisy_shares": "it names other noisy shares",
+}
 
 
 def check_published(
@@ -41,7 +58,7 @@ def check_published(
 def check_published_bytes(
     inspection: Inspection, where: str, data: bytes, releases: Sequence[AuditedRelease]
 ) -> None:
-    """Check the bytes of a release.json."""
+    """Check the bytes of a release.json: see the top of this module."""
     try:
         value = parse_canonical(data, LIMIT)
         if not isinstance(value, dict) or value.get("format") != FORMAT:
@@ -60,7 +77,8 @@ def check_published_bytes(
     if release.totals is None:
         inspection.waiting("release.sum", where, "its noisy shares are not all here")
         return
-    for problem in _problems(release, release.totals, value):
+    expected = _expected(inspection, where, release, value)
+    for problem in _problems(expected, value):
         inspection.fault("release.sum", where, problem)
 
 
@@ -69,56 +87,104 @@ def _about(release: AuditedRelease) -> tuple[str, str, str]:
     return task.digest.hex(), task.round_id, release.release_id
 
 
-def _problems(
-    release: AuditedRelease, totals: Mapping[str, list[int]], value: Mapping[str, Any]
-) -> list[str]:
-    """What in a release.json is not what the pool holds, in words."""
-    proposal, found = release.proposal, []
-    if value.get("accepted") != proposal.accepted:
-        found.append("it is over another number of reports")
-    if value.get("accepted_root") != proposal.root.hex():
-        found.append("it is over another set of reports")
-    if value.get("noisy_shares") != release.digests:
-        found.append("it names other noisy shares")
-    listed = value.get("statistics")
-    items = listed if isinstance(listed, list) else []
-    given = {i.get("name"): i for i in items if isinstance(i, dict)}
-    expected = {
-        name: statistic
-        for name, statistic in release.opened.task.layout.statistics.items()
-        if (statistic.implied_by or name) in totals
-    }
-    if list(given) != list(expected) or len(items) != len(given):
-        found.append("it has other statistics than were approved")
-        return found
-    for name, statistic in expected.items():
-        sums = _coordinates(statistic, totals)
-        if _published(statistic, given[name].get("parts")) != sums:
-            found.append(f"{name} is not the sum of the noisy shares")
-        task = release.opened.task
-        key = "sigma" if task.mechanism == "gaussian" else "b"
-        if given[name].get(key) != str(task.allocations[statistic.implied_by or name].scale):
-            found.append(f"{name} does not say the noise it has")
-    return found
+def _expected(
+    inspection: Inspection, where: str, release: AuditedRelease, value: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the file must be, given its own words where nobody here can tell."""
+    library, privacy = value.get("library"), value.get("privacy")
+    named = isinstance(library, str) and _VERSION.fullmatch(library) is not None
+    expected = expected_release(
+        release,
+        release.totals or {},
+        library=str(library) if named else "a version",
+        suspect=value.get("suspect"),
+    )
+    words = privacy.get("statement") if isinstance(privacy, dict) else None
+    if named and library != own_version() and _is_text(words):
+        ours = expected["privacy"]
+        if words != ours["statement"]:
+            ours["statement"] = words
+            message = (
+                f"privacy.statement was not checked: the file says that version {library} wrote "
+                f"it, and version {own_version()} says it in other words; export the release "
+                "again from the pool"
+            )
+            inspection.left_out(where, "release.sum", message)
+    return expected
 
 
-def _coordinates(statistic: StatisticLayout, totals: Mapping[str, list[int]]) -> list[int]:
-    """All coordinates of a statistic, released or read off a larger table."""
-    if statistic.implied_by is None:
-        return totals[statistic.name]
-    source = totals[statistic.implied_by]
-    return [sum(source[index] for index in summed) for summed in statistic.reads]
+def own_version() -> str:
+    """Return the version of this library, as a release.json names it."""
+    try:
+        return version("grievance")
+    except PackageNotFoundError:
+        return "unknown"
 
 
-def _published(statistic: StatisticLayout, parts: object) -> list[object] | None:
-    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
+def _is_text(words: object) -> bool:
+    return isinstance(words, list) and all(isinstance(line, str) for line in words)
+
+
+def _problems(expected: dict[str, Any], value: dict[str, Any]) -> list[str]:
+    """What in a release.json is not what the pool calls for, in words."""
+    found: dict[str, None] = {}
+    names = [item["name"] for item in expected["statistics"]]
+    if _names(value.get("statistics")) != names:
+        found["it has other statistics than were approved"] = None
+        # Paths would be those of other statistics.
+        value = {**value, "statistics": expected["statistics"]}
+    rest = []
+    for path in differences(value, expected):
+        said = _in_words(path, names)
+        if said is None:
+            rest.append(path)
+        else:
+            found[said] = None
+    if rest:
+        listed = ", ".join(spelled(path) for path in rest[:_NAMED])
+        more = f", and {len(rest) - _NAMED:,} more" if len(rest) > _NAMED else ""
+        found[f"it is not what follows from the task and the noisy shares: {listed}{more}"] = None
+    return list(found)
+
+
+def _names(listed: object) -> list[object] | None:
+    if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
         return None
-    if [part.get("name") for part in parts] != [part.name for part in statistic.parts]:
-        return None
-    values: list[object] = []
-    for part in parts:
-        listed = part.get("values")
-        if not isinstance(listed, list) or not all(type(item) is int for item in listed):
-            return None
-        values += listed
-    return values
+    return [item.get("name") for item in listed]
+
+
+def _in_words(path: Place, names: Sequence[str]) -> str | None:
+    """Say what a difference means, if it is one of those that people ask about."""
+    match path:
+        case ("statistics", int(at), "parts", int(), "values", *_):
+            return f"{names[at]} is not the sum of the noisy shares"
+        case ("statistics", int(at), "sigma" | "b"):
+            return f"{names[at]} does not say the noise it has"
+        case (str(key), *_):
+            return _WORDS.get(key)
+    return None
+
+
+def differences(found: object, expected: object, path: Place = ()) -> Iterator[Place]:
+    """Yield the place of everything that is other, missing or too much; true is not 1."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        for key in sorted({*found, *expected}):
+            if key in found and key in expected:
+                yield from differences(found[key], expected[key], (*path, key))
+            else:
+                yield (*path, key)
+    elif isinstance(found, list) and isinstance(expected, list):
+        for place, (one, other) in enumerate(zip(found, expected, strict=False)):
+            yield from differences(one, other, (*path, place))
+        if len(found) != len(expected):
+            yield (*path, min(len(found), len(expected)))
+    elif type(found) is not type(expected) or found != expected:
+        yield path
+
+
+def spelled(path: Place) -> str:
+    """Write a place as people do: statistics[0].parts[1].sd."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 3]}..."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from grievance.audit.heads import missing_cosignatures
 from grievance.audit.inspection import MALFORMED
+from grievance.audit.plausible import check_plausible
 from grievance.ledger.entry import ReleaseEvent
 from grievance.pool.layout import is_release_id, ledger_path
 from grievance.pool.noisy import KIND as SHARE_KIND
@@ -248,6 +249,7 @@ def _check_entries(
             inspection.waiting("release.share", path, f"{name} has not published its noisy share")
     if len(release.shares) == len(opened.names):
         release.totals = add_up(release)
+        check_plausible(inspection, release)
 
 
 def _read_shares(

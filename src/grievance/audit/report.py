@@ -32,9 +32,9 @@ class Finding:
     """One thing that was seen.
 
     `fault`: a rule is broken. `waiting`: something is not there yet, and may rightly come.
-    `unchecked`: a bundle was made without it. `note`: worth knowing, nothing is wrong. `file`
-    is a path of the pool, or another place. `evidence` holds the signed texts that prove it by
-    themselves, where there are any.
+    `unchecked`: nobody here can tell, as of what a bundle was made without. `note`: worth
+    knowing, nothing is wrong. `file` is a path of the pool, or another place. `evidence` holds
+    the signed texts that prove it by themselves, where there are any.
     """
 
     severity: Severity
@@ -110,6 +110,8 @@ class AuditReport:
     def _incomplete(self) -> str:
         if any(finding.severity == "waiting" for finding in self.findings):
             return "What is there is as it should be, but something has yet to come."
+        if any(f.severity == "unchecked" and f.rule != "bundle.left-out" for f in self.findings):
+            return "What could be checked is as it should be, but not everything could be."
         return "What is there is as it should be, but this bundle was made without its batches."
 
     def to_json(self) -> dict[str, Any]:

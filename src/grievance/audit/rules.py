@@ -127,7 +127,8 @@ _RULES = (
     Rule("release.entry", "every aggregator charged the release on the terms approved", _WAIT),
     Rule("release.twice", "no statistic of a round is released twice", _STOP),
     Rule("release.share", "a noisy share is the one its ledger entry names", _WAIT),
-    Rule("release.sum", "the published numbers are the sum of the noisy shares",
+    Rule("release.suspect", "the accepted reports and the noise can explain every total", _STOP),
+    Rule("release.sum", "a published file says what follows from the task and the noisy shares",
          "Do not use the published file; export the release again from the pool."),
 )  # fmt: skip
 

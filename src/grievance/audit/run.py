@@ -14,7 +14,7 @@ from grievance.audit.facts import campaign_totals, round_facts
 from grievance.audit.files import PoolFiles
 from grievance.audit.inspection import Inspection
 from grievance.audit.ledgers import check_ledgers
-from grievance.audit.opening import check_begun, check_trust, open_rounds
+from grievance.audit.opening import check_begun, check_trust, note_followed, open_rounds
 from grievance.audit.organisations import check_organisations
 from grievance.audit.published import FILE_NAME, LIMIT, check_published, check_published_bytes
 from grievance.audit.releases import check_releases
@@ -97,6 +97,7 @@ class _Audit:
                 hint=f"there are: {', '.join(self.rounds) or 'none'}",
             )
         rounds = list(self.rounds.values())
+        note_followed(inspection, rounds)
         self.vouched = check_trust(inspection, rounds, trust)
         # Where two rounds contradict each other, the one that nobody vouched for is named.
         rounds.sort(key=lambda opened: not opened.vouched)
