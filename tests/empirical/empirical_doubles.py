@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grievance.empirical.noise import library_noise
+from grievance.privacy import NoiseLaw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,6 +51,17 @@ def quick(seed: int, factor: float = 1.0) -> Noise:
     def draw(scales: Sequence[Fraction], releases: int) -> Integers:
         width = factor * np.array([float(scale) for scale in scales])
         return np.rint(generator.normal(size=(releases, len(scales))) * width).astype(np.int64)
+
+    return draw
+
+
+def by_the_law(mechanism: Mechanism, seed: bytes) -> Noise:
+    """Noise of the stated law, the same every time."""
+
+    def draw(scales: Sequence[Fraction], releases: int) -> Integers:
+        (scale,) = set(scales)
+        drawn = NoiseLaw(mechanism, scale, 1).sample(releases * len(scales), seed)
+        return drawn.reshape(releases, len(scales))
 
     return draw
 

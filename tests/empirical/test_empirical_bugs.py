@@ -61,11 +61,11 @@ EACH = pytest.mark.parametrize(("name", "most"), STATISTICS.items())
 @EACH
 def test_one_honest_aggregator_keeps_the_promise_and_hardly_more(task, name, most) -> None:
     """The others' noise is known or missing: the stated budget is for exactly this reader."""
-    found = audit(task, [name], [library_noise("gaussian"), no_noise], 4000, most)
+    found = audit(task, [name], [library_noise("gaussian"), no_noise], 6000, most)
     assert not found.flagged
-    # Five standard deviations below what such a run shows: this must not fail by chance.
+    # Seven standard deviations below what such a run shows: this must not fail by chance.
     assert found.normal_rho > 0.3 * found.stated
-    assert found.rho > 0.12 * found.stated
+    assert found.rho > 0.1 * found.stated
     assert found.epsilon > 0.05 * found.stated_epsilon
 
 
@@ -89,18 +89,22 @@ def test_pure_epsilon_is_kept_and_nearly_reached() -> None:
 def test_laplace_noise_that_is_too_small_is_flagged() -> None:
     claim = Claim(Cost("pure", Fraction(1, 10)), 15)
     exact = (15, 0), (0, 15)
-    rows = [released(totals, PAIR, [narrowed_by(2, "laplace")], 20_000) for totals in exact]
+    rows = [released(totals, PAIR, [narrowed_by(2, "laplace")], 30_000) for totals in exact]
     found = compare(rows[0], rows[1], exact, PAIR, claim, DELTA)
     assert found.flagged and found.epsilon > found.stated
 
 
 @EACH
 def test_laplace_statistics_keep_their_promise(name: str, most: int) -> None:
-    """With many coordinates only one corner in 2^most shows all of epsilon: less is seen."""
+    """With many coordinates only one corner in 2^most shows all of epsilon: less is seen.
+
+    In 4000 releases so little that once in a thousand runs it is nothing at all.
+    """
     task = make_coalition(LAPLACE_PLAN).task
-    found = audit(task, [name], [library_noise("laplace")], 4000, most)
+    releases = 12_000 if most > 2 else 4000
+    found = audit(task, [name], [library_noise("laplace")], releases, most)
     assert not found.flagged
-    assert found.epsilon > (0.02 if most > 2 else 0.2) * found.stated
+    assert found.epsilon > (0.02 if most > 2 else 0.15) * found.stated
 
 
 # -- the four faults ---------------------------------------------------------------------
@@ -156,7 +160,7 @@ def test_the_law_of_draws_sees_a_wrong_scale() -> None:
     draws = narrowed_by(2)([Fraction(20)], 3000)
     assert fit(draws, "gaussian", Fraction(20)).p_value < 1e-12
     right = fit(library_noise("gaussian")([Fraction(20)], 3000), "gaussian", Fraction(20))
-    assert right.p_value > 1e-6
+    assert right.p_value > 1e-9
 
 
 # -- what the figures mean ---------------------------------------------------------------
@@ -217,6 +221,6 @@ def test_large_two_hundred_thousand_releases(task, name: str, most: int) -> None
 def test_large_without_any_assumption_about_the_noise() -> None:
     true = two_cells([library_noise("gaussian")], 100_000)
     assert not true.flagged and true.rho > 0.4 * true.stated
-    bug = two_cells([narrowed_by(2)], 100_000)
+    bug = two_cells([narrowed_by(2)], 150_000)
     assert bug.flagged and bug.rho > bug.stated
     assert ALPHA == 1e-6

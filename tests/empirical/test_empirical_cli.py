@@ -12,6 +12,7 @@ from federation import Federation
 from grievance import privacy
 from grievance.cli.statistical import show
 from grievance.empirical import NOT_SHOWN, Effort, StatisticalReport, run
+from grievance.empirical.report import Check
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cli"))
 
@@ -29,8 +30,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Federation:
 
 
 @pytest.fixture
-def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = Effort(draws=200, pair=100, path=20, canaries=100)
+def quickly(monkeypatch: pytest.MonkeyPatch, seldom_by_chance: None) -> None:
+    small = Effort(draws=2000, pair=100, path=20, canaries=100)
     monkeypatch.setattr(run, "Effort", lambda: small)
 
 
@@ -79,6 +80,18 @@ def test_json_for_programs(finished: Federation) -> None:
     }
     assert one["not_shown"] == list(NOT_SHOWN)
     assert "statistical" not in json.loads(type_words("audit", finished.pool, "--json").out)
+
+
+def test_published_numbers_are_not_read_again(capsys: pytest.CaptureFixture[str]) -> None:
+    checks = (
+        Check("published", "the noise really drawn", True, "LARGER.", {}),
+        Check("way-out", "all statistics together", False, "as stated.", {}),
+    )
+    report = StatisticalReport("trial-1", checks, 0.0)
+    assert report.false_alarm == pytest.approx(3e-6)
+    show([report])
+    told = capsys.readouterr().out
+    assert "reads the same published numbers" in told and "run it again" not in told
 
 
 def test_a_round_without_release_shows_no_real_noise(capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,10 +61,15 @@ def test_shares_add_up_to_the_totals(coalition) -> None:
 def test_a_cheat_sees_one_noise_and_the_public_two(coalition) -> None:
     task = coalition.task
     scale = float(task.allocations["regions"].scale)
-    cheat = release_many(task, [5, 0, 5, 0], NAMES, 60, cheat=1) - np.array([5, 0, 5, 0])
-    public = release_many(task, [5, 0, 5, 0], NAMES, 60) - np.array([5, 0, 5, 0])
+    cheat = release_many(task, [5, 0, 5, 0], NAMES, 90, cheat=1) - np.array([5, 0, 5, 0])
+    public = release_many(task, [5, 0, 5, 0], NAMES, 90) - np.array([5, 0, 5, 0])
     assert (cheat**2).mean() == pytest.approx(scale**2, rel=0.6)
     assert (public**2).mean() == pytest.approx(2 * scale**2, rel=0.6)
+
+
+@pytest.fixture(autouse=True)
+def _hardly_a_false_alarm(seldom_by_chance: None) -> None:
+    """Of what is flagged here nothing is flagged by chance, and what passes does so every day."""
 
 
 def way_out(task, releases: int = 120):
@@ -74,7 +79,7 @@ def way_out(task, releases: int = 120):
 def test_the_way_out_keeps_the_promise(coalition) -> None:
     found = way_out(coalition.task)
     assert not found.flagged
-    assert found.numbers["rho_at_least_if_normal"] > 0.1 * found.numbers["stated"]
+    assert found.numbers["rho_at_least_if_normal"] > 0.05 * found.numbers["stated"]
 
 
 def test_a_way_out_that_uses_noise_twice_is_flagged(coalition, monkeypatch) -> None:
@@ -111,7 +116,7 @@ def test_the_whole_audit_passes_and_says_what_it_saw(mechanism: str) -> None:
     )
     assert report.verdict == "pass", report.to_json()
     assert [check.kind for check in report.checks][-3:] == ["way-out", "canaries", "published"]
-    assert report.false_alarm == pytest.approx(1e-6 * len(report.checks))
+    assert report.false_alarm == pytest.approx(1e-6 * (len(report.checks) + 1))
     assert steps[0] == (0, len(report.checks)) and steps[-1][0] == steps[-1][1]
 
 
@@ -153,7 +158,7 @@ def sealed_audit(coalition, releases: int):
 @pytest.mark.slow
 def test_large_releases_with_the_cryptography_on(coalition) -> None:
     found = sealed_audit(coalition, 300)
-    assert not found.flagged and found.normal_rho > 0.25 * found.stated
+    assert not found.flagged and found.normal_rho > 0.2 * found.stated
 
 
 @pytest.mark.slow

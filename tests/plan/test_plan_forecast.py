@@ -9,6 +9,7 @@ import sys
 from datetime import date
 from fractions import Fraction
 from math import sqrt
+from statistics import NormalDist
 
 import pytest
 from hypothesis import given, settings
@@ -23,6 +24,7 @@ from grievance.planner import forecast, to_svg
 from grievance.planner.expected import ExpectedLayout, expected_tables
 from grievance.planner.groups import expect
 from grievance.privacy import NoiseLaw, epsilon_for, rho_for, split, surprise_bound
+from grievance.release.report.apart import quantile
 
 PLAN = Plan.from_toml(EXAMPLE)
 
@@ -48,8 +50,13 @@ def test_the_designs_example_is_forecast() -> None:
     share = sqrt(1 + 0.2**2) * problems.margin / (5000 / 6)
     assert problems.margin_points == pytest.approx(100 * share, rel=0.03)
     assert problems.margin_points_most == problems.margin_points
-    assert problems.difference_points == pytest.approx(sqrt(2) * 100 * share, rel=0.02)
-    assert problems.difference == pytest.approx(sqrt(2) * problems.margin, abs=1)
+    # 5 answers in 6 regions: 10 pairs of answers, and 6 regions against the others for each.
+    assert problems.comparisons == 10 + 5 * 6
+    wider = quantile(problems.comparisons) / 1.96
+    assert wider == pytest.approx(NormalDist().inv_cdf(1 - 0.05 / 80) / 1.96)
+    assert problems.difference_points == pytest.approx(wider * sqrt(2) * 100 * share, rel=0.05)
+    assert problems.difference == pytest.approx(wider * sqrt(2) * problems.margin, abs=2)
+    assert problems.difference_surely == pytest.approx(1 + 1.645 / 1.96 / wider, 1e-3)
     assert (hours.cells, hours.unit, hours.margin_points) == (2, "hours", None)
     assert hours.people == pytest.approx(5000 * 2 / 6 / 2)
     # The mean is minimum + step (T/N + M) / 2, and T has M sigma.
@@ -59,7 +66,9 @@ def test_the_designs_example_is_forecast() -> None:
         rel=0.01,  # Fieller's is a little wider
     )
     assert hours.margin_units_most == hours.margin_units
+    assert hours.comparisons == 1
     assert hours.difference_units == pytest.approx(sqrt(2) * hours.margin_units, rel=0.01)
+    assert hours.difference_surely == pytest.approx(1.84, abs=0.005)
     assert spread.implied_by is None
     assert sum(s.bits for s in found.statistics) == found.num_bits == layout.num_bits
     json.dumps(found.to_json())
@@ -94,7 +103,16 @@ def test_without_a_number_of_reports_margins_are_in_people_only() -> None:
 
 def test_warnings_are_in_words() -> None:
     few = forecast(PLAN, 40)
-    assert any("fewer than minimum_reports" in text for text in few.warnings)
+    # One batch, filled up with blank reports, meets a minimum of 50.
+    assert any("fewer than minimum_reports, 50; blank" in text for text in few.warnings)
+    assert not any("nothing would be released" in text for text in few.warnings)
+    assert any("one real report meets it" in text for text in few.notes)
+    high = Plan.from_toml(EXAMPLE.replace("minimum_reports = 50", "minimum_reports = 250"))
+    (told,) = (text for text in forecast(high, 140).warnings if "minimum_reports" in text)
+    assert "they are 200: nothing would be released" in told
+    (told,) = (text for text in forecast(high, 240).warnings if "minimum_reports" in text)
+    assert "up to 300" in told and "nothing" not in told
+    assert not any("one real report meets it" in text for text in forecast(high).notes)
     assert any("problems_by_region: 30 of 30 cells would drown" in text for text in few.warnings)
     assert any("1 people are expected in the smallest, " in text for text in few.warnings)
     assert forecast(PLAN, 50_000).warnings == ()
@@ -215,11 +233,22 @@ def test_what_a_worker_is_told() -> None:
     assert told.beliefs["round"].exception == 0
     loose = EXAMPLE.replace("epsilon = 1.0", "epsilon = 10", 1).replace("= 4.0", "= 20")
     loose = loose.replace("delta = 1e-6", "delta = 1e-3")
-    # The largest epsilons and delta that a plan may have.
+    # The largest epsilons and delta that a plan may have. Small ones may give more: see below.
     loosest = forecast(Plan.from_toml(loose))
     assert all(belief.exception < 0.005 for belief in loosest.beliefs.values())
     assert any("steps of 100" in note for note in found.notes)
     assert any("name says where" in note for note in found.notes)
+
+
+def test_a_useless_limit_is_not_printed_as_a_limit() -> None:
+    odd = EXAMPLE.replace("epsilon = 1.0", "epsilon = 0.01", 1).replace(
+        "delta = 1e-6", "delta = 1e-3"
+    )
+    found = forecast(Plan.from_toml(odd))
+    assert found.beliefs["round"].exception > 0.4 > 0.1 > found.beliefs["lifetime"].exception
+    *_, said = found.promise
+    assert "1 in 2 " not in said
+    assert "no useful limit, and more than the second with a chance of at most 1 in " in said
 
 
 def test_the_designs_example_in_words() -> None:
@@ -235,10 +264,10 @@ def test_the_designs_example_in_words() -> None:
         "Union of Nurses, Law Centre and Archive",
         "If all of them worked together, they could read every answer.",
         "passed on, sealed, by Net One.",
-        "fewer than 50 reports",
+        "fewer than 50 reports, blank ones added as cover included.",
         "counts below 10",
         "epsilon 1 ",
-        "at most epsilon 4 ",
+        "at most epsilon 4 about one worker at delta 0.000001; by bad luck of the noise more, ",
     ):
         assert words in text
     assert "signed task" in "\n".join(plan_in_words(PLAN))

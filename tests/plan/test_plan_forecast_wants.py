@@ -10,8 +10,10 @@ from strategies import EXAMPLE
 
 from grievance.errors import UsageError
 from grievance.plan import Plan
+from grievance.plan.decimals import decimal_text
 from grievance.planner import forecast, read_want, solve
-from grievance.planner.wants import _first, answer_in_words
+from grievance.planner.wants import _first
+from grievance.planner.words import answer_in_words
 
 PLAN = Plan.from_toml(EXAMPLE)
 GROUPS = {
@@ -74,7 +76,7 @@ def test_no_difference_of_one_group() -> None:
         read_want("alone:diff=1h", alone)
 
 
-WANTS = ["problems_by_region:8pp", "problems_by_region:25", "problems_by_region:diff=11pp",
+WANTS = ["problems_by_region:8pp", "problems_by_region:25", "problems_by_region:diff=15pp",
          "unpaid_hours:2h", "unpaid_hours:diff=2", "unpaid_hours_spread:diff=30"]  # fmt: skip
 
 
@@ -182,6 +184,27 @@ def test_what_the_plan_gives_already() -> None:
     text = "\n".join(answer_in_words(answer, PLAN, 5000))
     assert "would be enough" in text
     assert "No number" not in text
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["problems_by_region:25"], "It takes epsilon"),
+        (["problems_by_region:100"], "would be enough for it; a round then costs"),
+        (["unpaid_hours:2h", "problems_by_region:25"], "gives all of that; a round then costs"),
+    ],
+)
+def test_the_epsilon_of_all_wants_is_said_once(typed: list[str], said: str) -> None:
+    answer = solve(PLAN, [read_want(text, PLAN) for text in typed], 5000)
+    lines = answer_in_words(answer, PLAN, 5000)
+    assert answer.epsilon is not None
+    assert any(said in line for line in lines)
+    costs = [line for line in lines if "a round then costs" in line]
+    assert len(costs) == 1
+    assert "the lifetime budget, epsilon 4, pays for" in costs[0]
+    if len(typed) == 1:
+        told = f"psilon {decimal_text(answer.epsilon)} "
+        assert sum(f"{line} ".count(told) for line in lines) == 1
 
 
 def test_auto_takes_the_better_mechanism_at_every_step() -> None:

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from grievance.cost import Cost
 from grievance.errors import PrivacyError
-from grievance.privacy import odds_bound, posterior_bound, promise, rho_for, surprise_bound
+from grievance.privacy import (
+    campaign_promise,
+    odds_bound,
+    posterior_bound,
+    promise,
+    rho_for,
+    surprise_bound,
+)
 
 EPSILON, DELTA = Fraction(1), Fraction(1, 10**6)
 
@@ -83,6 +90,36 @@ def test_the_promise_for_small_and_large_budgets() -> None:
     large = promise(Fraction(1000), DELTA, zcdp(rho_for(Fraction(1000), DELTA)))
     assert "between 0% and 100% sure" in large
     assert "epsilon 1000 and" in large
+
+
+def test_blanking_is_hidden_better_only_where_it_costs_less() -> None:
+    rho = rho_for(EPSILON, DELTA)
+    for whole, make in ((rho, zcdp), (EPSILON, pure)):
+        same = promise(EPSILON, DELTA, make(whole), blanked=make(whole))
+        assert "blank one is hidden equally well." in same
+        assert "better" not in same
+        less = promise(EPSILON, DELTA, make(whole), blanked=make(whole * Fraction(99, 100)))
+        assert "blank one is hidden better: epsilon" in less
+        assert "equally" not in less
+
+
+def test_the_promise_of_a_campaign_states_its_exceptions() -> None:
+    four = Fraction(4)
+    assert campaign_promise(four, DELTA, pure(four)) == (
+        "All rounds of the campaign together reveal at most epsilon 4 about one worker."
+    )
+    rho = rho_for(four, DELTA)
+    once = int(1 / surprise_bound(rho, four))
+    said = campaign_promise(four, DELTA, zcdp(rho))
+    assert said.startswith(
+        "All rounds of the campaign together reveal at most epsilon 4 about one worker at delta "
+        "0.000001; by bad luck of the noise more, with a chance of at most 1 in "
+    )
+    # Rounded to two digits, towards the larger chance.
+    told = int(said.rsplit(" ", 1)[1].rstrip(".").replace(",", ""))
+    assert 0.9 * once < told <= once
+    small, often = Fraction(1, 100), Fraction(1, 1000)
+    assert "no useful limit" in campaign_promise(small, often, zcdp(rho_for(small, often)))
 
 
 def test_a_promise_that_is_not_kept_is_not_printed() -> None:

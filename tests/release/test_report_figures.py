@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import re
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grievance.release import CountTable, DistributionTable, MeanTable, Release
+from grievance.release.export import to_csv
 from grievance.release.figures import Figure
 from grievance.release.report.rounding import place_of, show, write
 
@@ -107,6 +110,71 @@ def test_bounds_are_kept() -> None:
     assert show(figure, bounds=(16, 45)).range == "17 to 45"
     wide = Figure(labels={}, estimate=44.0, margin=40, low=16.5, high=45)
     assert show(wide, bounds=(16, 45)).range == "16 to 45"
+
+
+def test_a_bound_is_written_with_all_its_digits() -> None:
+    wide = Figure(labels={}, estimate=2e6, margin=1e6, low=1_234_567, high=4_999_990)
+    assert show(wide, bounds=(1_234_567, 4_999_990)).range == "1,234,567 to 4,999,990"
+
+
+WAGES = """
+[fields.wage]
+question = "Monthly wage"
+unit = "won"
+minimum = 1000000
+maximum = 5000000
+step = 10
+bands = [1000000, 2060740, 2500010, 5000000]
+required = true
+[fields.dose]
+question = "Dose"
+unit = "g"
+minimum = 0
+maximum = 0.00001
+step = 0.0000001
+bands = [0, 0.0000033, 0.00001]
+required = true
+[statistics.wages]
+distribution = "wage"
+[statistics.doses]
+distribution = "dose"
+[statistics.mean_dose]
+mean = "dose"
+"""
+
+
+@pytest.fixture(scope="module")
+def fine(make_task: Callable, make_release: Callable) -> Release:
+    fields, statistics = WAGES.split("[statistics.wages]")
+    task = make_task(fields, "[statistics.wages]" + statistics)
+    values = {"wages": [100, 1000, 100], "doses": [1100, 100], "mean_dose": [-80 * 1200, 1200]}
+    found: Release = make_release(task, values, accepted=1300)
+    return found
+
+
+def test_limits_of_quantiles_are_exact(fine: Release) -> None:
+    half = fine["wages"].quantile("1/2")
+    assert half.limits == ("2060740", "2500000")
+    assert "between 2060740 and 2500000" in half.text
+    assert fine["doses"].quantile("1/2").limits == ("0", "0.0000032")
+    text = " ".join(plain(fine.to_html()).split())
+    assert text.count("a number between 2,060,740 and 2,500,000 won") >= 2
+    assert text.count("a number between 0 and 0.0000032 g") >= 2
+    assert not re.search(r"\de[+-]\d", text)
+
+
+def test_a_mean_of_small_numbers_keeps_its_interval(fine: Release) -> None:
+    figure = fine["mean_dose"].cells()[0]
+    shown = show(figure, bounds=(0.0, 1e-5))
+    low, high = float(shown.low), float(shown.high)
+    assert low <= figure.low < figure.high <= high
+    assert high - low < 2 * (figure.high - figure.low)
+    assert "(0.00000" in figure.text and "e-" not in figure.text
+    (row,) = csv.DictReader(io.StringIO(to_csv(fine["mean_dose"]).decode(), newline=""))
+    width = float(row["high_95"]) - float(row["low_95"])
+    assert width == pytest.approx(figure.high - figure.low, rel=1e-4)
+    assert float(row["margin_95"]) == pytest.approx(figure.margin, rel=1e-4)
+    assert "e" not in row["low_95"] + row["high_95"] + row["estimate"]
 
 
 @pytest.fixture(scope="module")

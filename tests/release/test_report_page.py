@@ -309,6 +309,28 @@ def test_laplace_noise_has_its_own_words(make_task: Callable, make_release: Call
     values = {name: [200] * task.layout.statistics[name].num_released for name in task.allocations}
     words = Outline(make_release(task, values).to_html()).words
     assert "discrete Laplace" in words and "Cost in epsilon" in words and "rho" not in words
+    assert "together reveal at most epsilon 10 about one worker." in words
+
+
+def test_exceptions_and_blank_reports_are_stated(kinds: Release) -> None:
+    words = Outline(page_of(kinds)).words
+    assert (
+        "together reveal at most epsilon 10 about one worker at delta 0.000001; by bad luck of "
+        "the noise more, with a chance of at most 1 in "
+    ) in words
+    assert "fewer than 10 reports, blank ones added as cover included." in words
+
+
+def test_what_the_ranges_hold_allows_for_what_is_withheld(
+    make_task: Callable, make_release: Callable
+) -> None:
+    for hide_below, said in ((50, "95 of 100 of all ranges, withheld ones counted in, hold"),
+                             (0, "95 of 100 such ranges hold")):  # fmt: skip
+        task = make_task(hide_below=hide_below)
+        values = {n: [100] * task.layout.statistics[n].num_released for n in task.allocations}
+        words = Outline(make_release(task, values).to_html()).words
+        assert said in words
+        assert ("many nearly empty cells" in words) == (hide_below > 0)
 
 
 def test_export_writes_it(kinds: Release, tmp_path: Path) -> None:

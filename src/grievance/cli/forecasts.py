@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import textwrap
 from typing import TYPE_CHECKING
@@ -47,8 +48,9 @@ def show_forecast(found: Forecast) -> None:
         "People: expected in a cell. ± are 95% margins of the noise alone: how far a number may "
         "be off to protect people. ± share: in percentage points of the group, or the unit of a "
         "mean; from the cell in the middle to the worst. Differ: the smallest difference of two "
-        "groups that shows as larger than noise, in half of all rounds; 1.8 times as much shows "
-        "in 95% of them. Drown: cells with fewer people than their margin."
+        "groups that report.html calls larger than noise in half of all rounds, corrected for "
+        f"the number of comparisons; at most {_surely(found)} times as much shows in 95% of "
+        "them. Drown: cells with fewer people than their margin."
     )
     emit("")
     unit = "rho" if found.mechanism == "gaussian" else "epsilon"
@@ -77,6 +79,11 @@ def show_forecast(found: Forecast) -> None:
         _say(line)
     for item in found.statistics:
         _show_merging(item)
+
+
+def _surely(found: Forecast) -> str:
+    most = max(item.difference_surely for item in found.statistics)
+    return f"{math.ceil(100 * most) / 100:.2f}"
 
 
 def _say(text: str) -> None:
@@ -172,7 +179,7 @@ def _show_merging(item: StatisticForecast) -> None:
 
 def show_answer(answer: Answer, plan: Plan, reports: int | None) -> None:
     """Write to stdout what wanted accuracies would take."""
-    from grievance.planner.wants import answer_in_words
+    from grievance.planner.words import answer_in_words
 
     emit("")
     for line in answer_in_words(answer, plan, reports):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from grievance.task import Task
 
 _PAGE = "docs/statistical-audit.md"
+_AGAIN = "run it again; if it is flagged again, "
+_FIXED = "running it again reads the same published numbers; "
 
 
 def examine(store: Store, round_id: str | None) -> list[StatisticalReport]:
@@ -68,8 +70,9 @@ def show(reports: Sequence[StatisticalReport]) -> None:
             f"flagged with a chance of at most {report.false_alarm:.0e}."
         )
         if report.verdict == "flagged":
+            again = any(check.flagged and check.drawn_again for check in report.checks)
             emit(
-                "  next: run it again; if it is flagged again, ask the aggregators which version "
+                f"  next: {_AGAIN if again else _FIXED}ask the aggregators which version "
                 f"they run, and see {_PAGE} for what each check means"
             )
     if reports:

@@ -9,7 +9,10 @@ from typing import Any, Literal
 Verdict = Literal["pass", "flagged"]
 
 FALSE_ALARM = 1e-6
-"""The chance that one check flags noise that is as stated. Checks of a report add up."""
+"""The chance that one test flags noise that is as stated. Tests of a report add up."""
+
+_TESTS = {"way-out": 2}
+"""Tests of a kind of check, where they are several: what is lost, and independence."""
 
 NOT_SHOWN = tuple(
     " ".join(text.split())
@@ -35,7 +38,7 @@ class Check:
     Attributes:
         kind: "law", "pair", "way-out", "canaries" or "published".
         about: The statistic, or what else the check is about.
-        flagged: Whether a promise is refuted, but for a chance of FALSE_ALARM.
+        flagged: Whether a promise is refuted, but for a chance of `false_alarm`.
         sentence: The outcome in words.
         numbers: The same for programs; infinite bounds are None.
     """
@@ -45,6 +48,16 @@ class Check:
     flagged: bool
     sentence: str
     numbers: dict[str, Any]
+
+    @property
+    def false_alarm(self) -> float:
+        """The chance, at most, that it flags noise that is as stated."""
+        return FALSE_ALARM * _TESTS.get(self.kind, 1)
+
+    @property
+    def drawn_again(self) -> bool:
+        """Whether another run looks at other noise; published numbers stay what they are."""
+        return self.kind != "published"
 
     def to_json(self) -> dict[str, Any]:
         """Write it for programs."""
@@ -73,7 +86,7 @@ class StatisticalReport:
     @property
     def false_alarm(self) -> float:
         """The chance, at most, that a round whose noise is as stated is flagged all the same."""
-        return FALSE_ALARM * len(self.checks)
+        return sum(check.false_alarm for check in self.checks)
 
     def to_json(self) -> dict[str, Any]:
         """Write it for programs."""

@@ -126,14 +126,15 @@ def _rules(plan: Plan) -> list[str]:
         if terms.hide_below
         else ""
     )
+    least = f"{terms.minimum_reports:,} reports, blank ones added as cover included"
     return [
         "Every number is published once, after the round has closed, with random noise added.",
-        f"Nothing is published from fewer than {terms.minimum_reports:,} reports.{hidden}",
+        f"Nothing is published from fewer than {least}.{hidden}",
     ]
 
 
 def _promise(plan: Plan, layout: Layout) -> list[str]:
-    from grievance.privacy import promise
+    from grievance.privacy import campaign_promise, promise
 
     terms = plan.privacy
     found = round_budget(plan, layout)
@@ -141,10 +142,7 @@ def _promise(plan: Plan, layout: Layout) -> list[str]:
     lines = said.splitlines()
     times = "once" if terms.reports_per_worker == 1 else f"{terms.reports_per_worker} times"
     lines.append(f"A worker may report {times} in this round.")
-    lines.append(
-        "All rounds of the campaign together reveal at most epsilon "
-        f"{decimal_text(terms.lifetime_epsilon)} about one worker."
-    )
+    lines.append(campaign_promise(terms.lifetime_epsilon, terms.delta, found.lifetime))
     return lines
 
 

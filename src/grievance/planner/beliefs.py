@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from grievance.plan.decimals import decimal_text
 from grievance.plan.fields import MultiField, NumberField
+from grievance.privacy.explain import is_useful
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -82,11 +83,23 @@ def beliefs_in_words(plan: Plan, beliefs: dict[str, Belief]) -> tuple[str, ...]:
         f"{_percent(always.at_most)}."
     )
     lines = [said]
-    if once.exception:  # at most 1 in 200: no plan may have a larger epsilon and delta
+    if once.exception and is_useful(once.exception) and is_useful(always.exception):
         lines.append(
             f"By bad luck of the noise it can be more: with a chance of at most "
             f"{_odds(once.exception)} for the first limit and {_odds(always.exception)} for the "
             "second, for any one worker."
+        )
+    elif once.exception:
+        # An epsilon that is small beside delta: 0.01 and 1e-3 give a chance of one half.
+        first, second = (
+            f"with a chance of at most {_odds(one.exception)}"
+            if is_useful(one.exception)
+            else "with a chance on which this epsilon and delta put no useful limit"
+            for one in (once, always)
+        )
+        lines.append(
+            f"By bad luck of the noise it can be more than the first limit {first}, and more than "
+            f"the second {second}, for any one worker."
         )
     return tuple(lines)
 

@@ -2,13 +2,15 @@
 
 They are made by the code that makes the tables of a release, from expected counts in place of
 noisy ones. So every margin is the one a release would print for such numbers, reconciliation
-with overlapping tables included, and none is computed a second way.
+with overlapping tables included, and none is computed a second way. Differences are forecast
+at the level of the report, which corrects for the number of comparisons of a statistic.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -18,6 +20,8 @@ from grievance.plan.frozen import FrozenMap
 from grievance.planner.model import CellForecast
 from grievance.privacy.laws import NoiseLaw
 from grievance.release.figures import UNKNOWN
+from grievance.release.report.apart import ask, of_means, of_people, of_shares, quantile
+from grievance.release.report.reading import read_table
 from grievance.release.tables import CountTable, MeanTable, make_tables
 
 if TYPE_CHECKING:
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
     from grievance.planner.groups import Expectation
     from grievance.privacy import Allocation
     from grievance.release import Figure, Table
+    from grievance.release.intervals import Interval
+    from grievance.release.report.reading import Reading
 
 Labels = tuple[str, ...]
 
@@ -87,8 +93,8 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Prospect:
-    """What one statistic would show."""
+class Prospect(ABC):
+    """What one statistic would show: a count (or distribution), or a mean."""
 
     plan: Plan
     statistic: StatisticLayout
@@ -113,6 +119,16 @@ class Prospect:
         """The labels of every cell, row-major."""
         return list(itertools.product(*(axis.labels for axis in self.statistic.axes)))
 
+    @cached_property
+    def reading(self) -> Reading:
+        """How the report of a release reads the table."""
+        return read_table(self.table, self.plan, self.statistic)
+
+    @cached_property
+    def comparisons(self) -> int:
+        """How many differences the report looks at; it corrects each of them for that."""
+        return len(ask(self.reading))
+
     def named(self, labels: Labels) -> dict[str, str]:
         """Return labels by field."""
         return dict(zip((axis.name for axis in self.statistic.axes), labels, strict=True))
@@ -122,8 +138,9 @@ class Prospect:
         """Every cell, row-major."""
         return tuple(self._cells())
 
+    @abstractmethod
     def _cells(self) -> Iterator[CellForecast]:
-        raise NotImplementedError
+        """Every cell, row-major."""
 
     @property
     def answered(self) -> list[CellForecast]:
@@ -136,9 +153,9 @@ class Prospect:
         return self.cells[0].margin
 
     @property
+    @abstractmethod
     def margin_raw(self) -> float:
         """The same without reconciliation."""
-        raise NotImplementedError
 
 
 class CountProspect(Prospect):
@@ -161,9 +178,12 @@ class CountProspect(Prospect):
     @cached_property
     def groups(self) -> dict[Labels, float]:
         """People expected to answer, by the labels of the other axes; no blank groups."""
+        return self._groups_without(self.place)
+
+    def _groups_without(self, place: int) -> dict[Labels, float]:
         part = self.statistic.part("cells" if self.statistic.multi is None else "answered")
         found: dict[Labels, float] = {}
-        subject = len(part.axes) - 1 if self.statistic.multi is not None else self.place
+        subject = len(part.axes) - 1 if self.statistic.multi is not None else place
         cells = itertools.product(*(axis.labels for axis in part.axes))
         for labels, value in zip(cells, self.expected.values(self.statistic, part), strict=True):
             if NOT_ANSWERED not in labels:
@@ -208,39 +228,43 @@ class CountProspect(Prospect):
         """Return the smallest difference of two cells, in people, that shows."""
         if len(self.labels) < 2:
             return None
-        first, second = (self.named(labels) for labels in self.labels[:2])
-        return self.table.compare(first, second).margin
+        cube = self.table._cube
+        first, second = (cube.sum(cube.chosen(self.named(one))) for one in self.labels[:2])
+        return of_people(first - second, quantile(self.comparisons))
 
     def difference_points(self) -> Pair:
         """Return the smallest difference of one answer's share in two groups that shows.
 
-        The answer is the one most people give. Of a table without groups: of two answers.
+        What are answers and what groups is as the report reads the table; the answer is the one
+        most people give. Of a table without groups: of two answers.
         """
         if not self.known:
             return Pair(None, None)
-        if len(self.groups) < 2:
-            (people,) = self.groups.values() or (0.0,)
+        name = (self.reading.answer or self.table.subject).name
+        place = next(at for at, axis in enumerate(self.statistic.axes) if axis.name == name)
+        groups = self._groups_without(place)
+        if len(groups) < 2:
+            (people,) = groups.values() or (0.0,)
             count = self.difference()
             if count is None or count > people:
                 return Pair(None, None)
             points = 100 * count / people
             return Pair(points, points)
-        subject = self.statistic.axes[self.place]
+        subject = self.statistic.axes[place]
         often = self.expected.of_axis(subject)
         answer = max(
             (label for label in subject.labels if label != NOT_ANSWERED),
             key=lambda label: often[subject.labels.index(label)],
         )
-        return _of_pairs(
-            sorted(self.groups, key=self.groups.__getitem__),
-            lambda a, b: self._compare(answer, a, b),
-        )
+        others = [axis.name for axis in self.statistic.axes if axis is not subject]
 
-    def _compare(self, answer: str, first: Labels, second: Labels) -> float | None:
-        axes = self._group(tuple(axis.name for axis in self.statistic.axes))
-        a, b = (dict(zip(axes, group, strict=True)) for group in (first, second))
-        found = self.table.compare(a, b, of={self.table.subject.name: answer})
-        return None if found.margin >= 1 - 1e-9 else 100 * found.margin
+        def compare(*pair: Labels) -> float | None:
+            two = [dict(zip(others, group, strict=True)) for group in pair]
+            z = quantile(self.comparisons)
+            points = _shows(of_shares(self.table, {name: answer}, two, z), 1.0)
+            return None if points is None else 100 * points
+
+        return _of_pairs(sorted(groups, key=groups.__getitem__), compare)
 
 
 class MeanProspect(Prospect):
@@ -303,8 +327,8 @@ class MeanProspect(Prospect):
         return _of_pairs(sorted(people, key=people.__getitem__), self._compare)
 
     def _compare(self, first: Labels, second: Labels) -> float | None:
-        found = self.table.compare(self.named(first), self.named(second))
-        return None if found.margin >= self.span * (1 - 1e-9) else found.margin
+        two = [self.named(first), self.named(second)]
+        return _shows(of_means(self.table, two, quantile(self.comparisons)), self.span)
 
 
 def reach(figure: Figure, span: float) -> float:
@@ -316,6 +340,11 @@ def reach(figure: Figure, span: float) -> float:
     if figure.estimate is None:
         return span
     return max(figure.estimate - figure.low, figure.high - figure.estimate)
+
+
+def _shows(found: Interval, span: float) -> float | None:
+    """Return the smallest difference that shows; None where none does, up to `span`."""
+    return None if found.margin >= span * (1 - 1e-9) else found.margin
 
 
 def _of_pairs(groups: Sequence[Labels], compare: Any) -> Pair:

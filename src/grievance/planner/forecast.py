@@ -26,9 +26,10 @@ from grievance.planner.merging import merging
 from grievance.planner.model import Forecast, StatisticForecast
 from grievance.planner.sizes import sizes_of
 from grievance.privacy import NoiseLaw
+from grievance.release.report.apart import quantile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from grievance.plan import Plan
     from grievance.plan.budget import RoundBudget
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 MAX_REPORTS = 1_000_000_000
 
 _NO_PAIR = Pair(None, None)
+_SURELY = 1.6448536269514722  # the 0.95 quantile of the standard normal distribution
 
 
 def forecast(
@@ -95,7 +97,7 @@ def forecast(
         beliefs=beliefs,
         promise=beliefs_in_words(plan, beliefs),
         warnings=tuple(_warnings(plan, statistics, number, found.mechanism)),
-        notes=(*_visible(), *spread_in_words(expected, plan)),
+        notes=(*_visible(plan), *spread_in_words(expected, plan)),
     )
 
 
@@ -138,11 +140,13 @@ def _of_statistic(prospect: Prospect, found: RoundBudget, aggregators: int) -> S
         margin_points_most=most(prospect.answered, lambda cell: cell.points),
         margin_units=middle(prospect.answered, lambda cell: cell.units),
         margin_units_most=most(prospect.answered, lambda cell: cell.units),
+        comparisons=prospect.comparisons,
         difference=difference,
         difference_points=points.middle,
         difference_points_most=points.most,
         difference_units=difference_units.middle,
         difference_units_most=difference_units.most,
+        difference_surely=1 + _SURELY / quantile(prospect.comparisons),
         unit=unit,
         span=span,
         hopeless=hopeless,
@@ -165,24 +169,29 @@ def most(cells: Sequence[CellForecast], of: Callable[[CellForecast], float | Non
     return max((value for cell in cells if (value := of(cell)) is not None), default=None)
 
 
-def _visible() -> tuple[str, ...]:
+def _visible(plan: Plan) -> Iterator[str]:
     from grievance.pool.relay import PAD_TO
 
-    seen = (
+    yield (
         "everybody who can open the shared folder sees which organisations take part, and how "
         f"many reports each passed on, in steps of {PAD_TO}, and when"
     )
-    names = (
+    yield (
         "an organisation's name says where its reports come from: if only people of one "
         "workplace or one branch report through it, that they reported shows, and roughly how "
         "many; let such people report through a larger organisation"
     )
-    blanks = (
+    yield (
         f"relays fill every batch up to {PAD_TO} with blank reports that look like others: "
         "whether a batch holds one real report or nothing else cannot be seen; the release "
         "counts blank reports as accepted, and as nothing else"
     )
-    return seen, names, blanks
+    least = plan.privacy.minimum_reports
+    if least <= PAD_TO:
+        yield (
+            f"minimum_reports, {least:,}, counts blank reports too: as a batch is filled up to "
+            f"{PAD_TO}, one real report meets it; only a minimum above {PAD_TO} asks for more"
+        )
 
 
 def _warnings(
@@ -191,12 +200,22 @@ def _warnings(
     reports: int | None,
     mechanism: Mechanism,
 ) -> list[str]:
+    from grievance.pool.relay import PAD_TO
+
     terms = plan.privacy
-    found = []
-    if reports is not None and reports < terms.minimum_reports:
+    least, found = terms.minimum_reports, []
+    if reports is not None and reports < least:
+        padded = reports + -reports % PAD_TO
         found.append(
-            f"{reports:,} reports are fewer than minimum_reports, {terms.minimum_reports:,}: "
-            f"nothing would be released"
+            f"{reports:,} {'report is' if reports == 1 else 'reports are'} fewer than "
+            f"minimum_reports, {least:,}; "
+            + (
+                f"blank ones that a relay adds as cover, up to {padded:,}, count too, so it would "
+                "be met all the same, and the round released"
+                if padded >= least
+                else f"passed on by one relay, with blank ones as cover, they are {padded:,}: "
+                "nothing would be released"
+            )
         )
     if mechanism == "gaussian" and reports is not None and terms.delta * reports > 1:
         found.append(

@@ -123,13 +123,17 @@ class StatisticForecast:
         margin_units: Margin of a mean in its unit, for a mean in the middle of the range or
             where the numbers given for its bands put it; at the ends 1.4 times as much.
         margin_units_most: That of the worst group.
-        difference: The smallest difference of two cells, in people, that shows as larger than
-            noise; None for a mean and for a single cell.
+        comparisons: How many differences of the statistic the report of a release looks at. It
+            calls one larger than noise at a level corrected for their number.
+        difference: The smallest difference of two cells, in people, that shows at that level as
+            larger than noise, in half of all rounds; None for a mean and for a single cell.
         difference_points: The same of one answer's share in two groups, those in the middle; of
             a table without groups, of two answers. None where no difference would show.
         difference_points_most: That of the two smallest groups.
         difference_units: The same of two groups' means, in the unit.
         difference_units_most: That of the two smallest groups.
+        difference_surely: How many times as large a difference must be to show in 95 of 100
+            rounds.
         unit: The unit of a mean.
         span: The width of the range of a mean's number; 1 for shares.
         hopeless: How many cells would drown.
@@ -154,11 +158,13 @@ class StatisticForecast:
     margin_points_most: float | None
     margin_units: float | None
     margin_units_most: float | None
+    comparisons: int
     difference: float | None
     difference_points: float | None
     difference_points_most: float | None
     difference_units: float | None
     difference_units_most: float | None
+    difference_surely: float
     unit: str
     span: float
     hopeless: int
@@ -185,11 +191,13 @@ class StatisticForecast:
             "margin_points_most": short(self.margin_points_most),
             "margin_units": short(self.margin_units),
             "margin_units_most": short(self.margin_units_most),
+            "comparisons": self.comparisons,
             "difference": short(self.difference),
             "difference_points": short(self.difference_points),
             "difference_points_most": short(self.difference_points_most),
             "difference_units": short(self.difference_units),
             "difference_units_most": short(self.difference_units_most),
+            "difference_surely": short(self.difference_surely),
             "unit": self.unit,
             "span": short(self.span),
             "hopeless": self.hopeless,

@@ -6,7 +6,13 @@ noise is first asked for a margin.
 
 from __future__ import annotations
 
-from grievance.privacy.explain import odds_bound, posterior_bound, promise, surprise_bound
+from grievance.privacy.explain import (
+    campaign_promise,
+    odds_bound,
+    posterior_bound,
+    promise,
+    surprise_bound,
+)
 from grievance.privacy.filter import BudgetFilter
 from grievance.privacy.laws import NoiseLaw, combined_margin
 from grievance.privacy.mechanisms import (
@@ -51,6 +57,7 @@ __all__ = [
     "NoiseLaw",
     "StatisticShape",
     "budget_for",
+    "campaign_promise",
     "check_opendp",
     "check_scale",
     "combined_margin",

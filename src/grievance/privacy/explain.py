@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _PRIORS: Final = (Fraction(1, 100), Fraction(1, 10), Fraction(9, 10))
 _HIGH: Final = Decimal("0.1")
 _ASTRONOMIC: Final = 10**12
+_TOOK_PART: Final = "That a report was a real one and not a blank one is hidden"
 # Contexts of our own, so that the caller's cannot change a word.
 _PLAIN: Final = Context(prec=40, rounding=ROUND_HALF_EVEN)
 _FOUR_UP: Final = Context(prec=4, rounding=ROUND_CEILING)
@@ -85,22 +86,54 @@ def _percent(probability: Decimal) -> str:
     return f"{_PLAIN.normalize(_PLAIN.multiply(probability, Decimal(100))):f}%"
 
 
+def _exactly(value: Fraction) -> str:
+    """Write a number of the plan, which is a decimal."""
+    return f"{_PLAIN.normalize(_decimal(value)):f}"
+
+
 def _number(value: Fraction) -> str:
     """Write a cost so that people can read it: 4 digits, rounded up."""
     return f"{_FOUR_UP.normalize(_decimal(value)):f}"
 
 
+def is_useful(probability: Decimal) -> bool:
+    """Whether a bound on the chance of exceptions says anything worth knowing."""
+    return probability < _HIGH
+
+
+def _one_in(probability: Decimal) -> str:
+    one_in = _TWO_DOWN.divide(Decimal(1), probability)
+    return f"1 in {int(one_in):,}" if one_in < _ASTRONOMIC else f"1 in {one_in:.1E}"
+
+
 def _chance(probability: Decimal) -> str:
     if probability == 0:
         return "This holds without exception."
-    if probability >= _HIGH:
-        return "For so large a budget no useful limit can be put on the exceptions."
-    one_in = _TWO_DOWN.divide(Decimal(1), probability)
-    often = f"{int(one_in):,}" if one_in < _ASTRONOMIC else f"{one_in:.1E}"
+    if not is_useful(probability):
+        return "For this epsilon and delta no useful limit can be put on the exceptions."
     return (
-        f"By bad luck of the noise it can be more, with a chance of at most 1 in {often} "
+        f"By bad luck of the noise it can be more, with a chance of at most {_one_in(probability)} "
         "for any one worker."
     )
+
+
+def campaign_promise(epsilon: Fraction, delta: Fraction, lifetime: Cost) -> str:
+    """Say what all rounds of a campaign together may reveal, exceptions included: one sentence.
+
+    `lifetime` is the cost that the campaign's epsilon and delta allow; a pure one has no delta
+    and no exceptions.
+    """
+    head = (
+        "All rounds of the campaign together reveal at most epsilon "
+        f"{_exactly(epsilon)} about one worker"
+    )
+    chance = Decimal(0) if lifetime.kind == "pure" else surprise_bound(lifetime.amount, epsilon)
+    if chance == 0:
+        return f"{head}."
+    head += f" at delta {_exactly(delta)}; by bad luck of the noise more, "
+    if not is_useful(chance):
+        return f"{head}and for this epsilon and delta no useful limit can be put on that chance."
+    return f"{head}with a chance of at most {_one_in(chance)}."
 
 
 def _kept(epsilon: Fraction, delta: Fraction, cost: Cost) -> bool:
@@ -117,12 +150,14 @@ def _gaussian_lines(
         f"rho {_number(rho)}; the noise is discrete Gaussian."
     )
     lines = [_chance(surprise_bound(rho, epsilon)), numbers]
-    if blanked is not None:
+    if blanked is not None and blanked < rho:
         weaker = Fraction(epsilon_for(blanked, delta))
         lines.append(
-            "That a report was a real one and not a blank one is hidden better: epsilon "
-            f"{_number(weaker)} at the same delta, rho {_number(blanked)}."
+            f"{_TOOK_PART} better: epsilon {_number(weaker)} at the same delta, "
+            f"rho {_number(blanked)}."
         )
+    elif blanked is not None:
+        lines.append(f"{_TOOK_PART} equally well.")
     return lines
 
 
@@ -133,11 +168,10 @@ def _laplace_lines(epsilon: Fraction, spent: Fraction, blanked: Fraction | None)
         f"e^epsilon, {odds_bound(epsilon):f}. There is no delta: the plan's is not used."
     )
     lines = [_chance(Decimal(0)), numbers]
-    if blanked is not None:
-        lines.append(
-            "That a report was a real one and not a blank one is hidden better: epsilon "
-            f"{_number(blanked)}."
-        )
+    if blanked is not None and blanked < spent:
+        lines.append(f"{_TOOK_PART} better: epsilon {_number(blanked)}.")
+    elif blanked is not None:
+        lines.append(f"{_TOOK_PART} equally well.")
     return lines
 
 

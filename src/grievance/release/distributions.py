@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from grievance.errors import ReleaseError
+from grievance.plan.decimals import decimal_text
 from grievance.release.counts import CountTable
 from grievance.release.figures import UNKNOWN, Quantile
 
@@ -77,6 +78,7 @@ class DistributionTable(CountTable):
             band=self.bands[first] if (people.estimate or 0) > 0 else None,
             low=float(self.ranges[low][0]),
             high=float(self.ranges[high][1]),
+            limits=(decimal_text(self.ranges[low][0]), decimal_text(self.ranges[high][1])),
             low_band=self.bands[low],
             high_band=self.bands[high],
             withheld=people.withheld,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 import shutil
 import tempfile
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from grievance.errors import ReleaseError, after_fault
 from grievance.failpoints import failpoint
-from grievance.release.figures import plain
+from grievance.release.figures import DIGITS, MOST_DECIMALS, plain
 from grievance.release.frames import LEADING_COLUMNS, NUMBER_COLUMNS, TRAILING_COLUMNS
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 Format = Literal["json", "csv", "parquet", "html"]
 ALL_TABLES = "tables"
+_INTERVALS = (
+    ("estimate", "margin_95", "low_95", "high_95"),
+    ("share", "share_low_95", "share_high_95"),
+)
 _MARKS = {"release.json", "report.html", f"{ALL_TABLES}.csv"}
 _OURS = re.compile(r"release\.json|report\.html|[a-z][a-z0-9_]{0,39}(\.statistic)?\.(csv|parquet)")
 # The last four are wide forms of the first, which some spreadsheets take for the same.
@@ -150,7 +155,8 @@ def to_csv(*tables: Table) -> bytes:
     """Return tables as one tidy CSV: RFC 4180, UTF-8, one column for every field that is an axis.
 
     Labels that a spreadsheet would take for a formula get a ' in front; numbers stay numbers,
-    with a decimal point and no exponent. What is hidden is empty.
+    with a decimal point, no exponent, and six decimals, or more where the margin is smaller than
+    that shows. What is hidden is empty.
     """
     axes = dict.fromkeys(column for table in tables for column in table.columns.values())
     columns = [*LEADING_COLUMNS, *axes, *NUMBER_COLUMNS, *TRAILING_COLUMNS]
@@ -159,11 +165,26 @@ def to_csv(*tables: Table) -> bytes:
     writer.writerow(columns)
     for table in tables:
         for row in table.to_rows():
-            writer.writerow([_cell(row.get(column)) for column in columns])
+            digits = _decimals(row)
+            writer.writerow([_cell(row.get(name), digits.get(name, DIGITS)) for name in columns])
     return text.getvalue().encode()
 
 
-def _cell(value: object) -> str:
+def _decimals(row: Mapping[str, object]) -> dict[str, int]:
+    """Return how many decimals the numbers of a row get: six, and as many digits of the margin.
+
+    Not all that a float has: the last ones differ between machines.
+    """
+    found: dict[str, int] = {}
+    for names in _INTERVALS:
+        *_, low, high = (row.get(name) for name in names)
+        if isinstance(low, (int, float)) and isinstance(high, (int, float)) and high > low:
+            smallest = 1 - DIGITS + math.floor(math.log10((high - low) / 2))
+            found |= dict.fromkeys(names, min(MOST_DECIMALS, max(DIGITS, -smallest)))
+    return found
+
+
+def _cell(value: object, digits: int = DIGITS) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -171,6 +192,6 @@ def _cell(value: object) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
-        return plain(value, 6)
+        return plain(value, digits)
     text = str(value)
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

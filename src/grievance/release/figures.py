@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 DIGITS = 6
 """Decimals that estimates of counts are rounded to, so that they are alike on every machine."""
 
+MOST_DECIMALS = 24
+"""Decimals of any figure at most: a plan's steps have 18, and margins of means are smaller."""
+
 UNKNOWN = "the noise is too large for this figure: it may lie anywhere in its range"
 HIDDEN = "hidden"
 
@@ -111,6 +114,7 @@ class Quantile:
         band: label of the estimated band; None when there is nothing to estimate it from.
         low: smallest answer of the lowest band it may lie in.
         high: largest answer of the highest band it may lie in.
+        limits: the same two as the plan has them, exact decimals.
         low_band: label of that lowest band.
         high_band: label of that highest band.
         withheld: why the display rule withholds it; empty when it does not.
@@ -121,6 +125,7 @@ class Quantile:
     band: str | None
     low: float
     high: float
+    limits: tuple[str, str]
     low_band: str
     high_band: str
     withheld: str = ""
@@ -138,7 +143,7 @@ class Quantile:
             return HIDDEN
         if self.band is None:
             return "unknown"
-        return f"{self.band} (between {plain(self.low, 6)} and {plain(self.high, 6)})"
+        return f"{self.band} (between {self.limits[0]} and {self.limits[1]})"
 
     def __repr__(self) -> str:
         note = "".join(f"; {text}" for text in (self.note, self.withheld) if text)
@@ -196,12 +201,12 @@ def decimals(margin: float) -> int:
     """Return how many decimals a number with this margin deserves: two digits of the margin."""
     if not margin > 0:
         return 2
-    return min(6, max(0, 1 - math.floor(math.log10(margin))))
+    return min(MOST_DECIMALS, max(0, 1 - math.floor(math.log10(margin))))
 
 
 def plain(value: float, digits: int) -> str:
     """Write a number with at most `digits` decimals, without exponent or negative zero."""
     text = f"{value:.{digits}f}"
-    if "." in text and digits == 6:
+    if "." in text and digits >= DIGITS:
         text = text.rstrip("0").rstrip(".")
     return "0" if text in ("-0", "-0.0") else text

@@ -9,6 +9,7 @@ from grievance.markup import Html, join, pairs, stranger, table, tag
 from grievance.plan import ChoiceField, MultiField
 from grievance.plan.decimals import decimal_text
 from grievance.plan.words import day_in_words
+from grievance.privacy import campaign_promise
 from grievance.release.report.words import count, each, quoted, withheld
 
 if TYPE_CHECKING:
@@ -96,7 +97,11 @@ def what_was_withheld(release: Release) -> Html:
     """Which cells are not shown, and why; what the rule protects from, and what it does not."""
     least, hide = release.plan.privacy.minimum_reports, release.plan.privacy.hide_below
     parts: list[Part] = [
-        tag("p", f"Nothing is released from fewer than {count(least, 'report')}."),
+        tag(
+            "p",
+            f"Nothing is released from fewer than {count(least, 'report')}, blank ones added as "
+            "cover included.",
+        ),
     ]
     if not hide:
         parts.append(tag("p", "This plan withholds no small numbers."))
@@ -149,8 +154,9 @@ def what_is_promised(release: Release) -> Html:
         *lines,
         tag(
             "p",
-            "All rounds of the campaign together reveal at most epsilon "
-            f"{decimal_text(plan.privacy.lifetime_epsilon)} about one worker.",
+            campaign_promise(
+                plan.privacy.lifetime_epsilon, plan.privacy.delta, release.task.lifetime
+            ),
         ),
     )
 

@@ -122,12 +122,15 @@ def _of_groups(axis: Axis, answers: Sequence[str]) -> Iterator[Question]:
                 yield Question("rest", axis.name, answer, group, "", others)
 
 
+def quantile(comparisons: int) -> float:
+    """Return z of each of so many comparisons of a statistic; of one where none is made."""
+    return NormalDist().inv_cdf(1 - ERROR / (2 * max(1, comparisons)))
+
+
 def compare(reading: Reading) -> list[Comparison]:
     """Answer every question of a statistic, each at the level that their number asks for."""
     asked = ask(reading)
-    if not asked:
-        return []
-    z = NormalDist().inv_cdf(1 - ERROR / (2 * len(asked)))
+    z = quantile(len(asked))
     return [_answer(reading, question, z) for question in asked]
 
 
@@ -140,13 +143,13 @@ def _answer(reading: Reading, asked: Question, z: float) -> Comparison:
     if isinstance(table, MeanTable):
         means = [table._of(table._people.chosen(group)) for group in groups]
         hidden = bool(table._withheld(*(mean.bottom for mean in means)))
-        found = _minus(means[0], means[1], z).scaled(float(table.step) / 2, 0.0)
+        found = of_means(table, groups, z)
         return Comparison(asked, found.estimate, found.low, found.high, hidden or not found.known)
     if not isinstance(table, CountTable) or reading.answer is None:
         raise TypeError("a table is of counts or of means")
     parts = [table._part({reading.answer.name: asked.answer}, group) for group in groups]
     hidden = bool(table._withheld(*(total for p in parts for total in (p.top, p.people))))
-    found = _minus(parts[0].ratio, parts[1].ratio, z)
+    found = of_shares(table, {reading.answer.name: asked.answer}, groups, z)
     return Comparison(
         asked, found.estimate, found.low, found.high, hidden or not found.known, percent=True
     )
@@ -158,7 +161,7 @@ def _compare_answers(table: CountTable, asked: Question, z: float) -> Comparison
         for label in (asked.first, asked.second)
     )
     apart = first - second
-    reach = _reach(apart, z)
+    reach = of_people(apart, z)
     return Comparison(
         asked,
         apart.value,
@@ -169,7 +172,24 @@ def _compare_answers(table: CountTable, asked: Question, z: float) -> Comparison
     )
 
 
-def _reach(total: Total, z: float) -> float:
+def of_means(table: MeanTable, groups: Sequence[Mapping[str, object]], z: float) -> Interval:
+    """Return the interval at z of how much the mean of the first of two groups is larger."""
+    first, second = (table._of(table._people.chosen(group)) for group in groups)
+    return _minus(first, second, z).scaled(float(table.step) / 2, 0.0)
+
+
+def of_shares(
+    table: CountTable,
+    answer: Mapping[str, object],
+    groups: Sequence[Mapping[str, object]],
+    z: float,
+) -> Interval:
+    """Return the interval at z of how much larger an answer's share is in the first of two."""
+    first, second = (table._part(answer, group).ratio for group in groups)
+    return _minus(first, second, z)
+
+
+def of_people(total: Total, z: float) -> float:
     """Return half the width of a total's interval at z; half a unit more, as noise is whole."""
     variance = total.noise.covariance()
     if variance <= 0:

@@ -17,6 +17,7 @@ from grievance.release.distributions import DistributionTable
 from grievance.release.means import MeanTable
 
 if TYPE_CHECKING:
+    from grievance.plan import Plan, StatisticLayout
     from grievance.release.base import Table
     from grievance.release.cube import Axis
     from grievance.release.release import Release
@@ -66,34 +67,8 @@ def given_labels(axis: Axis) -> tuple[str, ...]:
 
 def read_tables(release: Release) -> list[Reading]:
     """Return how each table of a release is read, in the plan's order."""
-    fields = list(release.plan.fields)
-    found = []
-    for table in release:
-        if isinstance(table, CountTable):
-            several = release.task.layout.statistics[table.name].multi is not None
-            fixed = several or isinstance(table, DistributionTable)
-            last = max(table.axes, key=lambda axis: fields.index(axis.name))
-            answer: Axis | None = table.subject if fixed else last
-        else:
-            several, answer = False, None
-        number = release.plan.fields.get(_number_name(release, table))
-        unit = number.unit if isinstance(number, NumberField) else ""
-        asked = number.question if number is not None else answer.title if answer else table.title
-        found.append(
-            Reading(
-                table=table,
-                answer=answer,
-                groups=tuple(axis for axis in table.axes if axis is not answer),
-                question=asked,
-                several=several,
-                unit=unit,
-                bounds=_bounds(table),
-                only=tuple(
-                    (release.plan.fields[name].question, tuple(labels))
-                    for name, labels in release.task.layout.statistics[table.name].where.items()
-                ),
-            )
-        )
+    statistics = release.task.layout.statistics
+    found = [read_table(table, release.plan, statistics[table.name]) for table in release]
     grouping = {axis.name for reading in found for axis in reading.groups}
     return [
         Reading(**{**vars(one), "leads": one.answer is None or one.answer.name not in grouping})
@@ -101,8 +76,28 @@ def read_tables(release: Release) -> list[Reading]:
     ]
 
 
-def _number_name(release: Release, table: Table) -> str:
-    return release.task.layout.statistics[table.name].number_name or ""
+def read_table(table: Table, plan: Plan, statistic: StatisticLayout) -> Reading:
+    """Return how one table is read, as if it were the only one of its release."""
+    fields = list(plan.fields)
+    several, answer = False, None
+    if isinstance(table, CountTable):
+        several = statistic.multi is not None
+        fixed = several or isinstance(table, DistributionTable)
+        last = max(table.axes, key=lambda axis: fields.index(axis.name))
+        answer = table.subject if fixed else last
+    number = plan.fields.get(statistic.number_name or "")
+    return Reading(
+        table=table,
+        answer=answer,
+        groups=tuple(axis for axis in table.axes if axis is not answer),
+        question=number.question if number else answer.title if answer else table.title,
+        several=several,
+        unit=number.unit if isinstance(number, NumberField) else "",
+        bounds=_bounds(table),
+        only=tuple(
+            (plan.fields[name].question, tuple(labels)) for name, labels in statistic.where.items()
+        ),
+    )
 
 
 def _bounds(table: Table) -> tuple[float, float] | None:

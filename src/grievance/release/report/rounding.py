@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING, Protocol
 
+from grievance.release.figures import MOST_DECIMALS
+
 if TYPE_CHECKING:
     from grievance.release.figures import Figure
 
-_FINEST = -6
+_FINEST = -MOST_DECIMALS
 _NOISE_FREE = -2
 
 
@@ -94,6 +96,12 @@ def write(value: float, place: int, rounding: str) -> str:
     return text[1:] if text.startswith("-") and not steps else text
 
 
+def _in_full(value: float) -> str:
+    """Write a bound of the plan, with as many digits as it has."""
+    text = f"{Decimal(repr(float(value))):,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def show(
     figure: Measured,
     unit: str = "",
@@ -109,7 +117,7 @@ def show(
         inside = min(max(value, least), most)
         text = write(inside * factor, place, how)
         beyond = not least * factor <= float(text.replace(",", "")) <= most * factor
-        return f"{inside * factor:,g}" if beyond else text
+        return _in_full(inside * factor) if beyond else text
 
     best = figure.low if figure.estimate is None else figure.estimate
     return Shown(

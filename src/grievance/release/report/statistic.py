@@ -17,8 +17,10 @@ from grievance.release.report.words import (
     between,
     count,
     each,
+    exact_limits,
     is_known,
     missing,
+    numbers_between,
     only,
     phrase,
     quoted,
@@ -141,7 +143,7 @@ def _quartiles(reading: Reading, stat: DistributionTable) -> Iterator[Html]:
             )
         else:
             who = f"{words.capitalize()} of those who answered"
-            said.append([f"{who} gave no more than a number {_span(found)}", *unit, "."])
+            said.append([f"{who} gave no more than a number {numbers_between(found)}", *unit, "."])
     yield sentences(said)
     rows: list[list[Part]] = []
     for axis in reading.groups:
@@ -154,14 +156,10 @@ def _quartiles(reading: Reading, stat: DistributionTable) -> Iterator[Html]:
         yield table(caption, head, rows)
 
 
-def _span(found: Quantile) -> str:
-    return f"between {found.low:g} and {found.high:g}"
-
-
 def _quantile(reading: Reading, found: Quantile) -> str:
     if found.hidden or found.note or found.band is None:
         return missing(reading, found)
-    return f"{found.low:g} to {found.high:g}"
+    return " to ".join(exact_limits(found))
 
 
 def _by_groups(findings: Findings, axis: Axis) -> Iterator[Html]:

@@ -19,6 +19,7 @@ from grievance.release.report.words import (
     difference,
     each,
     is_known,
+    numbers_between,
     only,
     phrase,
     quoted,
@@ -53,14 +54,22 @@ def what_is_the_problem(found: Sequence[Findings]) -> Html:
 
 def what_is_known(release: Release, found: Sequence[Findings]) -> Html:
     """Every statistic with its figures."""
+    # The display rule selects by the noisy number, so it takes more of the ranges that are right.
+    hold = (
+        "95 of 100 of all ranges, withheld ones counted in, hold the number that was counted. In "
+        "a table with many nearly empty cells, the ranges that are shown are wrong more often: "
+        "shown is what the noise made large. "
+        if release.plan.privacy.hide_below
+        else "95 of 100 such ranges hold the number that was counted. "
+    )
     return tag(
         "section",
         tag("h2", "What do we know, and how surely?", id="known"),
         tag(
             "p",
             "Noise was added to every number on purpose, so that no number gives one person away. "
-            "That is why every figure is a range: 95 of 100 such ranges hold the number that was "
-            "counted. The ranges say nothing about people who did not report.",
+            f"That is why every figure is a range: {hold}"
+            "The ranges say nothing about people who did not report.",
         ),
         *(section(release, one) for one in found),
         aria_labelledby="known",
@@ -151,8 +160,8 @@ def _headline(one: Findings) -> Iterator[Html]:
             unit: list[Part] = [" ", stranger(reading.unit)] if reading.unit else []
             yield _item(
                 _about(reading),
-                ": half of those who answered gave no more than a number between "
-                f"{median.low:g} and {median.high:g}",
+                f": half of those who answered gave no more than a number "
+                f"{numbers_between(median)}",
                 *unit,
                 ".",
             )

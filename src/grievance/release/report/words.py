@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from grievance.markup import stranger, tag
@@ -80,6 +81,17 @@ def about(reading: Reading, figure: Figure | None) -> str:
     if figure is None:
         return ""
     return shown(reading, figure).about if is_known(figure) else missing(reading, figure)
+
+
+def exact_limits(found: Quantile) -> tuple[str, str]:
+    """The limits of a quantile, which are numbers of the plan: to the last digit."""
+    low, high = (f"{Decimal(text):,f}" for text in found.limits)
+    return low, high
+
+
+def numbers_between(found: Quantile) -> str:
+    """`between 1,000 and 2,500`: where a quantile lies."""
+    return "between {} and {}".format(*exact_limits(found))
 
 
 def by_how_much(reading: Reading, found: Comparison) -> str:
