@@ -11,6 +11,8 @@ from backup_world import TRUSTEES, World
 
 from federation import Federation
 from grievance import backup
+from grievance.aggregator import Desk
+from grievance.aggregator.destroy import destroy
 from grievance.aggregator.recover import recover
 from grievance.backup import archive, sets
 from grievance.crypto import keys
@@ -199,3 +201,31 @@ def test_a_newer_archive_that_does_not_read_is_told(world: World) -> None:
     newest.write_bytes(newest.read_bytes()[:-1])
     restored = world.restore("anna", "bert")
     assert (restored.archive, restored.unreadable) == (1, [2])
+
+
+def test_keys_of_a_destroyed_round_do_not_come_back(tmp_path: Path) -> None:
+    """An archive from before the destruction has them still; the ledger says that they are gone."""
+    federation = Federation(tmp_path, relays=("nurses", "carers"))
+    south = federation.homes["south"]
+    backup.make(south, [federation.homes[name].identity for name in ("nurses", "carers")], 2)
+    rounds = [federation.open_round().round_id]
+    federation.close()
+    rounds.append(federation.open_round().round_id)
+    backup.refresh(south)
+    with Desk.open(south) as desk:
+        _, chain = desk.open_bench(rounds[0])
+        destroy(desk, chain)
+        desk.publish()
+    for _ in range(2):
+        asked = backup.ask(south.store, "south", tmp_path / "new")
+        for name in ("nurses", "carers"):
+            plea = backup.find_plea(federation.homes[name], "south")
+            backup.answer(federation.homes[name], plea, plea.request.request_id)
+    restored = backup.finish(south.store, asked, tmp_path / "new")
+    assert (restored.destroyed, restored.missing) == ([rounds[0]], [])
+    assert not any(rounds[0] in path for path in restored.files)
+    assert not restored.home.round_files(rounds[0]).folder.exists()
+    assert restored.home.round_files(rounds[1]).hpke.exists()
+    # The next archive replaces the one that holds them.
+    refreshed = backup.refresh(restored.home)
+    assert refreshed is not None and refreshed.forgotten and refreshed.deleted

@@ -176,8 +176,8 @@ class Desk:
         """Put every spooled file that is not in the pool yet into it, byte for byte.
 
         The first time at this desk also every file of ours that has gone from the pool or
-        was changed there; large ones that all have read are told by their size. A place that cannot be written
-        stops no other; raises PoolError for the first such one in the end.
+        was changed there; large ones that all have read are told by their size. A place that
+        cannot be written stops no other; raises PoolError for the first such one in the end.
         """
         written, refused = [], None
         store, waiting = self.home.store, self.state.unpublished()

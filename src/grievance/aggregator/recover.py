@@ -8,20 +8,16 @@ twice or verify a nonce with other bytes. Source: design.md, section 8.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from functools import partial
 from typing import TYPE_CHECKING
 
-from grievance.aggregator import batches, decisions, releases, witness
+from grievance.aggregator import arrivals, batches, decisions, releases, shares, witness
 from grievance.aggregator.bench import find_batch
 from grievance.aggregator.desk import Desk
 from grievance.aggregator.state import open_state
-from grievance.errors import (
-    GrievanceError,
-    LedgerError,
-    SignatureError,
-    StateError,
-    UsageError,
-)
+from grievance.errors import GrievanceError, LedgerError, SignatureError, StateError, UsageError
 from grievance.failpoints import failpoint
 from grievance.ledger import ReleaseEvent, read_ledger
 from grievance.ledger.checkpoint import MAX_NOTE_SIZE, check_cosignature
@@ -46,10 +42,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from grievance.aggregator.bench import Bench
-    from grievance.crypto.signing import VerifyingKey
     from grievance.home import Home
     from grievance.ledger import LedgerLog
-    from grievance.pool.order import OrderedBatch
+    from grievance.pool.order import OrderChain, OrderedBatch
     from grievance.pool.rounds import Invitation
     from grievance.task import Task
 
@@ -99,14 +94,22 @@ class _Recovery:
             self._files_of_round(invitation, task)
         log = self._ledger([task for _, task in signed if task is not None])
         for _, task in signed:
-            if task is not None and not log.destroyed(task.digest):
+            if task is None:
+                continue
+            if log.destroyed(task.digest):
+                self._destroyed(task)
+            else:
                 self._round(task, log)
         self._witnessed()
         return self.done
 
     def _signed_task(self, invitation: Invitation) -> Task | None:
         found = pool_rounds.read_task_and_signatures(self.store, invitation.round_id)
-        return found[0] if found is not None and self.home.name in found[1] else None
+        if found is None or self.home.name not in found[1]:
+            return None
+        # Somebody else's task may name us, with a key that is not ours.
+        ours = found[0].aggregators[found[0].index_of(self.home.name)].identity
+        return found[0] if ours == self.home.key.public else None
 
     def _keep(self, path: str, limit: int = SMALL_FILE_SIZE) -> bytes | None:
         """Take one of our own files back into the spool, as it lies in the pool."""
@@ -135,11 +138,18 @@ class _Recovery:
         self.done.append(f"{task.round_id}: the task we signed")
 
     def _ledger(self, signed: list[Task]) -> LedgerLog:
-        """Our ledger from the pool; it must reach every head that anybody cosigned."""
-        name, key = self.home.name, self.home.key.public
-        log = read_ledger(self.store, name, key)
-        for task in signed:
-            self._check_reaches(task, log, name, key)
+        """Our ledger from the pool; nothing that we signed may say that it is longer."""
+        name = self.home.name
+        log = read_ledger(self.store, name, self.home.key.public)
+        rounds = [invitation.round_id for invitation in self.home.invitations()]
+        beyond = arrivals.unknown_charge(self.home, log.entries, rounds, signed)
+        if beyond is not None:
+            raise StateError(
+                f"{beyond} carries our signature and follows from an entry of our ledger that is "
+                f"not here: only {len(log.entries)} have arrived",
+                code="recover.ledger",
+                hint="wait until the pool has arrived whole; if entries are gone, stop here",
+            )
         with self.state.transaction():
             for entry in log.entries:
                 self.state.add_entry(entry.size, entry.data)
@@ -149,25 +159,18 @@ class _Recovery:
             self._keep(share_path(name, entry.size), LIMIT)
         if log.entries:
             self.done.append(f"our ledger, {len(log.entries)} entries")
+        self.done.extend(
+            f"{path} cannot be checked, for our head of that size is not here: if you released "
+            "something after what is listed here, wait until it has arrived before you sync"
+            for path in arrivals.unchecked_cosignatures(self.home, len(log.entries))
+        )
         return log
 
-    def _check_reaches(self, task: Task, log: LedgerLog, name: str, key: VerifyingKey) -> None:
-        for party in task.aggregators:
-            for size in range(len(log.entries) + 1, len(log.entries) + 100):
-                checkpoint = witness.read_checkpoint(self.store, name, key, size)
-                data = find(self.store, cosignature_path(name, size, party.name), MAX_NOTE_SIZE)
-                if checkpoint is None or data is None:
-                    continue
-                try:
-                    check_cosignature(bytes(data), checkpoint, party.name, party.identity)
-                except (LedgerError, SignatureError):
-                    continue
-                raise StateError(
-                    f"{party.name} cosigned our ledger at {size} entries, but the pool has only "
-                    f"{len(log.entries)}",
-                    code="recover.ledger",
-                    hint="wait until the pool has arrived whole; if entries are gone, stop here",
-                )
+    def _destroyed(self, task: Task) -> None:
+        """Nothing of it can be opened: keys that a backup gave back go at the next sync."""
+        with self.state.transaction():
+            self.state.forget_round(task.digest)
+        self.done.append(f"{task.round_id}: we destroyed it; it stays so")
 
     def _round(self, task: Task, log: LedgerLog) -> None:
         bench, chain = self.desk.bench(task), read_chain(self.store, task)
@@ -180,11 +183,17 @@ class _Recovery:
                 self._keep(bench.paths.order(seq))
         rows = sum(batch.rows for batch in chain.batches)
         with Crew(bench.seat, rows, bench.workers) as crew:
+            last = self._last_checked(bench, chain)
+            deciding = True
             for batch in chain.batches:
-                if batch.seq in chain.voided:
-                    self._voided(bench, batch, crew)
-                elif not self._batch(bench, batch, crew):
+                if batch.seq > last:
                     break
+                if batch.seq in chain.voided:
+                    self._voided(bench, batch, crew, deciding=deciding)
+                else:
+                    self._examine(bench, batch, crew)
+                    # In the order of the chain: a batch that waits makes later ones wait.
+                    deciding = self._decide(bench, batch, crew, deciding=deciding)
         for view in read_releases(self.store, task):
             if view.proposal.proposer == self.home.name:
                 self._keep(bench.paths.proposal(view.release_id))
@@ -194,69 +203,111 @@ class _Recovery:
             if entry is not None:
                 self._share(bench, entry.size, entry.event)
 
-    def _voided(self, bench: Bench, batch: OrderedBatch, crew: Crew) -> None:
+    def _last_checked(self, bench: Bench, chain: OrderChain) -> int:
+        """The last batch about which we signed something; up to it we had checked them all."""
+        task, index = bench.seat.task, bench.seat.index
+        for batch in reversed(chain.batches):
+            path = bench.paths.verify(batch.seq, bench.name)
+            published = find(self.store, path, verify_size(task, batch.rows))
+            if published is not None:
+                with contextlib.suppress(SignatureError):
+                    read_signed_header(published, task, batch, index)
+                    return batch.seq
+            if decisions.read_decision(bench, batch, index) is not None:
+                return batch.seq
+        return 0
+
+    def _voided(self, bench: Bench, batch: OrderedBatch, crew: Crew, *, deciding: bool) -> None:
         """Do a voided batch again where we had verified it: what it burnt stays burnt."""
         path, task = bench.paths.verify(batch.seq, bench.name), bench.seat.task
+        published = find(self.store, path, verify_size(task, batch.rows))
+        if published is None:
+            return
         if find_batch(bench, batch) is not None:
-            self._batch(bench, batch, crew)
-        elif self._keep(path, verify_size(task, batch.rows)) is not None:
+            self._examine(bench, batch, crew)
+            self._decide(bench, batch, crew, deciding=deciding)
+        else:
+            self._keep(path, verify_size(task, batch.rows))
             self.done.append(
                 f"{task.round_id}: batch {batch.seq} was voided and is gone; the nonces we "
                 "verified in it are not remembered any more"
             )
 
-    def _batch(self, bench: Bench, batch: OrderedBatch, crew: Crew) -> bool:
-        """Do a batch again and hold it against our published findings and decision."""
+    def _examine(self, bench: Bench, batch: OrderedBatch, crew: Crew) -> None:
+        """Do a batch again and hold it against our published findings.
+
+        Findings that are gone from the pool while later files of ours are there are made anew in
+        their turn. They are encrypted anew too, but say what the first ones said, so nobody
+        who kept those has two versions (`ledger.versions`).
+        """
         task, path = bench.seat.task, bench.paths.verify(batch.seq, bench.name)
         published = find(self.store, path, verify_size(task, batch.rows))
         view = find_batch(bench, batch)
-        if published is None:
-            return False
         if view is None:
-            raise StateError(f"batch {batch.seq} is not in the pool", code="recover.batch")
+            raise StateError(
+                f"batch {batch.seq} is not in the pool, but we have checked it",
+                code="recover.batch",
+                hint=f"wait until the pool has arrived whole; if it stays so, ask {batch.partner} "
+                "for the file as they made it",
+            )
+        progress = partial(self.progress, f"doing batch {batch.seq} again")
+        if published is None:
+            with self.state.transaction():
+                batches.verify_batch(bench, batch, view, crew, progress)
+            self.done.append(
+                f"{task.round_id}: batch {batch.seq}; what we had found in it was gone from the "
+                "pool and is made again"
+            )
+            return
         try:
             header = read_signed_header(published, task, batch, bench.seat.index)
         except GrievanceError as error:
             raise _differs(path, str(error)) from None
-        what = f"doing batch {batch.seq} again"
         with self.state.transaction():
-            findings = batches.examine(
-                bench, batch, view, crew, lambda done, rows: self.progress(what, done, rows)
-            )
+            findings = batches.examine(bench, batch, view, crew, progress)
             digest = hashlib.sha256(findings.found.plaintext()).digest()
             if digest != header.plaintext_digest:
                 raise _differs(path, "it is not what we find today")
             self.state.spool(path, bytes(published))
             batches.keep_findings(bench, batch, findings)
         self.done.append(f"{task.round_id}: batch {batch.seq}")
-        decision_path = bench.paths.decide(batch.seq, bench.name)
-        if self._keep(decision_path, decision_limit(batch.rows)) is None:
+
+    def _decide(self, bench: Bench, batch: OrderedBatch, crew: Crew, *, deciding: bool) -> bool:
+        """Decide a batch again as we did; False where a later sync has to.
+
+        That is where an earlier batch waits, or our decision or a peer's findings have not
+        arrived. A decision of ours that has is kept: the sync must come to the same bytes.
+        """
+        path, view = bench.paths.decide(batch.seq, bench.name), find_batch(bench, batch)
+        limit = decision_limit(batch.rows)
+        if find(self.store, path, limit) is None or view is None:
             return False
-        peers = [
-            None if i == bench.seat.index else decisions.read_findings(bench, batch, i)
-            for i in range(len(task.aggregators))
-        ]
+        own, size = bench.seat.index, len(bench.seat.task.aggregators)
+        others = [i for i in range(size) if i != own] if deciding else []
+        found = {i: decisions.read_findings(bench, batch, i) for i in others}
+        if not deciding or None in found.values():
+            if decisions.read_decision(bench, batch, own) is not None:
+                self._keep(path, limit)
+            return False
+        self._keep(path, limit)
         try:
             # Spooling other bytes than those kept above is refused.
-            decisions.decide_batch(bench, batch, view, crew, peers)
+            decisions.decide_batch(bench, batch, view, crew, [found.get(i) for i in range(size)])
         except StateError as error:
-            raise _differs(decision_path, str(error)) from None
+            raise _differs(path, str(error)) from None
         return True
 
     def _share(self, bench: Bench, size: int, event: ReleaseEvent) -> None:
         """The noisy share of a charged release: published, or sealed to us beside the entry."""
         path = bench.paths.noisy(event.release, bench.name)
-        share = self._keep(path, LIMIT)
+        share = self._keep(path, LIMIT) or shares.sealed_share(bench, size, event)
         if share is None:
-            box = find(self.store, share_path(bench.name, size), LIMIT)
-            try:
-                share = releases.open_share(bench, event.release, bytes(box or b""))
-            except GrievanceError:
-                self.done.append(
-                    f"{bench.seat.task.round_id}: release {event.release} was charged, but its "
-                    "noisy share is gone; it can never be completed"
-                )
-                return
+            self.done.append(
+                f"{bench.seat.task.round_id}: release {event.release} was charged, but its noisy "
+                f"share has not arrived; sync takes it in when {share_path(bench.name, size)} "
+                "is there, and without it the release can never be completed"
+            )
+            return
         if digest_of(share) != event.noisy_share:
             raise _differs(path, "it is not the share our ledger names")
         sealed = releases.seal_share_at_rest(bench, event.release, share)

@@ -8,15 +8,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from grievance.aggregator import decisions, releases, sightings
+from grievance.aggregator import decisions, releases, shares, sightings
 from grievance.aggregator.bench import find_batch
 from grievance.errors import GrievanceError
+from grievance.plan.period import days_overdue
 from grievance.pool import rounds as pool_rounds
-from grievance.pool.layout import RoundPaths
+from grievance.pool.layout import RoundPaths, share_path
 from grievance.pool.proposals import read_releases
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime
 
     from grievance.aggregator.bench import Bench
     from grievance.aggregator.desk import Desk
@@ -37,13 +38,20 @@ class Waiting:
 
 @dataclass
 class RoundStatus:
-    """Where one round stands, seen from this desk."""
+    """Where one round stands, seen from this desk.
+
+    `opens` and `closes` are the plan's dates; `overdue_days` is how long a round that still
+    takes reports is past its closing day.
+    """
 
     round: str
     title: str
     stage: str
     rehearsal: bool
     aggregators: list[str]
+    opens: str
+    closes: str
+    overdue_days: int = 0
     partners: list[str] = field(default_factory=list)
     expelled: list[str] = field(default_factory=list)
     batches: int = 0
@@ -65,8 +73,11 @@ class RoundStatus:
         self.waiting.append(Waiting(who, what, text, command))
 
 
-def status(desk: Desk) -> list[RoundStatus]:
-    """The status of every round of the pool that this organisation takes part in."""
+def status(desk: Desk, today: date | None = None) -> list[RoundStatus]:
+    """The status of every round of the pool that this organisation takes part in.
+
+    `today`: the day to hold the plans' dates against; without one no round is overdue.
+    """
     found = []
     for invitation in desk.home.invitations():
         members = [member.name for member in invitation.members]
@@ -76,11 +87,15 @@ def status(desk: Desk) -> list[RoundStatus]:
             "invited",
             invitation.card.rehearsal,
             members,
+            invitation.plan.opens.isoformat(),
+            invitation.plan.closes.isoformat(),
         )
         try:
             _fill(desk, invitation, line)
         except GrievanceError as error:
             line.fault = str(error)
+        if today is not None and line.stage == "open":
+            line.overdue_days = days_overdue(invitation.plan, today)
         found.append(line)
     return found
 
@@ -183,11 +198,13 @@ def _fill_release(bench: Bench, chain: OrderChain, view: ReleaseView, line: Roun
         return
     for name, what in releases.unready(bench, view).items():
         line.wait(name, what, since, "grievance sync")
+    missing = shares.missing_share(bench, release_id)
     for party in task.aggregators:
         if bench.store.size(bench.paths.noisy(release_id, party.name)) is None:
-            line.wait(
-                party.name, f"publishes its noisy share of {release_id}", since, "grievance sync"
-            )
+            what = f"publishes its noisy share of {release_id}"
+            if missing is not None and party.name == bench.name:
+                what += f" when {share_path(bench.name, missing.size)} has arrived"
+            line.wait(party.name, what, since, "grievance sync")
     if not any(release_id in waiting.what for waiting in line.waiting):
         line.releases[release_id] = "published"
         line.stage = "released"

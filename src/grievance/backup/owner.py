@@ -27,7 +27,7 @@ from grievance.pool.store import find
 from grievance.task.backup import MAX_TRUSTEES, MIN_THRESHOLD, BackupClaim
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from grievance.backup.sets import BackupSet
     from grievance.home import Home
@@ -214,10 +214,14 @@ def _sweep(home: Home, note: _Note) -> tuple[list[str], list[str]]:
     return deleted, left
 
 
-def adopt(home: Home, backup_set: BackupSet, number: int) -> None:
-    """Go on with a backup after the home was restored from it."""
-    files = archive.collect_files(home)
-    _Note(backup_set, number, "", sorted(files), 1, sweep_others=False).write(home)
+def adopt(home: Home, backup_set: BackupSet, number: int, paths: Iterable[str]) -> None:
+    """Go on with a backup after the home was restored from it.
+
+    `paths` were in its archive. What of them the home does not have is forgotten: the next
+    archive replaces all that hold it.
+    """
+    held = sorted({*archive.collect_files(home), *paths})
+    _Note(backup_set, number, "", held, 1, sweep_others=False).write(home)
 
 
 def settle_on(home: Home, backup_set: BackupSet) -> None:

@@ -20,6 +20,7 @@ from grievance.crypto.signing import SigningKey
 from grievance.errors import (
     GrievanceError,
     KeyFileError,
+    LedgerError,
     OpenError,
     PoolError,
     StateError,
@@ -30,7 +31,7 @@ from grievance.failpoints import failpoint
 from grievance.home import Home, read_identity
 from grievance.ledger import read_ledger
 from grievance.pool.layout import RoundPaths
-from grievance.pool.rounds import read_cards, read_task
+from grievance.pool.rounds import read_cards, read_task, read_task_and_signatures
 from grievance.pool.store import SMALL_FILE_SIZE, find
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class Restored:
 
     `unreadable` are archives in the pool that should be newer, but carry no signature of ours;
     `missing` are rounds, not destroyed, for which we published a card whose key did not come
-    back.
+    back; `destroyed` are rounds whose keys were in the archive, and are not written again because
+    our ledger says that we destroyed them.
     """
 
     home: Home
@@ -71,6 +73,7 @@ class Restored:
     files: list[str]
     unreadable: list[int]
     missing: list[str]
+    destroyed: list[str]
 
 
 def ask(
@@ -158,14 +161,40 @@ def finish(
             code="backup.archive",
             hint="it was sealed wrong; is there an older backup? (--set)",
         ) from None
-    home = _write(files, asked.identity, folder, store.location, passphrase)
+    destroyed = _destroyed(store, asked.identity, files)
+    wanted = {path: data for path, data in files.items() if _round_of(path) not in destroyed}
+    home = _write(wanted, asked.identity, folder, store.location, passphrase)
     _verify_keys(home)
     failpoint("restore.home")
-    owner.adopt(home, backup_set, newest.number)
+    owner.adopt(home, backup_set, newest.number, files)
     pending.forget(folder, _NAME)
     numbers = archive.archive_numbers(store, home.name, backup_set.set_id)
     unreadable = [number for number in numbers if number > newest.number]
-    return Restored(home, newest.number, sorted(files), unreadable, _missing(home))
+    missing = _missing(home)
+    return Restored(home, newest.number, sorted(wanted), unreadable, missing, destroyed)
+
+
+def _round_of(path: str) -> str | None:
+    """The round whose key lies at this path of an archive; None for other files."""
+    parts = path.split("/")
+    return parts[1] if len(parts) == 3 else None
+
+
+def _destroyed(store: Store, identity: Identity, files: archive.Files) -> list[str]:
+    """Rounds with keys among these files that our ledger calls destroyed, as far as it is here.
+
+    An older archive would else give back what nobody was to have any more.
+    """
+    try:
+        log = read_ledger(store, identity.name, identity.key)
+    except LedgerError:  # told when the ledger is needed; it must not keep the keys from us
+        return []
+    found = []
+    for round_id in sorted({name for path in files if (name := _round_of(path)) is not None}):
+        signed = read_task_and_signatures(store, round_id)
+        if signed is not None and log.destroyed(signed[0].digest):
+            found.append(round_id)
+    return found
 
 
 def _write(

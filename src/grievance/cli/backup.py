@@ -224,6 +224,7 @@ def restore(
                 "files": restored.files,
                 "unreadable": restored.unreadable,
                 "missing": restored.missing,
+                "destroyed": restored.destroyed,
                 "fingerprint": restored.home.identity.fingerprint,
             }
         )
@@ -263,6 +264,8 @@ def _say_restored(restored: Restored) -> None:
         say(f"A newer archive does not carry your signature: {numbers}. Somebody changed the pool.")
     for round_id in restored.missing:
         say(f"The keys of {round_id} did not come back; the archive is older than they are.")
+    for round_id in restored.destroyed:
+        say(f"The keys of {round_id} stay gone: your ledger says that you destroyed them.")
     say("Next, rebuild what the aggregator remembers: grievance recover")
 
 
