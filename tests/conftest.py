@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -33,3 +39,13 @@ def shared() -> Path:
     if not (folder / "vectors").is_dir():
         pytest.skip("no shared/ folder beside the project: official vectors and tables not at hand")
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _a_day_inside_the_plans_dates() -> Iterator[None]:
+    """Commands typed in this process take this for today, or tests would end with a plan's dates.
+
+    A test about dates puts another day there.
+    """
+    with mock.patch("grievance.cli.dates.today", return_value=date(2026, 11, 2)):
+        yield

@@ -45,6 +45,7 @@ from grievance.task import (
     Identity,
     make_identity,
     make_mailbox,
+    parse_card,
     parse_identity,
     parse_mailbox,
 )
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from grievance.pool.store import Store
+    from grievance.task import Card
 
 
 @dataclass(frozen=True)
@@ -223,21 +225,49 @@ class Home:
     # Rounds we are invited to.
 
     def invitation(self, round_id: str) -> Invitation | None:
-        """The invitation to a round that means us, from a leader we know where there is one."""
-        found = read_invitations(self.store, round_id)
-        return max(found, key=self._belief, default=None)
+        """The invitation to a round that means us, from a leader we know where there is one.
+
+        Once our own card is in the pool, only what that card consents to counts. Raises
+        TrustError `round.invitations` when until then several are equally good: which one is
+        meant is for the stewards to say.
+        """
+        found = self._best_invitations(round_id)
+        if len(found) > 1 and self.identity in found[0].members:
+            leaders = [invitation.members[0].name for invitation in found]
+            folder = RoundPaths(round_id).cards
+            raise TrustError(
+                f"{' and '.join(leaders)} each invite {self.name} to {round_id} as its leader",
+                code="round.invitations",
+                hint="join none of them yet; call them and ask who opened it, then move the card "
+                f"of whoever did not out of {folder} and keep it: only one can be meant",
+            )
+        return found[0] if found else None
 
     def invitations(self) -> list[Invitation]:
-        """Every round of the pool in which we are to be an aggregator."""
-        found = []
+        """Every round of the pool in which we are to be an aggregator.
+
+        Where several are equally good and we joined none, any of them: `invitation` refuses it.
+        """
+        mine = []
         for round_id in self.store.names("rounds"):
             try:
-                invitation = self.invitation(round_id)
+                found = self._best_invitations(round_id)
             except GrievanceError:
                 continue
-            if invitation is not None and self.identity in invitation.members:
-                found.append(invitation)
-        return found
+            if found and self.identity in found[0].members:
+                mine.append(found[0])
+        return mine
+
+    def _best_invitations(self, round_id: str) -> list[Invitation]:
+        """Those with the terms of our own card; while there is none, those we believe most."""
+        found = read_invitations(self.store, round_id)
+        data = find(self.store, RoundPaths(round_id).card(self.name), SMALL_FILE_SIZE)
+        try:
+            own = parse_card(bytes(data or b""), self.key.public)
+        except GrievanceError:
+            belief = max(map(self._belief, found), default=None)
+            return [invitation for invitation in found if self._belief(invitation) == belief]
+        return [i for i in found if (round_id, *_terms(i.card)) == (own.round_id, *_terms(own))]
 
     def _belief(self, invitation: Invitation) -> tuple[bool, bool]:
         leader = invitation.members[0]
@@ -317,6 +347,11 @@ class Home:
             yield
         finally:
             os.close(fd)
+
+
+def _terms(card: Card) -> tuple[object, ...]:
+    """What the owner of a card consents to."""
+    return card.plan_sha256, card.members, card.rehearsal
 
 
 def read_identity(store: Store, name: str) -> Identity:

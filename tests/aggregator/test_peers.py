@@ -288,6 +288,10 @@ def test_what_south_did_not_sign_holds_nothing_up(world: World) -> None:
     heads = [sign_checkpoint("south", 1, bytes([n]) * 32, carers) for n in (1, 2)]
     pool(fork_path("south", 1, "carers")).write_bytes(sign_fork("south", 1, heads, carers))
     pool(fork_path("south", 2, "carers")).write_bytes(b"\xff" * 100)
+    for name in ("Łódź.fork", "x y.fork", ".fork", "0.a.fork", f"{'9' * 200}.a.fork"):
+        pool(f"ledger/south/{name}").write_bytes(b"x")
+    pool("ledger/south/3.carers.fork").symlink_to("/dev/zero")
+    pool("ledger/south/4.carers.fork").mkdir()
     assert not world.sync().faults
     assert world.charged(world.approved) == 1
 

@@ -116,7 +116,7 @@ def test_several_requests_must_be_told_apart(world: World) -> None:
         backup.find_plea(world.homes["anna"], "owner")
     assert error.value.code == "backup.which"
     with pytest.raises(UsageError):
-        backup.find_plea(world.owner, "owner", "ZZZZ")
+        backup.find_plea(world.owner, "owner", "UUUU")
 
 
 def test_a_rehearsal_request_that_its_owner_did_not_sign_does_not_exist(world: World) -> None:

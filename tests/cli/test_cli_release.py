@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cli_shell import Town, type_words
 
-from grievance.release import Release
+from grievance.release import Release, release_schema
 
 
 def test_from_proposal_to_tables(opened: Town) -> None:
@@ -184,3 +184,28 @@ def test_too_few_reports(town: Town, minimum: int) -> None:
     town.type("north", "release", "propose", "--yes").refused(
         1, "only 100 reports were accepted; the plan wants 1000"
     )
+
+
+def test_the_schema_of_release_json(tmp_path: Path) -> None:
+    """Without a home, a pool or a round: it is about the file alone."""
+    printed = type_words("release", "schema", home=tmp_path / "nobody").done()
+    assert json.loads(printed.out) == release_schema()
+    assert printed.err == ""
+    target = tmp_path / "release.schema.json"
+    written = type_words("release", "schema", "--output", str(target)).done()
+    assert written.out == ""
+    assert str(target) in written.err
+    assert target.read_text(encoding="utf-8") == printed.out
+    type_words("release", "schema", "-o", str(target)).refused(2, "exists already")
+    assert target.read_text(encoding="utf-8") == printed.out
+    type_words("release", "schema", "-o", str(tmp_path / "no" / "x")).refused(2, "No such file")
+
+
+def test_an_exported_release_follows_the_printed_schema(released: Town, tmp_path: Path) -> None:
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
+    released.type("north", "release", "export", str(tmp_path / "tables")).done()
+    found = json.loads((tmp_path / "tables" / "release.json").read_text(encoding="utf-8"))
+    schema = json.loads(type_words("release", "schema").done().out)
+    jsonschema.Draft202012Validator(schema).validate(found)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(schema).validate({**found, "more": 1})

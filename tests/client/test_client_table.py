@@ -128,7 +128,7 @@ except UsageError as error:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=600,
     )
     assert result.stdout == "usage.workers True\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from crash_town import END, ROUND, Runner, Town, scratch
+from crash_town import Runner, Town, scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,13 +22,7 @@ def town() -> Iterator[Town]:
         try:
             found = Town(base, runner)
             found.warm()
-            found.lay_out()
-            for index, command in enumerate(ROUND + END):
-                found.keep(f"before-{index}")
-                ended = found.run(command, record=True)
-                assert ended.code == 0, (command, ended.err)
-                found.points[index] = ended.points()
-            found.keep("end")
+            found.record()
             yield found
         finally:
             runner.close()

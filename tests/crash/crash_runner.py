@@ -130,7 +130,7 @@ class Child:
             sys.stdout, sys.stderr = os.fdopen(1, "w", 1), os.fdopen(2, "w", 1)
             folder = Path(request["folder"])
             os.chdir(folder)
-            signal.alarm(300)  # a fork that hangs must fail its test, not stop all of them
+            signal.alarm(1800)  # a fork that hangs must fail its test, not stop all of them
             arm(request, notes, gate)
             for name, words in request["commands"]:
                 code = type_one(folder, name, words)

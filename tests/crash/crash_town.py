@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +112,16 @@ END: tuple[Command, ...] = (
 SETTLE: tuple[Command, ...] = tuple(_c(name, "sync") for name in AGGREGATORS * 3)
 """Enough for everybody to come to rest, which the last two show."""
 
+
+def at_pool(commands: Sequence[Command], location: str) -> tuple[Command, ...]:
+    """The same commands, in which the pool is another place."""
+    return tuple(
+        (name, tuple(location if before == "--pool" else word for before, word in pairwise(words)))
+        for name, typed in commands
+        for words in [("", *typed)]
+    )
+
+
 # What a command that is typed again may say when the cut one had done everything.
 DONE_ALREADY = {
     "init": "already belongs to an organisation",
@@ -182,7 +193,7 @@ class Runner:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
-        self.process.wait(timeout=60)
+        self.process.wait(timeout=600)
         self.process.stdout.close()
 
 
@@ -207,7 +218,8 @@ class Town:
     """A folder with a pool and homes, at one place; snapshots of it lie beside.
 
     `points[i]`: the occurrences of failpoints that command i of the round meets. `homes`: the
-    folder in which each aggregator works.
+    folder in which each aggregator works. `remote`: they reach the pool as a remote one, through
+    fsspec; it is a folder all the same, so that it can be looked at.
     """
 
     base: Path
@@ -215,6 +227,7 @@ class Town:
     snapshots: dict[str, Path] = field(default_factory=dict)
     points: dict[int, list[tuple[str, int]]] = field(default_factory=dict)
     homes: dict[str, str] = field(default_factory=lambda: {name: name for name in AGGREGATORS})
+    remote: bool = False
 
     @property
     def folder(self) -> Path:
@@ -223,6 +236,14 @@ class Town:
     @property
     def pool(self) -> Path:
         return self.folder / "pool"
+
+    @property
+    def round(self) -> tuple[Command, ...]:
+        return self.placed(ROUND)
+
+    def placed(self, commands: Sequence[Command]) -> tuple[Command, ...]:
+        """Commands as they are typed here: with this town's pool in them."""
+        return at_pool(commands, f"file://{self.pool}") if self.remote else tuple(commands)
 
     def warm(self) -> None:
         """Play the whole round once in the runner itself, beside."""
@@ -247,6 +268,16 @@ class Town:
         assert ended.code == 0, (commands, ended)
         return ended
 
+    def record(self) -> None:
+        """Play the whole round, a snapshot before every command; note what each one meets."""
+        self.lay_out()
+        for index, command in enumerate(self.round + END):
+            self.keep(f"before-{index}")
+            ended = self.run(command, record=True)
+            assert ended.code == 0, (command, ended.err)
+            self.points[index] = ended.points()
+        self.keep("end")
+
     def keep(self, name: str) -> None:
         self.snapshots[name] = self.base / f"snapshot-{name}"
         copy(self.folder, self.snapshots[name])
@@ -261,7 +292,7 @@ class Town:
         `cuts` maps a command's number to a failpoint. Whatever happens, the round must end as
         if nothing had: this asserts it. Returns how the cut commands ended.
         """
-        first, commands = min(cuts), ROUND + END
+        first, commands = min(cuts), self.round + END
         self.back_to(f"before-{first}")
         ended, before, index = [], {}, first
         while index < len(commands):

@@ -63,18 +63,6 @@ def model_path(m: int, leaves: list[bytes]) -> list[bytes]:
     return [*model_path(m - k, leaves[k:]), model_root(leaves[:k])]
 
 
-def model_subproof(m: int, leaves: list[bytes], complete: bool) -> list[bytes]:
-    """RFC 6962, 2.1.2."""
-    if m == len(leaves):
-        return [] if complete else [model_root(leaves)]
-    k = 1
-    while k * 2 < len(leaves):
-        k *= 2
-    if m <= k:
-        return [*model_subproof(m, leaves[:k], complete), model_root(leaves[k:])]
-    return [*model_subproof(m - k, leaves[k:], False), model_root(leaves[:k])]
-
-
 def many(size: int) -> list[bytes]:
     return [f"leaf {at}".encode() for at in range(size)]
 
@@ -99,54 +87,25 @@ def test_inclusion_of_every_leaf(size: int) -> None:
                 merkle.check_inclusion(leaves[index], wrong, size, proof, root)
 
 
-@pytest.mark.parametrize("size", range(1, 20))
-def test_consistency_of_every_prefix(size: int) -> None:
-    leaves = many(size)
-    root = merkle.root(leaves)
-    merkle.check_consistency(0, merkle.EMPTY_ROOT, size, root, [])
-    for old in range(1, size + 1):
-        proof = merkle.consistency_proof(leaves, old)
-        assert proof == model_subproof(old, leaves, complete=True)
-        old_root = merkle.root(leaves[:old])
-        merkle.check_consistency(old, old_root, size, root, proof)
-        if old < size:
-            with pytest.raises(CryptoError):
-                merkle.check_consistency(old, root, size, root, proof)
-            with pytest.raises(CryptoError):
-                merkle.check_consistency(old, old_root, size, old_root, proof)
-
-
 @settings(max_examples=100)
 @given(st.integers(2, 40), st.data())
 def test_a_changed_proof_is_refused(size: int, data: st.DataObject) -> None:
     leaves = many(size)
     root = merkle.root(leaves)
     index = data.draw(st.integers(0, size - 1))
-    old = data.draw(st.integers(1, size - 1))
-    old_root = merkle.root(leaves[:old])
-    checks = [
-        (
-            merkle.inclusion_proof(leaves, index),
-            lambda proof: merkle.check_inclusion(leaves[index], index, size, proof, root),
-        ),
-        (
-            merkle.consistency_proof(leaves, old),
-            lambda proof: merkle.check_consistency(old, old_root, size, root, proof),
-        ),
-    ]
-    for proof, check in checks:
-        check(proof)
-        at = data.draw(st.integers(0, len(proof) - 1))
-        flipped = bytes([proof[at][0] ^ 1]) + proof[at][1:]
-        for changed in (
-            [*proof[:at], flipped, *proof[at + 1 :]],
-            [*proof[:at], *proof[at + 1 :]],
-            [*proof, bytes(32)],
-            [*proof[:at], proof[at][:-1], *proof[at + 1 :]],
-        ):
-            with pytest.raises(CryptoError) as caught:
-                check(changed)
-            assert caught.value.code == "merkle"
+    proof = merkle.inclusion_proof(leaves, index)
+    merkle.check_inclusion(leaves[index], index, size, proof, root)
+    at = data.draw(st.integers(0, len(proof) - 1))
+    flipped = bytes([proof[at][0] ^ 1]) + proof[at][1:]
+    for changed in (
+        [*proof[:at], flipped, *proof[at + 1 :]],
+        [*proof[:at], *proof[at + 1 :]],
+        [*proof, bytes(32)],
+        [*proof[:at], proof[at][:-1], *proof[at + 1 :]],
+    ):
+        with pytest.raises(CryptoError) as caught:
+            merkle.check_inclusion(leaves[index], index, size, changed, root)
+        assert caught.value.code == "merkle"
 
 
 @pytest.mark.parametrize("size", range(2, 20))
@@ -157,10 +116,6 @@ def test_a_much_larger_tree_cannot_be_claimed(size: int) -> None:
         proof = merkle.inclusion_proof(leaves, at)
         with pytest.raises(CryptoError):
             merkle.check_inclusion(leaves[at], at, 4 * size, proof, root)
-    for old in range(1, size):
-        proof = merkle.consistency_proof(leaves, old)
-        with pytest.raises(CryptoError):
-            merkle.check_consistency(old, merkle.root(leaves[:old]), 4 * size, root, proof)
 
 
 def test_a_node_does_not_pass_for_a_leaf() -> None:
@@ -177,16 +132,3 @@ def test_what_is_no_position_is_refused() -> None:
             merkle.inclusion_proof(leaves, index)
         with pytest.raises(CryptoError):
             merkle.check_inclusion(b"", index, 3, [], root)
-    for old in (-1, 0, 4):
-        with pytest.raises(ShapeError):
-            merkle.consistency_proof(leaves, old)
-    with pytest.raises(CryptoError):
-        merkle.check_consistency(4, root, 3, root, [])
-    with pytest.raises(CryptoError):
-        merkle.check_consistency(-1, root, 3, root, [])
-    with pytest.raises(CryptoError, match="different roots"):
-        merkle.check_consistency(3, bytes(32), 3, root, [])
-    with pytest.raises(CryptoError):
-        merkle.check_consistency(0, root, 3, root, [])
-    with pytest.raises(CryptoError, match="too long"):
-        merkle.check_consistency(3, root, 3, root, [root])

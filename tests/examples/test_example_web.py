@@ -23,6 +23,8 @@ from grievance.testing import Coalition, make_coalition
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "web"
 SENTINEL = "739146"
+# As a number of its own: digests and keys in files may hold any six digits.
+TOLD = re.compile(rf"(?<![\w-]){SENTINEL}(?![\w-])".encode())
 
 PLAN = """
 title = "Pay & <pressure>"
@@ -78,7 +80,7 @@ class Client:
         body: bytes | str | None = None,
         headers: dict[str, str] | None = None,
     ) -> tuple[http.client.HTTPResponse, str]:
-        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         kind = {} if body is None else {"Content-Type": "application/x-www-form-urlencoded"}
         line.request(method, path, body, {**kind, **(headers or {})})
         response = line.getresponse()
@@ -299,7 +301,7 @@ def test_a_body_without_length_is_refused(client: Client) -> None:
 
 
 def _raw(port: int, data: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as line:
+    with socket.create_connection(("127.0.0.1", port), timeout=300) as line:
         line.sendall(data)
         found = b""
         while piece := line.recv(1 << 16):
@@ -322,7 +324,7 @@ def test_all_answers_to_a_form_have_one_length(client: Client) -> None:
 
 def test_two_browsers_at_once(client: Client) -> None:
     # One of them stops in the middle of its request; the others must not wait for it.
-    with socket.create_connection(("127.0.0.1", client.port), timeout=20) as stuck:
+    with socket.create_connection(("127.0.0.1", client.port), timeout=300) as stuck:
         stuck.sendall(b"POST / HTTP/1.1\r\nHost: x\r\n")
         with ThreadPoolExecutor(2) as browsers:
             texts = [text for _, text in browsers.map(client.send, [GOOD] * 6)]
@@ -373,7 +375,7 @@ def test_the_one_command(tmp_path: Path) -> None:
                 port = int(found[1])
                 break
         assert port, said
-        line = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        line = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
         receipts = []
         for fields in (GOOD, [("region", f"{SENTINEL}")], GOOD):
             kind = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -382,7 +384,7 @@ def test_the_one_command(tmp_path: Path) -> None:
             receipts += re.findall(r"<code>(\w{64})</code>", text)
         line.close()
         ran.send_signal(signal.SIGINT)
-        out, err = ran.communicate(timeout=60)
+        out, err = ran.communicate(timeout=600)
     finally:
         ran.kill()
         ran.wait()
@@ -390,6 +392,7 @@ def test_the_one_command(tmp_path: Path) -> None:
     assert "Relayed 2 reports, with 98 blank ones" in out
     assert len(receipts) == 2
     assert len(list((kept / "inbox").iterdir())) == 2
-    assert SENTINEL not in said + out + err
+    assert TOLD.search(f'"POST /?{SENTINEL} HTTP/1.1"'.encode())
+    assert not TOLD.search((said + out + err).encode())
     for path in kept.rglob("*"):
-        assert not path.is_file() or SENTINEL.encode() not in path.read_bytes(), path
+        assert not path.is_file() or not TOLD.search(path.read_bytes()), path

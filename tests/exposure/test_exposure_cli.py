@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -102,10 +103,20 @@ def test_what_does_not_belong_in_a_home_is_listed(town: Town) -> None:
     assert "chmod 600" in by_place[f"rounds/{town.round_id}/state.key"]["what"]
 
 
-def test_after_destruction_nothing_is_left_to_take(town: Town) -> None:
-    """Runs last: it ends the round."""
+@pytest.fixture
+def kept(town: Town) -> Iterator[Town]:
+    """The town, to be put back afterwards: homes remember where the pool is."""
+    copy = town.folder.with_name("kept")
+    shutil.copytree(town.folder, copy)
+    yield town
+    shutil.rmtree(town.folder)
+    copy.rename(town.folder)
+
+
+def test_after_destruction_nothing_is_left_to_take(kept: Town) -> None:
+    town = kept
     folder = town.home("north") / "rounds" / town.round_id
-    kept = {path.name: path.read_bytes() for path in folder.iterdir()}
+    keys = {path.name: path.read_bytes() for path in folder.iterdir()}
     town.type("north", "round", "destroy", "--yes").done()
     statement = town.type("north", "exposure", "--json").done().json
     assert kinds(statement, "north") == {"identity": "found"}
@@ -116,7 +127,7 @@ def test_after_destruction_nothing_is_left_to_take(town: Town) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in ("hpke.key", "state.key"):
         (folder / name).touch(mode=0o600)
-        (folder / name).write_bytes(kept[name])
+        (folder / name).write_bytes(keys[name])
     statement = town.type("north", "exposure", "--json").done().json
     assert kinds(statement, "north", "south")["answers"] == "inferred"
     untils = {item["where"]: item["until"] for item in statement["holds"]}

@@ -154,7 +154,7 @@ def test_one_share_alone_is_uniformly_random(stages: dict[str, Seized]) -> None:
     counts = Counter(element >> 124 for element in elements)
     expected = len(elements) / 16
     statistic = sum((counts[i] - expected) ** 2 / expected for i in range(16))
-    assert statistic < 55.0  # 15 degrees of freedom: one run in a million
+    assert statistic < 80.0  # 15 degrees of freedom: one run in ten thousand millions
     truth = [
         element
         for share in stages["released"].take("north", "south").answers[round_id]

@@ -244,8 +244,11 @@ def test_d11_a_sum_off_by_the_smallest_part(at: Callable[[str], Stage]) -> None:
     ran = stage.type("south", *SYNC)
     ran.refused(1, "ledger/north/1.json: its sum is wrong")
     assert "keep the file as evidence and ask north" in flat(ran.err)
-    assert "ledger.sum" in codes_in(stage.type("south", *SYNC, "--json"))
-    # South does not cosign it, so no noisy share leaves anybody.
+    assert f"release {stage.release_id} is not charged" in flat(ran.err)
+    assert "nothing was spent, and all else goes on" in flat(ran.err)
+    assert {"ledger.sum", "release.peer"} <= codes_in(stage.type("south", *SYNC, "--json"))
+    # South does not cosign it, so no noisy share leaves anybody; and it charges nothing for one.
+    assert stage.ledger("south") == []
     assert not (stage.pool / cosignature_path("north", 1, "south")).exists()
     assert not list(stage.pool.glob("rounds/*/releases/*/noisy/*"))
     assert "ledger.sum" in {finding.rule for finding in stage.audit().faults}
@@ -343,6 +346,10 @@ def test_d15_a_total_that_cannot_be_true(
     out = stage.federation.folder / "tables"
     written = stage.type("north", "release", "export", str(out)).done()
     assert ("noise does not explain" in written.err) == flagged
+    report = stage.audit()
+    assert report.verdict == "pass", "no signature proves who is wrong"
+    noted = [(one.severity, one.rule) for one in report.findings]
+    assert noted == [("note", "release.suspect")] * flagged
 
 
 def test_d16_a_number_a_share_a_name_that_was_changed(at: Callable[[str], Stage]) -> None:

@@ -82,7 +82,7 @@ def test_the_corpus_holds_inputs_of_every_target_and_nothing_found_there_comes_b
 
 # A parser is a public function so called ...
 _CALLED = ("parse", "load", "unpack", "decode", "locate", "normalise", "b64decode", "from_")
-_READS = ("read_", "open_", "check_cosignature", "check_inclusion", "check_consistency")
+_READS = ("read_", "open_", "check_cosignature", "check_inclusion")
 # ... that takes bytes, text or a value, and not a place to look for them. What reads a pool or a
 # home finds the bytes there and hands them to a parser.
 _PLACES = ("Store", "Home", "Desk", "Bench", "Inspection", "Seat", "Invitation")
@@ -100,6 +100,7 @@ _OURS = {
     "cli/places.py": "a place, not bytes",
     "audit/opening.py:open_rounds": "a place, not bytes",
     "aggregator/batches.py": "its own state, and its own sums through target `at-rest`",
+    "aggregator/burns.py": "its own state",
     "aggregator/state.py": "its own state, which SQLite reads",
     "audit/pages.py": "pages that are part of the program",
     "aggregator/desk.py:open_bench": "a place, not bytes",

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from history_model import ACCEPTED, Expected
-from history_town import STATISTICS, Town
+from history_plan import STATISTICS
+from history_town import Town
 
 from grievance.aggregator import Desk
 from grievance.audit import audit_pool

@@ -18,7 +18,8 @@ from history_checks import (
     settle,
     spoken_for,
 )
-from history_town import OUTSIDER, PLAN, ROUNDS, STATISTICS, Town
+from history_plan import OUTSIDER, PLAN, ROUNDS, STATISTICS
+from history_town import Town
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 

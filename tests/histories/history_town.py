@@ -1,4 +1,4 @@
-"""A coalition whose every published byte is remembered, and that power cuts and strangers visit.
+"""A coalition that power cuts and strangers visit, and whose pool is remembered.
 
 `Town` plays steps on a `Federation`; `look` holds what they left in the pool against the model.
 """
@@ -8,11 +8,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import shutil
 import sqlite3
-from collections import Counter
 from copy import copy
 from dataclasses import replace
 from fractions import Fraction
@@ -20,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from history_model import Book, Paper, Purse
+from history_plan import ANSWERS, OUTSIDER, PLAN, PowerCutError, power
+from history_pool import RememberedPool
 
 from dishonest import Snapshot, new_salt, weigh
-from federation import Federation, encode, seal_measurement
-from grievance import failpoints
+from federation import encode, seal_measurement
 from grievance.aggregator import Desk, SyncResult, sync
 from grievance.aggregator.recover import recover
 from grievance.client import Report, seal
@@ -32,111 +30,33 @@ from grievance.pool.batch import reports_to_table, write_batch
 from grievance.pool.relay import publish_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from typing import TypeVar
 
     T = TypeVar("T")
 
-PLAN = b"""
-title = "Three questions"
-campaign = "tiny"
-opens = 2026-10-01
-closes = 2026-12-20
-
-[privacy]
-epsilon = 2.0
-delta = 1e-6
-lifetime_epsilon = 3.0
-minimum_reports = 10
-hide_below = 0
-
-[fields.region]
-question = "Where do you work?"
-choices = ["London", "North"]
-required = true
-
-[fields.problems]
-question = "What is a problem?"
-choices = ["overtime", "targets"]
-pick = 2
-required = true
-
-[fields.union]
-question = "Are you in a union?"
-choices = ["yes", "no"]
-required = true
-
-[statistics.problems_by_region]
-count = ["region", "problems"]
-
-[statistics.members]
-count = ["union"]
-"""
-STATISTICS = ("problems_by_region", "members")
-ROUNDS = 2
-"""So many rounds of this plan the campaign's lifetime pays for; a third one is refused."""
-
-ANSWERS: tuple[dict[str, object], ...] = (
-    {"region": "London", "problems": ["targets"], "union": "yes"},
-    {"region": "North", "problems": ["overtime", "targets"], "union": "no"},
-    {"region": "North", "problems": [], "union": "yes"},
-)
 BEHIND = {"state.behind", "ledger.rollback"}
 """What an aggregator says that works from an old memory."""
 
 OVERLAP = {"release.twice"}
 """What a sync may say of a pool nobody has touched: a second release came too late."""
 
-OUTSIDER = "porters"
-"""A partner that is not admitted when the round opens."""
 
-
-class PowerCutError(BaseException):
-    """The moment at which a machine stops; no `except Exception` survives it either."""
-
-
-@contextlib.contextmanager
-def power(cut: tuple[str, int] | None) -> Iterator[None]:
-    """Run a step on a machine that stops when it reaches a failpoint for the n-th time.
-
-    An exception stands in for SIGKILL, which tests/crash uses: blocks that tidy up still run.
-    """
-    if cut is None:
-        yield
-        return
-
-    def fail(_action: str) -> None:
-        raise PowerCutError
-
-    kept, failpoints._fail = failpoints._fail, fail  # type: ignore[assignment]
-    failpoints._reached.clear()
-    os.environ[failpoints.VARIABLE] = f"{cut[0]}:{cut[1]}:kill"
-    try:
-        yield
-    finally:
-        del os.environ[failpoints.VARIABLE]
-        failpoints._fail = kept
-
-
-class Town(Federation):
+class Town(RememberedPool):
     """North leads, south helps; nurses and carers relay, porters may join later.
 
-    `first` has every file of the pool as its owner first published it, `spoiled` what strangers
-    made of some (None: deleted), `old` the aggregators put back to an older copy, and whether
-    the pool shows that they are; `unsure` those that recovered from a pool that was spoilt.
+    `old` has the aggregators put back to an older copy, and whether the pool shows that they
+    are; `unsure` those that recovered from a pool that was spoilt.
     """
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, relays=("nurses", "carers", OUTSIDER))
+        super().__init__(folder, ("nurses", "carers", OUTSIDER))
         self.relays.remove(OUTSIDER)
         task = self.open_round(PLAN)
         self._task, self._backups = task, folder / "backups"
         self._sealed: dict[tuple[bytes, int], list[Paper]] = {}
         self._days: dict[str, tuple[Snapshot, dict[str, Any]]] = {}
-        self.tally: Counter[str] = Counter()
         self.books = {self.round_id: Book(task)}
-        self.first: dict[str, bytes] = {}
-        self.spoiled: dict[str, bytes | None] = {}
         self.old: dict[str, bool] = {}
         self.unsure: set[str] = set()
         self.backups: list[tuple[str, Path]] = []
@@ -400,70 +320,3 @@ class Town(Federation):
             self.unsure.add(name)
         else:
             self.unsure.discard(name)
-
-    # What strangers do to the pool.
-
-    def files(self) -> list[str]:
-        """All files of the pool, half-written ones left out."""
-        pool = Path(self.pool)
-        found = (path for path in pool.rglob("*") if path.is_file())
-        return sorted(
-            path.relative_to(pool).as_posix() for path in found if not path.name.startswith(".")
-        )
-
-    def spoil(self, path: str, data: bytes | None) -> None:
-        """Write other bytes over a file, or delete it (None)."""
-        if data is None:
-            self.file(path).unlink(missing_ok=True)
-        else:
-            self.file(path).write_bytes(data)
-        self.spoiled[path] = data
-
-    def heal(self, path: str) -> None:
-        """The right version arrives again."""
-        self.file(path).write_bytes(self.first[path])
-        del self.spoiled[path]
-
-    def heal_all(self) -> None:
-        for path in list(self.spoiled):
-            self.heal(path)
-
-    def damaged(self) -> list[str]:
-        """Spoilt files that nobody has written again."""
-        return [path for path in self.spoiled if self._read(path) != self.first[path]]
-
-    def _read(self, path: str) -> bytes | None:
-        return self.file(path).read_bytes() if self.file(path).is_file() else None
-
-    # What is in the pool for ever.
-
-    def scan(self) -> list[str]:
-        """Remember new files; every other one must have the bytes it had. Returns the new ones."""
-        here, fresh = self.files(), []
-        for path in here:
-            data = self.file(path).read_bytes()
-            if path not in self.first:
-                self.first[path] = data
-                fresh.append(path)
-            elif data == self.first[path]:
-                self.tally["healed by its owner"] += self.spoiled.pop(path, data) != data
-            else:
-                assert path in self.spoiled, f"{path} was published with other bytes"
-                assert data == self.spoiled[path], f"{path} was written anew with other bytes"
-        gone = set(self.first) - set(here)
-        assert gone <= {path for path, data in self.spoiled.items() if data is None}, gone
-        proofs = [path for path in fresh if "/evidence/" in path or path.endswith(".fork")]
-        assert not proofs, f"honest parties are accused: {proofs}"
-        return fresh
-
-    def body(self, path: str) -> dict[str, Any]:
-        """What a document said when it was published."""
-        body: dict[str, Any] = json.loads(self.first[path])["body"]
-        return body
-
-    def events(self, round_id: str) -> list[dict[str, Any]]:
-        """Everything the leader ever ordered in a round."""
-        found: list[dict[str, Any]] = []
-        while (path := f"rounds/{round_id}/order/{len(found) + 1}.json") in self.first:
-            found.append(self.body(path)["event"])
-        return found

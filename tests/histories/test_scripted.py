@@ -11,7 +11,7 @@ import pytest
 from history_checks import check_audit, expected, finish, look, open_proposals, settle
 from history_machine import CUTS, History
 from history_model import ACCEPTED
-from history_town import OUTSIDER, STATISTICS
+from history_plan import OUTSIDER, STATISTICS
 
 from dishonest import flip
 

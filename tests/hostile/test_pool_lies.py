@@ -178,9 +178,9 @@ def test_fast_forward_of_a_ledger(released: HostileCoalition) -> None:
     released.hostile.files[checkpoint_path("south", 2)] = far
     entry = released.sign_again("ledger/south/1.json", "south", lambda b: b.update(size=size))
     released.hostile.files["ledger/south/2.json"] = entry
-    started = time.monotonic()
+    started = time.process_time()
     assert released.codes("north") == []
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
     assert "ledger/south/2.north.cosignature" not in released.hostile.files
     report = released.audit()
     assert {"file.place", "file.unknown"} <= {f.rule for f in report.faults}
@@ -229,9 +229,9 @@ def test_endless_listing(number: int, checked: HostileCoalition) -> None:
     }
     for folder, names in lists.items():
         checked.hostile.list_also(folder, names)
-    started = time.monotonic()
+    started = time.process_time()
     assert checked.codes() == []
-    assert time.monotonic() - started < 60 + number / 1000
+    assert time.process_time() - started < 60 + number / 1000
     checked.hostile.honest()
     checked.order_close()
     checked.settle()

@@ -135,7 +135,7 @@ def typed(town: Town, name: str, *words: str) -> subprocess.CompletedProcess[str
         env=clean | {"GRIEVANCE_HOME": str(town.home(name))},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

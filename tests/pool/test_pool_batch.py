@@ -391,7 +391,7 @@ def test_bombs_are_refused_in_little_memory(
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     assert said.returncode == 0, said.stderr
     assert len(said.stdout.split()) == len(paths)

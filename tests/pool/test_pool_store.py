@@ -208,7 +208,7 @@ def test_a_folder_in_place_of_our_file_is_a_clear_error(folder: LocalStore, tmp_
     (tmp_path / "taken" / "by").mkdir(parents=True)
     with pytest.raises(PoolError) as error:
         folder.put("taken", b"x")
-    assert error.value.code == "pool.write"
+    assert error.value.code == "pool.place"
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from watched_round import Watch
+    from watch import Watch
 
 EXPECTED = {
     ("stderr", "answer"): "an error that repeats what was answered",
@@ -100,7 +100,7 @@ def plant(watch: Watch) -> None:
             try:
                 raise KeyFileError("no reason to be seen") from None
             except KeyFileError as error:
-                from watched_round import chain_of
+                from watch_hooks import chain_of
 
                 watch.text("exception", chain_of(error))
         return piece

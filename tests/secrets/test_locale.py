@@ -102,7 +102,7 @@ def play(world: Town, folder: Path, environment: dict[str, str]) -> tuple[bytes,
         input='{"region": "Lódź", "problems": ["targets"], "hours": 4}'.encode(),
         capture_output=True,
         env={**kept, **environment},
-        timeout=300,
+        timeout=1200,
         check=False,
     )
     assert b"Traceback" not in ran.stderr, ran.stderr.decode("utf-8", "replace")

@@ -47,7 +47,7 @@ def watch(folder: Path, *words: str) -> dict[str, Any]:
         capture_output=True,
         text=True,
         env=environment,
-        timeout=900,
+        timeout=3600,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr

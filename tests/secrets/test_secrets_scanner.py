@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import secrets
 
 import pytest
 from scanner import Vault
 
-SECRET = secrets.token_bytes(40)
+# Always the same: of one secret in some hundred thousand the written forms happen to be ambiguous
+# (quotes are written in another way beside other quotes).
+SECRET = hashlib.shake_128(b"a secret for the scanner").digest(40)
 FORMS = {
     "raw": SECRET,
     "hex": SECRET.hex().encode(),

@@ -11,16 +11,18 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import watched_round as watched
+import watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from watched_typist import Typist
+
 REFUSED = (1, 2)
-GOOD = {"region": "London", "pay": float(watched.ANSWER)}
+GOOD = {"region": "London", "pay": float(watch.ANSWER)}
 
 
-def play(typist: watched.Typist) -> None:
+def play(typist: Typist) -> None:
     """Play everything."""
     found(typist)
     back_up(typist)
@@ -36,21 +38,21 @@ def play(typist: watched.Typist) -> None:
     destroy(typist)
 
 
-def found(typist: watched.Typist) -> None:
+def found(typist: Typist) -> None:
     """Identities; one aggregator's keys are under a passphrase."""
     pool = str(typist.folder / "pool")
     for name in ("north", "south", "nurses", "carers"):
         typist.prints[name] = typist(name, "init", name, "--pool", pool).strip()
-    for wrong in (watched.WRONG_PASSPHRASE, ""):
+    for wrong in (watch.WRONG_PASSPHRASE, ""):
         typist("north", "status", passphrase=wrong, code=1)
         typist("north", "sync", "--json", passphrase=wrong, code=1)
 
 
-def named(typist: watched.Typist, name: str) -> str:
+def named(typist: Typist, name: str) -> str:
     return f"{name}:{typist.prints[name]}"
 
 
-def back_up(typist: watched.Typist) -> None:
+def back_up(typist: Typist) -> None:
     """A backup with two trustees, rehearsed; once it breaks in the middle."""
     from grievance.backup import sets
 
@@ -64,13 +66,13 @@ def back_up(typist: watched.Typist) -> None:
     typist("north", "backup", "status", "--json")
 
 
-def open_round(typist: watched.Typist) -> None:
+def open_round(typist: Typist) -> None:
     """Card, task, signatures; the leader breaks off while it writes its keys."""
     from grievance.aggregator import rounds
     from grievance.crypto import keys
 
     plan = typist.folder / "inputs" / "plan.toml"
-    plan.write_text(watched.PLAN)
+    plan.write_text(watch.PLAN)
     words = (str(plan), "--x25519", "--no-backup", f"--with={named(typist, 'south')}")
     words = ("round", "new", *words, f"--admit={named(typist, 'nurses')}", "--yes")
     typist.broken(keys, "_write_secret", "north", *words, after=1)
@@ -87,12 +89,12 @@ def open_round(typist: watched.Typist) -> None:
     typist.settle()
 
 
-def invite(typist: watched.Typist) -> tuple[str, Path]:
+def invite(typist: Typist) -> tuple[str, Path]:
     bundle = typist.folder / "inputs" / "round.json"
     return typist("north", "round", "invite", str(bundle)).strip(), bundle
 
 
-def seal_reports(typist: watched.Typist, digest: str, bundle: Path) -> None:
+def seal_reports(typist: Typist, digest: str, bundle: Path) -> None:
     """One from a file, one from a pipe, one from a conversation, a table."""
     inbox, inputs = typist.folder / "inbox", typist.folder / "inputs"
     inbox.mkdir()
@@ -101,18 +103,18 @@ def seal_reports(typist: watched.Typist, digest: str, bundle: Path) -> None:
     typist(None, *seal, "--answers", str(inputs / "answers.json"), "--out", str(inbox))
     piped = json.dumps(GOOD)
     typist(None, *seal, "--answers", "-", "--out", str(inbox), "--json", stdin=piped)
-    typed = f"{watched.REFUSED}\nLondon\n{watched.OUT_OF_RANGE}\n{watched.ANSWER}\n"
+    typed = f"{watch.REFUSED}\nLondon\n{watch.OUT_OF_RANGE}\n{watch.ANSWER}\n"
     typist(None, *seal, "--out", str(inbox), keyboard=typed)
-    rows = f"region,pay\nLondon,{watched.ANSWER}\n"
-    rows += f"North,{watched.ANSWER}\n" * 11 + f"{watched.REFUSED},{watched.ANSWER}\n"
-    rows += f"Wales,{watched.OUT_OF_RANGE}\n"
+    rows = f"region,pay\nLondon,{watch.ANSWER}\n"
+    rows += f"North,{watch.ANSWER}\n" * 11 + f"{watch.REFUSED},{watch.ANSWER}\n"
+    rows += f"Wales,{watch.OUT_OF_RANGE}\n"
     (inputs / "rows.csv").write_text(rows)
     out = typist.folder / "sealed"
     typist(None, *seal, "--table", str(inputs / "rows.csv"), "--out", str(out), "--json", code=1)
     (out / "all.reports").rename(inbox / "all.reports")
 
 
-def refuse_answers(typist: watched.Typist, digest: str, bundle: Path) -> None:
+def refuse_answers(typist: Typist, digest: str, bundle: Path) -> None:
     """Answers that are refused, files that do not read, and a device that breaks."""
     from grievance.crypto.hpke import HpkePublicKey
 
@@ -120,25 +122,25 @@ def refuse_answers(typist: watched.Typist, digest: str, bundle: Path) -> None:
     inputs = typist.folder / "inputs"
     seal = ("seal", str(bundle), "--trust", digest, "--answers", "-")
     bad: list[Any] = [
-        {**GOOD, "region": watched.REFUSED},
-        {**GOOD, "region": [watched.REFUSED]},
-        {**GOOD, "pay": float(watched.OUT_OF_RANGE)},
-        {**GOOD, "pay": f"{watched.ANSWER}1"},
-        {**GOOD, "pay": {watched.REFUSED: watched.ANSWER}},
-        {**GOOD, watched.REFUSED: watched.ANSWER},
-        [watched.REFUSED],
+        {**GOOD, "region": watch.REFUSED},
+        {**GOOD, "region": [watch.REFUSED]},
+        {**GOOD, "pay": float(watch.OUT_OF_RANGE)},
+        {**GOOD, "pay": f"{watch.ANSWER}1"},
+        {**GOOD, "pay": {watch.REFUSED: watch.ANSWER}},
+        {**GOOD, watch.REFUSED: watch.ANSWER},
+        [watch.REFUSED],
     ]
     texts = [json.dumps(value) for value in bad]
-    texts.append(f'{{"region": "{watched.REFUSED}", "pay": {watched.ANSWER}')
-    texts.append(f'{{"pay": {watched.ANSWER}, "pay": {watched.OUT_OF_RANGE}}}')
+    texts.append(f'{{"region": "{watch.REFUSED}", "pay": {watch.ANSWER}')
+    texts.append(f'{{"pay": {watch.ANSWER}, "pay": {watch.OUT_OF_RANGE}}}')
     for text in texts:
         for how in ((), ("--json",)):
             typist(None, *seal, *how, stdin=text, code=REFUSED)
     for number, data in enumerate(
         (
-            b'{"region": "' + watched.REFUSED.encode() + b'\xff\xfe"}',
-            f"region,pay\n{watched.REFUSED}\n\xff{watched.ANSWER},,,,\n".encode("latin-1"),
-            f"somewhere,pay\n{watched.REFUSED},{watched.ANSWER}\n".encode(),
+            b'{"region": "' + watch.REFUSED.encode() + b'\xff\xfe"}',
+            f"region,pay\n{watch.REFUSED}\n\xff{watch.ANSWER},,,,\n".encode("latin-1"),
+            f"somewhere,pay\n{watch.REFUSED},{watch.ANSWER}\n".encode(),
         )
     ):
         path = inputs / f"bad-{number}.csv"
@@ -166,7 +168,7 @@ def type_of_vdaf() -> type:
 
 
 def watched_broken_seal(
-    typist: watched.Typist, owner: object, attribute: str, words: tuple[str, ...], text: str
+    typist: Typist, owner: object, attribute: str, words: tuple[str, ...], text: str
 ) -> None:
     from unittest import mock
 
@@ -181,7 +183,7 @@ def watched_broken_seal(
         raise RuntimeError("the double stayed")
 
 
-def relay(typist: watched.Typist, digest: str) -> None:
+def relay(typist: Typist, digest: str) -> None:
     """Tampered and short files are refused; the good ones go; a dishonest batch goes beside."""
     inbox, inputs = typist.folder / "inbox", typist.folder / "inputs"
     whole = next(inbox.glob("*.report")).read_bytes()
@@ -193,7 +195,7 @@ def relay(typist: watched.Typist, digest: str) -> None:
     send_bad_reports(typist)
 
 
-def send_bad_reports(typist: watched.Typist) -> None:
+def send_bad_reports(typist: Typist) -> None:
     from dataclasses import replace
 
     from federation import encode, seal_measurement
@@ -222,7 +224,7 @@ def send_bad_reports(typist: watched.Typist) -> None:
         publish_batch(home.store, task, "carers", data)
 
 
-def check(typist: watched.Typist) -> None:
+def check(typist: Typist) -> None:
     """Sync, breaking off in every kind of step on the way."""
     from grievance.aggregator import batches
     from grievance.aggregator.bench import Bench
@@ -260,7 +262,7 @@ def check(typist: watched.Typist) -> None:
     typist("south", "status", "--json")
 
 
-def refuse_keys(typist: watched.Typist) -> None:
+def refuse_keys(typist: Typist) -> None:
     """Key files that are wide open, links, cut short, of another kind; a damaged state."""
     typist.watch.tampering = True  # what lies there meanwhile is our own doing
     home = typist.folder / "homes" / "south"
@@ -294,7 +296,7 @@ def refusal(path: Path) -> int:
     return 2 if path.name == "mailbox.key" else 1
 
 
-def release(typist: watched.Typist) -> None:
+def release(typist: Typist) -> None:
     """Close, propose, approve; the charge breaks off before and after noise is drawn."""
     from grievance import privacy
     from grievance.aggregator import releases
@@ -310,7 +312,7 @@ def release(typist: watched.Typist) -> None:
     typist.settle()
 
 
-def read_back(typist: watched.Typist) -> None:
+def read_back(typist: Typist) -> None:
     """Everything that shows results, in words and as JSON."""
     typist("north", "release", "show")
     typist("south", "release", "show", "--json")
@@ -332,7 +334,7 @@ def read_back(typist: watched.Typist) -> None:
     typist("south", "sync")
 
 
-def destroy(typist: watched.Typist) -> None:
+def destroy(typist: Typist) -> None:
     """Both destroy the round, one after it broke off between mark and deletion."""
     module = importlib.import_module("grievance.aggregator.destroy")
     typist.broken(module, "finish", "north", "round", "destroy", "--yes")

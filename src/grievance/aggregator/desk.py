@@ -17,7 +17,7 @@ from grievance.failpoints import failpoint
 from grievance.pipelines import Seat
 from grievance.pool.layout import RoundPaths, parse_verify_path
 from grievance.pool.order import KIND, OrderChain, is_about, read_chain, sign_order_fork
-from grievance.pool.store import SMALL_FILE_SIZE, find
+from grievance.pool.store import OCCUPIED, SMALL_FILE_SIZE, find
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -177,7 +177,8 @@ class Desk:
 
         The first time at this desk also every file of ours that has gone from the pool or
         was changed there; large ones that all have read are told by their size. A place that
-        cannot be written stops no other; raises PoolError for the first such one in the end.
+        cannot be written stops no other; raises PoolError in the end, for one that the pool did
+        not take before one whose place is taken.
         """
         written, refused = [], None
         store, waiting = self.home.store, self.state.unpublished()
@@ -193,7 +194,8 @@ class Desk:
                 try:
                     store.put(path, data)
                 except PoolError as error:
-                    refused = refused or error
+                    if refused is None or refused.code in OCCUPIED:
+                        refused = error
                     continue
                 written.append(path)
             failpoint("publish.put")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from grievance.aggregator.desk import Desk
+    from grievance.home import Home
     from grievance.pool.order import OrderChain
     from grievance.task import Task
 
@@ -56,10 +57,24 @@ def pending(desk: Desk, chain: OrderChain) -> list[str]:
     return found
 
 
+def files_of(home: Home, round_id: str) -> list[Path]:
+    """Every file in a round's own folder, which are its keys; none where there is no folder."""
+    folder = home.round_files(round_id).folder
+    return sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+
+
+def still_needed(round_id: str, waiting: list[str]) -> StateError:
+    """Why a round cannot be destroyed yet."""
+    return StateError(
+        f"{round_id} still needs its keys: {'; '.join(waiting)}",
+        code="destroy.pending",
+        hint="finish or decline what is under way, then run this again",
+    )
+
+
 def key_files(desk: Desk, task: Task) -> list[Path]:
     """What is deleted from this machine: every file in the round's own folder."""
-    folder = desk.home.round_files(task.round_id).folder
-    return sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+    return files_of(desk.home, task.round_id)
 
 
 def is_destroyed(desk: Desk, round_id: str) -> bool:
@@ -82,11 +97,7 @@ def destroy(desk: Desk, chain: OrderChain) -> list[str]:
     task, state = chain.task, desk.state
     waiting = pending(desk, chain)
     if waiting:
-        raise StateError(
-            f"{task.round_id} still needs its keys: {'; '.join(waiting)}",
-            code="destroy.pending",
-            hint="finish or decline what is under way, then run this again",
-        )
+        raise still_needed(task.round_id, waiting)
     log = own_ledger(state, desk.home.name, desk.home.key.public)
     entry = LedgerEntry.sign(
         desk.home.key,

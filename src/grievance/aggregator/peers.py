@@ -9,6 +9,7 @@ goes on. Source: design.md, section 10; security.md, faults D8 to D12.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from grievance.aggregator.witness import (
@@ -22,7 +23,7 @@ from grievance.cost import Cost
 from grievance.errors import GrievanceError, LedgerError, PrivacyError, ReleaseError
 from grievance.ledger import read_ledger
 from grievance.ledger.evidence import parse_fork
-from grievance.pool.layout import fork_path, ledger_folder
+from grievance.pool.layout import ledger_folder
 from grievance.pool.store import SMALL_FILE_SIZE, find
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from grievance.aggregator.bench import Bench
     from grievance.ledger import LedgerLog
     from grievance.task import AggregatorEntry, Task
+
+_EVIDENCE = re.compile(r"[1-9][0-9]{0,8}\.[a-z0-9-]{1,40}\.fork")
 
 
 def check_peers(bench: Bench, release_id: str, costs: Sequence[Cost]) -> list[str]:
@@ -77,13 +80,9 @@ def _bears(bench: Bench, party: AggregatorEntry, release_id: str, costs: Sequenc
     state, store, key = bench.state, bench.store, party.identity
     _check_forks(bench, party)
     stored = state.witnessed(key.raw)
-    if stored is not None:
-        head = read_checkpoint(store, party.name, key, stored[0])
-        if head is not None and head.root != stored[1]:
-            raise forked(party.name, fork_path(party.name, stored[0], bench.name))
     log = read_ledger(store, party.name, key)
     check_extends(log, stored)
-    for size in range(1, len(log.entries) + 1):
+    for size in range((stored[0] if stored else 0) + 1, len(log.entries) + 1):
         checkpoint = read_checkpoint(store, party.name, key, size)
         if checkpoint is not None:
             check_checkpoint(checkpoint, log)
@@ -95,12 +94,8 @@ def _check_forks(bench: Bench, party: AggregatorEntry) -> None:
     """Evidence of a fork proves it, whoever of us found it: that one will cosign no more."""
     check_proven(bench.state, bench.name, party.name)
     folder = ledger_folder(party.name)
-    for name in bench.store.names(folder):
-        data = (
-            find(bench.store, f"{folder}/{name}", SMALL_FILE_SIZE)
-            if name.endswith(".fork")
-            else None
-        )
+    for name in filter(_EVIDENCE.fullmatch, bench.store.names(folder)):
+        data = find(bench.store, f"{folder}/{name}", SMALL_FILE_SIZE)
         if data is None:
             continue
         try:

@@ -2,23 +2,31 @@
 
 There is no split trust in it, which is why the cards and the task say so, every command
 says so, and a rehearsal's task can never be mistaken for a real one: the flag is part of
-what workers' devices check and show.
+what workers' devices check and show. Who destroys a rehearsal destroys it on both sides: the
+helper follows its organisation whenever it works, also after a run that was cut short.
 """
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
+from grievance import task as tasks
+from grievance.aggregator import destroy
 from grievance.aggregator.desk import Desk
 from grievance.aggregator.releases import answer
 from grievance.aggregator.rounds import join_round
-from grievance.aggregator.run import sync
+from grievance.aggregator.run import SyncResult, sync
+from grievance.errors import GrievanceError
 from grievance.home import Home
 from grievance.pool.layout import RoundPaths
 from grievance.pool.proposals import Approval, read_releases
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from grievance.pool.rounds import Invitation
 
 
 def _helper_root(home: Home) -> Path:
@@ -47,34 +55,104 @@ def _introduce(home: Home, helper: Home) -> None:
         home.trust(helper.identity)
 
 
-def sync_helper(home: Home) -> bool:
-    """Do everything the local helper can do, consent included. False when there was nothing.
+def sync_helper(home: Home) -> SyncResult:
+    """Do everything the local helper can do, consent included; nothing where there is no helper.
 
-    It acts in rehearsals only: an invitation to a real round is left alone.
+    It acts in rehearsals that `home` itself leads: an invitation to a real round, or by anybody
+    else, is left alone. Rounds that `home` has destroyed it destroys too. What goes wrong in one
+    round is among the `faults` and stops no other.
     """
-    if not (_helper_root(home) / "organisation.json").exists():
-        return False
-    helper = Home.open(_helper_root(home), home.passphrase)
-    did = False
+    result = SyncResult()
+    helper = _find_helper(home)
+    if helper is None:
+        return result
+    with Desk.open(home) as desk:
+        given_up = _destroyed(desk)
     with Desk.open(helper) as desk:
-        for invitation in helper.invitations():
-            mine = helper.identity in invitation.members[1:]
-            if not (mine and invitation.card.rehearsal):
+        for invitation in _rehearsals(home, helper):
+            if desk.state.outgoing(RoundPaths(invitation.round_id).card(helper.name)) is not None:
                 continue
-            if desk.state.outgoing(RoundPaths(invitation.round_id).card(helper.name)) is None:
+            with _collect(result):
                 join_round(helper, desk.state, invitation)
-                did = True
-        result = sync(desk)
-        did = did or bool(result.done)
-        for invitation in helper.invitations():
-            if helper.identity in invitation.members and invitation.card.rehearsal:
-                did = _approve_all(desk, invitation.round_id) or did
-        desk.publish()
-    return did
+                result.done.append(f"{invitation.round_id}: the local helper joined")
+        synced = sync(desk)
+        result.done += synced.done
+        result.faults += synced.faults
+        for invitation in _rehearsals(home, helper):
+            with _collect(result):
+                if _approve_all(desk, invitation.round_id):
+                    result.done.append(f"{invitation.round_id}: the local helper approved")
+        for round_id in given_up:
+            with _collect(result):
+                if _destroy(desk, round_id):
+                    result.done.append(f"{round_id}: the local helper destroyed its keys")
+        result.written = synced.written + len(desk.publish())
+    return result
+
+
+def _rehearsals(home: Home, helper: Home) -> list[Invitation]:
+    """The rehearsals that `home` leads and its local helper takes part in."""
+    return [
+        invitation
+        for invitation in helper.invitations()
+        if invitation.card.rehearsal and invitation.members[0] == home.identity
+    ]
+
+
+@contextlib.contextmanager
+def _collect(result: SyncResult) -> Iterator[None]:
+    """Keep what goes wrong in one round as a fault."""
+    try:
+        yield
+    except GrievanceError as error:
+        result.faults.append(error)
+
+
+def helper_key_files(home: Home, round_id: str) -> list[Path]:
+    """The files with keys of a rehearsal in the local helper's folder; none in a real round."""
+    helper = _find_helper(home)
+    return destroy.files_of(helper, round_id) if helper is not None else []
+
+
+def helper_pending(home: Home, round_id: str) -> list[str]:
+    """What the local helper would lose if a rehearsal's keys were deleted now, in words."""
+    helper = _find_helper(home)
+    if helper is None:
+        return []
+    with Desk.open(helper) as desk:
+        task = desk.task(round_id)
+        if task is None or desk.state.is_destroyed(task.digest):
+            return []
+        return destroy.pending(desk, desk.chain(task))
+
+
+def _find_helper(home: Home) -> Home | None:
+    if not (_helper_root(home) / "organisation.json").exists():
+        return None
+    return Home.open(_helper_root(home), home.passphrase)
+
+
+def _destroyed(desk: Desk) -> list[str]:
+    """The rehearsals whose keys an organisation has given up."""
+    found = (tasks.parse_task(data) for data in desk.state.tasks())
+    return [t.round_id for t in found if t.rehearsal and desk.state.is_destroyed(t.digest)]
+
+
+def _destroy(desk: Desk, round_id: str) -> bool:
+    """Destroy a rehearsal in the helper's folder, unless something there still needs its keys."""
+    task = desk.task(round_id)
+    if task is None or desk.state.is_destroyed(task.digest):
+        return False
+    chain = desk.chain(task)
+    if destroy.pending(desk, chain):
+        return False
+    destroy.destroy(desk, chain)
+    return True
 
 
 def _approve_all(desk: Desk, round_id: str) -> bool:
-    if desk.task(round_id) is None:
+    task = desk.task(round_id)
+    if task is None or desk.state.is_destroyed(task.digest):
         return False
     bench, chain = desk.open_bench(round_id)
     did = False

@@ -7,26 +7,38 @@ their behalf only if it holds nothing else. Source: design.md, section 5.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 from typing import TYPE_CHECKING
 
 from grievance import task as tasks
+from grievance.aggregator.campaign import (
+    check_continues,
+    check_lifetime,
+    check_own_task,
+    check_plan,
+)
 from grievance.aggregator.releases import own_ledger
 from grievance.backup import statement
-from grievance.cost import Cost
 from grievance.crypto import keys
 from grievance.crypto.hpke import DEFAULT_KEM, HpkePrivateKey
-from grievance.errors import PoolError, SignatureError, TaskError, TrustError, WireError
+from grievance.errors import (
+    GrievanceError,
+    PoolError,
+    SignatureError,
+    TaskError,
+    TrustError,
+    WireError,
+)
 from grievance.failpoints import failpoint
 from grievance.ledger import read_ledger
-from grievance.plan import Layout, Plan
-from grievance.plan.budget import round_budget
-from grievance.pool.layout import RoundPaths, is_round_id
+from grievance.plan import Plan
+from grievance.pool.layout import RoundPaths
 from grievance.pool.rounds import (
     Invitation,
     plan_text,
-    read_task,
+    read_cards,
     read_task_and_signatures,
 )
 from grievance.pool.store import SMALL_FILE_SIZE, find
@@ -58,9 +70,11 @@ def new_round(
     An invitation of ours to exactly this, of which no task has come yet, is gone on with: a
     command that was cut short and typed again opens one round and not two.
 
-    Raises PlanError, TaskError (fewer than two different organisations), PoolError.
+    Raises PlanError, TaskError (fewer than two different organisations, or no step that the
+    campaign can take), PoolError.
     """
     plan = Plan.from_toml(plan_text(plan_bytes, source), source=source)
+    check_plan(state, plan, rehearsal=rehearsal)
     check_lifetime(state, plan)
     members = (home.identity, *helpers)
     check_members(members)  # before any key is drawn for them
@@ -88,31 +102,6 @@ def _own_cards(home: Home, state: State) -> list[Card]:
         if path.endswith(f"/cards/{home.name}.json") and state.task_of_round(round_id) is None:
             found.append(tasks.parse_card(state.outgoing(path) or b""))
     return found
-
-
-def check_lifetime(state: State, plan: Plan) -> None:
-    """Refuse a round that the campaign's promise to workers has no room for, before any card.
-
-    Raises TaskError in words for a steward: `budget.lifetime`, or `task.mechanism` for noise of
-    another kind than the campaign has.
-    """
-    found = round_budget(plan, Layout(plan))
-    cost, lifetime = found.cost, found.lifetime
-    data = state.last_task(plan.campaign)
-    last = tasks.parse_task(data) if data else None
-    tasks.check_mechanism_stays(plan, last)
-    privacy, reserved = plan.privacy, last.reserved if last else Cost.zero(cost.kind)
-    if reserved + cost <= lifetime:
-        return
-    raise TaskError(
-        f"the campaign {plan.campaign} promised that all its rounds together reveal at most "
-        f"epsilon {float(privacy.lifetime_epsilon):g} about a worker; earlier rounds have taken "
-        f"{float(100 * reserved.amount / lifetime.amount):.0f} % of that and this one needs "
-        f"{float(100 * cost.amount / lifetime.amount):.0f} %, so it is not opened",
-        code="budget.lifetime",
-        hint="lower this round's epsilon, ask for less, or begin a new campaign and say so to "
-        "the workers",
-    )
 
 
 def _make_card(
@@ -149,6 +138,7 @@ def join_round(home: Home, state: State, invitation: Invitation) -> None:
     TaskError.
     """
     card, paths = invitation.card, RoundPaths(invitation.round_id)
+    check_plan(state, invitation.plan, rehearsal=card.rehearsal)
     check_lifetime(state, invitation.plan)
     if home.identity not in card.members[1:]:
         raise TaskError(
@@ -180,7 +170,8 @@ def join_round(home: Home, state: State, invitation: Invitation) -> None:
 def build_task(home: Home, state: State, invitation: Invitation, cards: dict[str, Card]) -> Task:
     """Write, sign and spool the task with everybody's sealed verify key. Run by the leader.
 
-    Raises BudgetExceededError when the campaign's lifetime budget would not hold it.
+    Raises BudgetExceededError when the campaign's lifetime budget would not hold it, TaskError
+    when it does not continue the campaign as we signed it so far.
     """
     verify_key = keys.read_verify_key(home.round_files(invitation.round_id).verify, home.passphrase)
     last = state.last_task(invitation.plan.campaign)
@@ -197,6 +188,7 @@ def build_task(home: Home, state: State, invitation: Invitation, cards: dict[str
         rehearsal=invitation.card.rehearsal,
     )
     task = tasks.parse_task(data)
+    check_own_task(state, task)
     paths = RoundPaths(task.round_id)
     with state.transaction():
         state.add_task(task.digest, task.round_id, task.plan.campaign, data)
@@ -218,8 +210,29 @@ def sign_as_helper(
 ) -> None:
     """Check the leader's task against what our steward consented to, and sign it.
 
-    Raises TaskError, naming the difference, when the task holds anything else.
+    Rounds before it in the campaign that we joined are signed first, where that can be done:
+    afterwards it is too late. Raises TaskError, naming the difference, when the task holds
+    anything else.
     """
+    _check_agreed(home, state, invitation, cards, task)
+    for earlier in check_continues(home.store, state, task):
+        with contextlib.suppress(GrievanceError):
+            _sign_earlier(home, state, earlier)
+    _sign(home, state, task)
+
+
+def _sign_earlier(home: Home, state: State, task: Task) -> None:
+    """Sign a task that a later one already follows, if our steward consented to it too."""
+    invitation = home.invitation(task.round_id)
+    joined = state.outgoing(RoundPaths(task.round_id).card(home.name)) is not None
+    if joined and invitation is not None:
+        _check_agreed(home, state, invitation, read_cards(home.store, invitation), task)
+        _sign(home, state, task)
+
+
+def _check_agreed(
+    home: Home, state: State, invitation: Invitation, cards: dict[str, Card], task: Task
+) -> None:
     paths = RoundPaths(task.round_id)
     if state.task_of_round(task.round_id) not in (None, task.data):
         raise _twice(task)
@@ -230,11 +243,10 @@ def sign_as_helper(
         raise _missing(paths.plan, invitation.members[0].name)
     tasks.check_plan_file(task, bytes(plan_bytes))
     tasks.check_cards(task, list(cards.values()))
-    last = state.last_task(task.plan.campaign)
-    previous = tasks.parse_task(last) if last is not None else None
-    if previous is None and task.previous is not None:
-        previous = _find_task(home.store, task.previous)
-    tasks.check_successor(task, previous)
+
+
+def _sign(home: Home, state: State, task: Task) -> None:
+    check_continues(home.store, state, task)
     _check_own_head(home, state, task)
     verify_key = _open_verify_key(home, task)
     verify_path = home.round_files(task.round_id).verify
@@ -242,7 +254,8 @@ def sign_as_helper(
         keys.write_verify_key(verify_path, verify_key, home.passphrase)
     with state.transaction():
         state.add_task(task.digest, task.round_id, task.plan.campaign, task.data)
-        state.spool(paths.signature(home.name), tasks.sign_task(task, home.key, home.name))
+        path = RoundPaths(task.round_id).signature(home.name)
+        state.spool(path, tasks.sign_task(task, home.key, home.name))
         failpoint("sign.spooled")
 
 
@@ -268,19 +281,6 @@ def _twice(other: Task) -> TaskError:
         code="task.twice",
         hint=f"do not sign it; keep a copy of {folder}, which holds theirs, and of our state, "
         f"which holds ours; show both to the others and ask {leader} why",
-    )
-
-
-def _find_task(store: Store, digest: bytes) -> Task:
-    """A task of an earlier round of the campaign, which we were not part of."""
-    for round_id in filter(is_round_id, store.names("rounds")):
-        task = read_task(store, round_id)
-        if task is not None and task.digest == digest:
-            return task
-    raise TaskError(
-        "the task follows another one that is not in the pool",
-        code="task.previous",
-        hint="wait until the pool has arrived whole",
     )
 
 

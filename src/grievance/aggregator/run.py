@@ -19,6 +19,7 @@ from grievance.pool import rounds as pool_rounds
 from grievance.pool.layout import RoundPaths, parse_batch_name
 from grievance.pool.order import OrderedBatch, admit_event
 from grievance.pool.preflight import check_writable
+from grievance.pool.store import OCCUPIED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,10 +72,15 @@ def sync(desk: Desk, progress: Callable[[str, int, int], None] = _quiet) -> Sync
 
 
 def _publish(desk: Desk, result: SyncResult) -> None:
-    """Publish what is spooled. A place that cannot be written is told, and stops nothing else."""
+    """Publish what is spooled. What stands in the place of a file of ours stops nothing else.
+
+    Raises PoolError when the pool takes nothing, as on a full disk.
+    """
     try:
         result.written += len(desk.publish())
     except PoolError as error:
+        if error.code not in OCCUPIED:
+            raise
         if str(error) not in map(str, result.faults):
             result.faults.append(error)
 

@@ -41,7 +41,7 @@ def sync_once(own: Home, workers: int | None = None) -> SyncResult:
     with progress_bars() as progress:
         with Desk.open(own, workers) as desk:
             result = run_sync(desk, progress)
-        while sync_helper(own):
+        while (helper := sync_helper(own)).done:
             with Desk.open(own, workers) as desk:
                 again = run_sync(desk, progress)
             result.done += again.done
@@ -49,6 +49,8 @@ def sync_once(own: Home, workers: int | None = None) -> SyncResult:
             result.written += again.written
             if not again.done:
                 break
+    told = {(fault.code, fault.message) for fault in result.faults}
+    result.faults += [f for f in helper.faults if (f.code, f.message) not in told]
     # Signing a task and destroying a round change the keys; without a backup this does nothing.
     refresh_quietly(own)
     return result

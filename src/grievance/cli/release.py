@@ -61,6 +61,7 @@ def register(app: typer.Typer) -> None:
     group.command()(decline)
     group.command()(show)
     group.command()(export)
+    group.command()(schema)
     app.add_typer(group, name="release")
 
 
@@ -307,3 +308,25 @@ def _relays(store: Store, task: Task) -> dict[str, int]:
     for batch in chain.counted:
         passed_on[batch.partner] += batch.rows
     return passed_on
+
+
+def schema(
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write a new file, not to stdout."),
+    ] = None,
+) -> None:
+    """Print the JSON Schema of release.json.
+
+    For programs in any language that read releases; its description has the rules of versions.
+    """
+    from grievance.client.files import new_file
+    from grievance.release.schema import schema_text
+
+    text = schema_text()
+    if output is None:
+        emit(text.rstrip("\n"))
+        return
+    with new_file(output) as file:
+        file.write(text.encode("utf-8"))
+    say(f"Wrote {output}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,11 @@ from grievance.cli.backup import refresh_quietly
 from grievance.cli.desk import leading, sync_quietly, warn_of_rehearsal
 from grievance.cli.output import Json, Yes, confirm, emit, emit_json, progress_bars, say
 from grievance.cli.places import HomeOption, RoundOption, open_home, pick_round
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from grievance.home import Home
 
 
 def register(app: typer.Typer) -> None:
@@ -72,38 +77,57 @@ def destroy(
     """Delete your keys of a closed round, for good.
 
     Until then all aggregators together could open every report in the pool, or be made to.
-    Afterwards a seizure of all of them opens nothing that is not in an old backup.
+    Afterwards a seizure of all of them opens nothing that is not in an old backup. A rehearsal
+    is destroyed for its local helper too.
     """
     from grievance.aggregator import Desk
     from grievance.aggregator.destroy import destroy as run_destroy
-    from grievance.aggregator.destroy import is_destroyed, key_files
+    from grievance.aggregator.destroy import is_destroyed, key_files, pending, still_needed
+    from grievance.aggregator.rehearsal import helper_key_files, helper_pending
 
     own = open_home(home)
     round_id = pick_round(own.store, round_)
+    before = _key_files(own, round_id)
     sync_quietly(own)
+    helper_files, helper_needs = helper_key_files(own, round_id), helper_pending(own, round_id)
     with Desk.open(own) as desk:
-        if is_destroyed(desk, round_id):
-            # Also by a run that was cut short, and that the sync above has just finished.
-            _tell_destroyed(round_id, [], as_json=as_json)
-            return
-        _, chain = desk.open_bench(round_id)
-        warn_of_rehearsal(chain.task.rehearsal)
-        say(f"This deletes, of {round_id}, on this machine:")
-        for path in key_files(desk, chain.task):
-            say(f"  {path}")
-        say("  every sum, and every noisy share that is not published, in the state")
-        say("It does not delete: sealed reports and releases in the pool, and old backups.")
-        confirm("Delete them for good?", yes=yes)
-        deleted = run_destroy(desk, chain)
-        desk.publish()
+        done = is_destroyed(desk, round_id)
+        task = desk.task(round_id)
+        rehearsal = task is not None and task.rehearsal
+        warn_of_rehearsal(rehearsal)
+        if not done:
+            _, chain = desk.open_bench(round_id)
+            if waiting := pending(desk, chain) or helper_needs:
+                raise still_needed(round_id, waiting)
+            say(f"This deletes, of {round_id}, on this machine:")
+            for path in [*key_files(desk, chain.task), *helper_files]:
+                say(f"  {path}")
+            helpers = " and in the rehearsal helper's" if helper_files else ""
+            say(f"  every sum, and every noisy share that is not published, in the state{helpers}")
+            say("It does not delete: sealed reports and releases in the pool, and old backups.")
+            confirm("Delete them for good?", yes=yes)
+            run_destroy(desk, chain)
+            desk.publish()
+    if not done and helper_files:
+        # The helper follows whatever its organisation has destroyed; here, and in every sync.
+        sync_quietly(own)
     refresh_quietly(own)
-    _tell_destroyed(round_id, deleted, as_json=as_json)
-
-
-def _tell_destroyed(round_id: str, deleted: list[str], *, as_json: bool) -> None:
+    # Also what a run that was cut short had left, and the sync above has just deleted.
+    left = _key_files(own, round_id)
+    deleted = [str(path) for path in before if path not in left]
     if as_json:
-        emit_json({"round": round_id, "deleted": deleted})
+        emit_json({"round": round_id, "deleted": deleted, "rehearsal": rehearsal})
         return
     for line in deleted:
         emit(line)
     say(f"{round_id} is destroyed here, and your ledger says so.")
+    for path in left:
+        say(f"warning: {path} is still there; run `grievance sync`, which deletes it")
+
+
+def _key_files(own: Home, round_id: str) -> list[Path]:
+    """The files with our keys of a round, and with those of the helper of a rehearsal."""
+    from grievance.aggregator.destroy import files_of
+    from grievance.aggregator.rehearsal import helper_key_files
+
+    return [*files_of(own, round_id), *helper_key_files(own, round_id)]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from grievance.cli import repair
+from grievance.cli import dates, repair
 from grievance.cli.backup import NoBackupOption, refresh_quietly, require_backup
 from grievance.cli.desk import leading, sync_quietly, warn_of_rehearsal
 from grievance.cli.output import Json, Yes, confirm, emit, emit_json, refuse_usage, say
@@ -95,6 +95,7 @@ def new(
     say("\n".join(plan_in_words(plan, names, [p.display_name for p in partners])))
     say()
     warn_of_rehearsal(rehearsal)
+    dates.warn_of_overdue(plan)
     if not rehearsal:
         require_backup(own, no_backup=no_backup)
     confirm("Do you consent to this plan, and invite these organisations?", yes=yes)
@@ -194,6 +195,7 @@ def join(
     if overlap := overlap_in_words(trustees):
         say(overlap)
     warn_of_rehearsal(invitation.card.rehearsal)
+    dates.warn_of_overdue(invitation.plan)
     if not invitation.card.rehearsal:
         require_backup(own, no_backup=no_backup)
     confirm("Do you consent to this plan and to these organisations?", yes=yes)
@@ -255,14 +257,18 @@ def close(
 ) -> None:
     """Take no more reports into a round (leader).
 
-    It cannot be opened again.
+    It cannot be opened again. Says where the plan's closing day lies; it is for you to decide.
     """
+    from grievance.plan.period import closing_in_words, days_overdue
+
     own = open_home(home)
     round_id = pick_round(own.store, round_)
+    today = dates.today()
     with leading(own, round_id) as (_, chain):
-        was_closed = chain.closed
+        was_closed, plan = chain.closed, chain.task.plan
         warn_of_rehearsal(chain.task.rehearsal)
     if not was_closed:
+        say(f"By its plan {round_id} closes on {closing_in_words(plan, today)}.")
         confirm(f"Close {round_id} for good? Reports that arrive later are not counted.", yes=yes)
         sync_quietly(own)
         with leading(own, round_id) as (desk, chain):
@@ -270,7 +276,15 @@ def close(
             desk.publish()
     sync_quietly(own)
     if as_json:
-        emit_json({"round": round_id, "closed": True, "was_closed": was_closed})
+        emit_json(
+            {
+                "round": round_id,
+                "closed": True,
+                "was_closed": was_closed,
+                "closes": plan.closes.isoformat(),
+                "overdue_days": days_overdue(plan, today),
+            }
+        )
         return
     say(f"{round_id} {'was closed already' if was_closed else 'is closed'}.")
     say("When every aggregator has synced: grievance release propose")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
+from grievance.cli import dates
 from grievance.cli.desk import NO_SPLIT_TRUST
 from grievance.cli.output import Json, counted, emit, emit_json
 from grievance.cli.places import HomeOption, open_home, round_ids
@@ -36,7 +37,7 @@ def status(
 
     own = open_home(home)
     with Desk.open(own) as desk:
-        rounds = read_status(desk)
+        rounds = read_status(desk, dates.today())
     relayed = _relayed(own, {line.round for line in rounds})
     if as_json:
         emit_json(
@@ -61,6 +62,10 @@ def _show_round(line: RoundStatus, me: str) -> None:
     relays = ", ".join(line.partners) or "none yet"
     expelled = f"; expelled: {', '.join(line.expelled)}" if line.expelled else ""
     emit(f"  relays: {relays}{expelled}")
+    if line.overdue_days:
+        leads = line.aggregators[0] == me
+        close = f"grievance round close --round {line.round}"
+        emit(_overdue(line) + (close if leads else f"{line.aggregators[0]} types: {close}"))
     if line.batches:
         emit(
             f"  {counted(line.rows, 'report')} in {counted(line.batches, 'batch', 'batches')}; "
@@ -80,6 +85,15 @@ def _show_round(line: RoundStatus, me: str) -> None:
         emit(f"  fault: {line.fault}")
     elif not line.waiting and line.stage != "destroyed":
         emit(f"  next: {_next(line, me)}")
+
+
+def _overdue(line: RoundStatus | Relayed) -> str:
+    """Say that the closing day has passed, up to what to do about it."""
+    from grievance.plan.period import days_ago
+    from grievance.plan.words import day_in_words
+
+    day = day_in_words(date.fromisoformat(line.closes))
+    return f"  was to close on {day}, {days_ago(line.overdue_days)}: "
 
 
 def _moment(text: str) -> str:
@@ -115,15 +129,19 @@ class Relayed:
     admitted: bool
     batches: int
     rows: int
+    opens: str
+    closes: str
+    overdue_days: int
 
 
 def _relayed(own: Home, known: set[str]) -> list[Relayed]:
     """The signed rounds of the pool in which we are at most a relay."""
     from grievance.errors import GrievanceError
+    from grievance.plan.period import days_overdue
     from grievance.pool.order import read_chain
     from grievance.pool.rounds import read_task
 
-    found = []
+    found, today = [], dates.today()
     for round_id in round_ids(own.store):
         if round_id in known:
             continue
@@ -144,6 +162,9 @@ def _relayed(own: Home, known: set[str]) -> list[Relayed]:
                 chain.partners.get(own.name) == own.identity.key and own.name not in chain.expelled,
                 len(ours),
                 sum(batch.rows for batch in ours),
+                task.plan.opens.isoformat(),
+                task.plan.closes.isoformat(),
+                0 if chain.closed else days_overdue(task.plan, today),
             )
         )
     return found
@@ -158,6 +179,8 @@ def _show_relayed(line: Relayed, me: str) -> None:
             f"  {counted(line.rows, 'report')} of ours in "
             f"{counted(line.batches, 'batch', 'batches')} (blank ones included) have their place"
         )
+    if line.overdue_days:
+        emit(_overdue(line) + "the leader may close it any day")
     if line.stage == "closed":
         emit("  next: when it is released, grievance release show")
     elif line.admitted:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from grievance.cli.dates import warn_of_dates
 from grievance.cli.desk import warn_of_rehearsal
 from grievance.cli.output import (
     REFUSED,
@@ -75,8 +76,11 @@ def seal(
         refuse_usage("--mapping and --workers belong to --table")
     loaded = load_task(task, trust=trust or [])
     warn_of_rehearsal(loaded.rehearsal)
+    warnings = warn_of_dates(loaded.plan)
     if table_ is not None:
-        _seal_table(loaded, table_, mapping, out or Path("sealed"), workers, as_json=as_json)
+        _seal_table(
+            loaded, table_, mapping, out or Path("sealed"), workers, warnings, as_json=as_json
+        )
         return
     if out is not None and out.exists() and not out.is_dir():
         # Said before questions are answered for nothing.
@@ -89,10 +93,17 @@ def seal(
         given = _read_answers(answers)
     else:
         given = _ask(loaded)
-    _seal_one(loaded, given, out, as_json=as_json)
+    _seal_one(loaded, given, out, warnings, as_json=as_json)
 
 
-def _seal_one(task: Task, answers: dict[str, object], out: Path | None, *, as_json: bool) -> None:
+def _seal_one(
+    task: Task,
+    answers: dict[str, object],
+    out: Path | None,
+    warnings: list[str],
+    *,
+    as_json: bool,
+) -> None:
     from grievance.client import seal as seal_report
     from grievance.client import write_report
 
@@ -113,6 +124,7 @@ def _seal_one(task: Task, answers: dict[str, object], out: Path | None, *, as_js
                 "receipt": report.digest.hex(),
                 "round": task.round_id,
                 "rehearsal": task.rehearsal,
+                "warnings": warnings,
             }
         )
         return
@@ -201,6 +213,7 @@ def _seal_table(
     mapping: Path | None,
     out: Path,
     workers: int | None,
+    warnings: list[str],
     *,
     as_json: bool,
 ) -> None:
@@ -225,7 +238,7 @@ def _seal_table(
         reports = list(sealed.reports(partner))
         if reports:
             files[name] = write_reports(out / name, task, reports)
-    _tell_table(sealed, out, files, as_json=as_json)
+    _tell_table(sealed, out, files, warnings, as_json=as_json)
     if sealed.refused:
         raise typer.Exit(REFUSED)
 
@@ -235,7 +248,9 @@ def _is_half_written(path: Path) -> bool:
     return path.name.startswith(".") and path.name.endswith(".part")
 
 
-def _tell_table(sealed: SealedTable, out: Path, files: dict[str, int], *, as_json: bool) -> None:
+def _tell_table(
+    sealed: SealedTable, out: Path, files: dict[str, int], warnings: list[str], *, as_json: bool
+) -> None:
     if as_json:
         refused = [
             {"row": r.row, "field": r.field, "reason": r.reason, "code": r.code}
@@ -247,6 +262,7 @@ def _tell_table(sealed: SealedTable, out: Path, files: dict[str, int], *, as_jso
                 "blank": sealed.num_blank,
                 "refused": refused,
                 "files": {str(out / name): rows for name, rows in files.items()},
+                "warnings": warnings,
             }
         )
         return

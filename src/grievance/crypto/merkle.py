@@ -3,8 +3,8 @@
 Used for the accepted set of a round and for the ledgers. Leaves are byte strings; a leaf
 and an inner node are hashed with different first bytes, so neither passes for the other.
 Proofs are lists of 32-byte hashes, lowest first. Checks raise CryptoError (code "merkle").
-Source: RFC 6962, 2.1 (the tree), 2.1.1 (inclusion), 2.1.2 (consistency); the checks
-follow RFC 9162, 2.1.3.2 and 2.1.4.2.
+That one tree extends another nobody needs a proof of: whoever witnesses a ledger has all its
+entries. Source: RFC 6962, 2.1 (the tree), 2.1.1 (inclusion); the check follows RFC 9162, 2.1.3.2.
 """
 
 from __future__ import annotations
@@ -83,67 +83,6 @@ def check_inclusion(
     if last:
         raise _refuse("the proof is too short")
     _compare(value, expected_root, "the leaf is not under this root")
-
-
-def consistency_proof(leaves: Sequence[bytes], old_size: int) -> list[bytes]:
-    """Return what shows that the first `old_size` leaves are the old tree. Raises ShapeError."""
-    if not 0 < old_size <= len(leaves):
-        raise ShapeError(f"no tree of {old_size} leaves came before this one of {len(leaves)}")
-    proof: list[bytes] = []
-    lo, hi, whole = 0, len(leaves), True  # whole: the old root itself is still to be met
-    while old_size < hi:
-        middle = lo + _split(hi - lo)
-        if old_size <= middle:
-            proof.append(root(leaves[middle:hi]))
-            hi = middle
-        else:
-            proof.append(root(leaves[lo:middle]))
-            lo, whole = middle, False
-    if not whole:
-        proof.append(root(leaves[lo:hi]))
-    return proof[::-1]
-
-
-def check_consistency(
-    old_size: int, old_root: bytes, size: int, new_root: bytes, proof: Sequence[bytes]
-) -> None:
-    """Check that the tree of `size` leaves extends the one of `old_size`. Raises CryptoError.
-
-    An empty old tree is extended by every tree, with an empty proof.
-    """
-    _check_hashes(proof)
-    if not 0 <= old_size <= size:
-        raise _refuse("the new tree is smaller than the old one")
-    if old_size in (0, size):
-        if proof:
-            raise _refuse("the proof is too long")
-        known = EMPTY_ROOT if old_size == 0 else new_root
-        _compare(old_root, known, "two trees of one size have different roots")
-        return
-    path = list(proof)
-    if old_size & (old_size - 1) == 0:  # a full old tree is itself the first node
-        path.insert(0, old_root)
-    if not path:
-        raise _refuse("the proof is too short")
-    at, last = old_size - 1, size - 1
-    while at & 1:
-        at, last = at >> 1, last >> 1
-    old_value = new_value = path[0]
-    for sibling in path[1:]:
-        if last == 0:
-            raise _refuse("the proof is too long")
-        if at & 1 or at == last:
-            old_value = node_hash(sibling, old_value)
-            new_value = node_hash(sibling, new_value)
-            while at and not at & 1:
-                at, last = at >> 1, last >> 1
-        else:
-            new_value = node_hash(new_value, sibling)
-        at, last = at >> 1, last >> 1
-    if last:
-        raise _refuse("the proof is too short")
-    _compare(old_value, old_root, "the new tree does not extend the old one")
-    _compare(new_value, new_root, "the proof does not lead to the new root")
 
 
 def _split(size: int) -> int:

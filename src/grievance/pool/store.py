@@ -136,6 +136,10 @@ def find_source(store: Store, path: str, limit: int) -> Source | None:
         raise
 
 
+OCCUPIED = ("pool.place", "pool.link")
+"""Codes of PoolError where something else stands in a file's place; other files can be written."""
+_TAKEN = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP)
+
 _NOT_THERE = ("pool.kind", "pool.size", "pool.link", "pool.short")
 
 
@@ -236,10 +240,13 @@ class LocalStore:
             sync_folder(full.parent)
             failpoint("pool.put.done")
         except OSError as error:
+            taken = error.errno in _TAKEN
             raise PoolError(
                 f"{full}: cannot be written ({error.strerror})",
-                code="pool.write",
-                hint=after_fault(error),
+                code="pool.place" if taken else "pool.write",
+                hint="move away what stands there; only this file waits"
+                if taken
+                else after_fault(error),
             ) from None
 
     def delete(self, path: str) -> None:

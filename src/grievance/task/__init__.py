@@ -3,7 +3,13 @@
 from grievance.task.anchor import TrustAnchor, load_task
 from grievance.task.backup import BackupClaim
 from grievance.task.card import Card, card_matches, make_card, parse_card
-from grievance.task.consent import check_cards, check_plan_file, check_successor
+from grievance.task.consent import (
+    check_cards,
+    check_parties_stay,
+    check_plan_continues,
+    check_plan_file,
+    check_successor,
+)
 from grievance.task.identity import Identity, make_identity, parse_identity
 from grievance.task.mailbox import make_mailbox, parse_mailbox
 from grievance.task.signatures import (
@@ -34,6 +40,8 @@ __all__ = [
     "card_matches",
     "check_cards",
     "check_mechanism_stays",
+    "check_parties_stay",
+    "check_plan_continues",
     "check_plan_file",
     "check_signatures",
     "check_successor",

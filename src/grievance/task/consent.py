@@ -1,7 +1,8 @@
 """What an aggregator checks before it signs a task, beyond that the task is consistent.
 
 `check_plan_file` and `check_cards`: the task is the plan and the keys that were agreed.
-`check_successor`: it continues the campaign as the aggregator itself last signed it.
+`check_successor`: it continues the campaign after the round before; `check_parties_stay`: after
+an earlier one. `check_plan_continues`: the same of a plan, before there is a task.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from grievance.task.card import Card
     from grievance.task.task import Task
+
+_TERMS_STAY = "the campaign's name, mechanism, lifetime_epsilon and delta cannot change"
 
 
 def check_plan_file(task: Task, data: bytes) -> None:
@@ -60,6 +63,29 @@ def check_cards(task: Task, cards: Sequence[Card]) -> None:
             )
 
 
+def check_plan_continues(plan: Plan, previous: Task | None, *, rehearsal: bool) -> None:
+    """Check that a round on `plan` may follow `previous`. Run before any card is made for it.
+
+    `previous` is the last task of the campaign that the caller itself signed, None if there is
+    none. The same terms as in `check_successor`, as far as a plan shows them. Raises TaskError
+    `task.campaign`, in words for a steward.
+    """
+    why = None if previous is None else _changed_terms(plan, previous, rehearsal=rehearsal)
+    if previous is None or why is None:
+        return
+    if rehearsal is not previous.rehearsal:
+        hint = 'write another name after "campaign" in the plan, one for each'
+    else:
+        hint = "leave them as they were, or begin a new campaign and say so to the workers"
+    kind = "the rehearsal" if previous.rehearsal else "the round"
+    raise TaskError(
+        f"this round cannot continue the campaign {previous.campaign} after {kind} "
+        f"{previous.round_id}: {why}",
+        code="task.campaign",
+        hint=hint,
+    )
+
+
 def check_successor(task: Task, previous: Task | None) -> None:
     """Check that `task` continues a campaign after `previous`. Raises TaskError.
 
@@ -79,35 +105,47 @@ def check_successor(task: Task, previous: Task | None) -> None:
         raise _refuse("it does not name the last round signed here", code="task.previous")
     if task.round_id == previous.round_id:
         raise _refuse("it has the id of the round before it", code="task.round")
-    if task.rehearsal is not previous.rehearsal:
-        raise _refuse("a rehearsal and a real round share no campaign")
-    old, new = previous.plan.privacy, task.plan.privacy
-    if (task.campaign, task.mechanism, new.lifetime_epsilon, new.delta) != (
+    changed = _changed_terms(task.plan, previous, rehearsal=task.rehearsal)
+    if changed is None and task.mechanism != previous.mechanism:
+        changed = _TERMS_STAY
+    if changed is not None:
+        raise _refuse(changed)
+    if task.reserved != previous.reserved + task.cost:
+        raise _refuse("it does not reserve what the campaign has used", code="task.reserved")
+    if not {e.name for e in task.aggregators} & {e.name for e in previous.aggregators}:
+        raise _refuse("none of the campaign's aggregators remains", code="plan.aggregators")
+    check_parties_stay(task, previous)
+
+
+def _changed_terms(plan: Plan, previous: Task, *, rehearsal: bool) -> str | None:
+    """What a plan changes that must stay in a campaign, in words."""
+    if rehearsal is not previous.rehearsal:
+        return "a rehearsal and a real round share no campaign"
+    old, new = previous.plan.privacy, plan.privacy
+    if (plan.campaign, new.lifetime_epsilon, new.delta) != (
         previous.campaign,
-        previous.mechanism,
         old.lifetime_epsilon,
         old.delta,
     ):
-        raise _refuse("the campaign's name, mechanism, lifetime_epsilon and delta cannot change")
+        return _TERMS_STAY
     if new.reports_per_worker < old.reports_per_worker:
-        raise _refuse("reports_per_worker cannot be lowered within a campaign")
-    if task.reserved != previous.reserved + task.cost:
-        raise _refuse("it does not reserve what the campaign has used", code="task.reserved")
-    _check_aggregators_stay(task, previous)
+        return "reports_per_worker cannot be lowered within a campaign"
+    return None
 
 
-def _check_aggregators_stay(task: Task, previous: Task) -> None:
-    before = {entry.name: entry.identity for entry in previous.aggregators}
-    staying = [entry for entry in task.aggregators if entry.name in before]
-    if not staying:
-        raise _refuse("none of the campaign's aggregators remains", code="plan.aggregators")
+def check_parties_stay(task: Task, earlier: Task) -> None:
+    """Check a task against any earlier one of its campaign: keys stay, ledgers only grow.
+
+    That is: an aggregator of both has one key, and no two of them share one. Raises TaskError.
+    """
+    before = {entry.name: entry.identity for entry in earlier.aggregators}
     for entry in task.aggregators:
         if before.get(entry.name, entry.identity) != entry.identity:
             raise _refuse(f"{entry.name} has another identity key", code="plan.aggregators")
         if entry.name not in before and entry.identity in before.values():
             raise _refuse(f"{entry.name} has another's identity key", code="plan.aggregators")
-    for entry in staying:
-        old, new = previous.ledger_heads[entry.name], task.ledger_heads[entry.name]
+    for entry in task.aggregators:
+        old, new = earlier.ledger_heads.get(entry.name), task.ledger_heads[entry.name]
         if old is None:
             continue
         if new is None or new["size"] < old["size"] or (new["size"] == old["size"] and new != old):

@@ -1,0 +1,87 @@
+"""The plan of all histories, what workers answer, and a machine whose power is cut."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from grievance import failpoints
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PLAN = b"""
+title = "Three questions"
+campaign = "tiny"
+opens = 2026-10-01
+closes = 2026-12-20
+
+[privacy]
+epsilon = 2.0
+delta = 1e-6
+lifetime_epsilon = 3.0
+minimum_reports = 10
+hide_below = 0
+
+[fields.region]
+question = "Where do you work?"
+choices = ["London", "North"]
+required = true
+
+[fields.problems]
+question = "What is a problem?"
+choices = ["overtime", "targets"]
+pick = 2
+required = true
+
+[fields.union]
+question = "Are you in a union?"
+choices = ["yes", "no"]
+required = true
+
+[statistics.problems_by_region]
+count = ["region", "problems"]
+
+[statistics.members]
+count = ["union"]
+"""
+STATISTICS = ("problems_by_region", "members")
+ROUNDS = 2
+"""So many rounds of this plan the campaign's lifetime pays for; a third one is refused."""
+
+ANSWERS: tuple[dict[str, object], ...] = (
+    {"region": "London", "problems": ["targets"], "union": "yes"},
+    {"region": "North", "problems": ["overtime", "targets"], "union": "no"},
+    {"region": "North", "problems": [], "union": "yes"},
+)
+
+OUTSIDER = "porters"
+"""A partner that is not admitted when the round opens."""
+
+
+class PowerCutError(BaseException):
+    """The moment at which a machine stops; no `except Exception` survives it either."""
+
+
+@contextlib.contextmanager
+def power(cut: tuple[str, int] | None) -> Iterator[None]:
+    """Run a step on a machine that stops when it reaches a failpoint for the n-th time.
+
+    An exception stands in for SIGKILL, which tests/crash uses: blocks that tidy up still run.
+    """
+    if cut is None:
+        yield
+        return
+
+    def fail(_action: str) -> None:
+        raise PowerCutError
+
+    kept, failpoints._fail = failpoints._fail, fail  # type: ignore[assignment]
+    failpoints._reached.clear()
+    os.environ[failpoints.VARIABLE] = f"{cut[0]}:{cut[1]}:kill"
+    try:
+        yield
+    finally:
+        del os.environ[failpoints.VARIABLE]
+        failpoints._fail = kept
