@@ -23,6 +23,7 @@ from cli_shell import Town
 
 from grievance.aggregator import witness
 from grievance.crypto.keys import read_identity
+from grievance.crypto.signing import SigningKey
 from grievance.ledger.checkpoint import sign_checkpoint
 from grievance.pool.layout import checkpoint_path, fork_path
 
@@ -207,12 +208,19 @@ def test_the_wrong_folder(town: Town, tmp_path: Path) -> None:
 
 
 def test_a_head_of_the_owner_alone(town: Town) -> None:
-    """Without anybody's cosignature a share stays where it is, and status says whose is missing."""
+    """A head we signed and do not know: a share stays where it is, and nothing more is signed."""
     approved(town)
     town.type("north", "sync").done()
     key = read_identity(town.home("north") / "identity.pem")
     note = sign_checkpoint("north", 2, b"\x02" * 32, key)
-    (town.pool / checkpoint_path("north", 2)).write_bytes(note)
+    path = town.pool / checkpoint_path("north", 2)
+    path.write_bytes(note)
+    ran = town.type("north", "sync")
+    assert ran.code == 1 and checkpoint_path("north", 2) in ran.err
+    assert "this state does not remember it" in ran.err and "grievance recover" in ran.err
+    assert not list(town.pool.glob("rounds/*/releases/*/noisy/*"))
+    # Signed by anybody else it is nothing, and status says whose cosignature is missing.
+    path.write_bytes(sign_checkpoint("north", 2, b"\x02" * 32, SigningKey.generate()))
     town.type("north", "sync").done()
     assert not list(town.pool.glob("rounds/*/releases/*/noisy/*"))
     assert "waits for south" in town.type("north", "status").done().out

@@ -15,7 +15,7 @@ from grievance.crypto.documents import parse_document
 from grievance.errors import GrievanceError, OrderError, PoolError, StateError, UsageError
 from grievance.failpoints import failpoint
 from grievance.pipelines import Seat
-from grievance.pool.layout import RoundPaths, parse_verify_path
+from grievance.pool.layout import RoundPaths, verify_place
 from grievance.pool.order import KIND, OrderChain, is_about, read_chain, sign_order_fork
 from grievance.pool.store import OCCUPIED, SMALL_FILE_SIZE, find
 
@@ -228,7 +228,7 @@ class Desk:
 
     def _is_awaited(self, path: str) -> bool:
         """Whether a file holds verifier shares that some aggregator has not decided by yet."""
-        place = parse_verify_path(path)
+        place = verify_place(path)
         task = self.task(place[0]) if place is not None else None
         if place is None or task is None:
             return False

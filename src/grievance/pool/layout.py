@@ -268,7 +268,7 @@ class RoundPaths:
         return f"{self._release(release_id)}/noisy/{_name(aggregator)}.json"
 
 
-def parse_verify_path(path: str) -> tuple[str, int] | None:
+def verify_place(path: str) -> tuple[str, int] | None:
     """The round and the batch's place of a file of verifier shares; None for any other path."""
     match = _VERIFY.fullmatch(path)
     return (match[1], int(match[2])) if match is not None else None
