@@ -49,3 +49,12 @@ def _a_day_inside_the_plans_dates() -> Iterator[None]:
     """
     with mock.patch("grievance.cli.dates.today", return_value=date(2026, 11, 2)):
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _a_terminal_like_any_other() -> Iterator[None]:
+    """What commands print is laid out alike whoever runs the tests: width and colour are given."""
+    with mock.patch.dict(os.environ, {"COLUMNS": "80"}):
+        for name in ("LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+            os.environ.pop(name, None)
+        yield

