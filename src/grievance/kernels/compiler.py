@@ -77,6 +77,11 @@ class Kernel:
                 _announce_once()
             self._dispatcher.disable_compile(False)
             self._dispatcher.compile(self.signatures[variant])
+            if self.signatures[variant] not in self._dispatcher.overloads:
+                # Two processes that save two variants at one moment name their files alike, and
+                # then either's code is found for the other: it must be compiled once more.
+                self._dispatcher._cache.flush()
+                self._dispatcher.compile(self.signatures[variant])
             self._dispatcher.disable_compile()  # any other types are a mistake of ours
             marker.touch()
             self._ready.add(variant)
