@@ -131,22 +131,28 @@ class Federation:
         while any(result.done or result.written for result in self.sync(clean=clean)):
             pass
 
-    def open_round(self, plan: bytes = PLAN, rehearsal: bool = False, kem: str = "X25519") -> Task:
-        """Invite, join, sign and admit. X25519 keeps tests quick; pass a kem for the default."""
-        helpers = [self.homes[name].identity for name in self.aggregators[1:]]
+    def invite_to(
+        self, plan: bytes, *helpers: str, rehearsal: bool = False, kem: str = "X25519"
+    ) -> str:
+        """The leader invites some of the others, who join; nobody syncs. Returns the round."""
+        identities = [self.homes[name].identity for name in helpers]
         with Desk.open(self.leader) as desk:
             invitation = new_round(
-                self.leader, desk.state, plan, helpers, rehearsal=rehearsal, kem=kem
+                self.leader, desk.state, plan, identities, rehearsal=rehearsal, kem=kem
             )
             desk.publish()
-        self.round_id = invitation.round_id
-        self.leader.admit_later(self.round_id, self.relays)
-        for name in self.aggregators[1:]:
-            found = self.homes[name].invitation(self.round_id)
+        for name in helpers:
+            found = self.homes[name].invitation(invitation.round_id)
             assert found is not None
             with Desk.open(self.homes[name]) as desk:
                 join_round(self.homes[name], desk.state, found)
                 desk.publish()
+        return invitation.round_id
+
+    def open_round(self, plan: bytes = PLAN, rehearsal: bool = False, kem: str = "X25519") -> Task:
+        """Invite, join, sign and admit. X25519 keeps tests quick; pass a kem for the default."""
+        self.round_id = self.invite_to(plan, *self.aggregators[1:], rehearsal=rehearsal, kem=kem)
+        self.leader.admit_later(self.round_id, self.relays)
         self.settle()
         return self.task
 

@@ -39,19 +39,7 @@ def plan(title: str) -> bytes:
 
 def invite(federation: Federation, title: str, *helpers: str) -> str:
     """A round of north's with some of the others, who join."""
-    north = federation.leader
-    with Desk.open(north) as desk:
-        identities = [federation.homes[name].identity for name in helpers]
-        made = new_round(north, desk.state, plan(title), identities, kem="X25519")
-        desk.publish()
-    for name in helpers:
-        home = federation.homes[name]
-        invitation = home.invitation(made.round_id)
-        assert invitation is not None
-        with Desk.open(home) as desk:
-            join_round(home, desk.state, invitation)
-            desk.publish()
-    return made.round_id
+    return federation.invite_to(plan(title), *helpers)
 
 
 def signed(home: Home) -> list[str]:

@@ -9,8 +9,6 @@ import pytest
 from campaign_forger import Forger
 from federation import PLAN, Federation
 from grievance import task as tasks
-from grievance.aggregator import Desk
-from grievance.aggregator.rounds import join_round, new_round
 from grievance.audit import AuditReport, audit_pool
 from grievance.pool.layout import RoundPaths
 from grievance.pool.rounds import read_task
@@ -30,17 +28,7 @@ class Left:
         self.federation.sync("north", "west")
 
     def invite(self, title: bytes, helper: str) -> str:
-        north, home = self.federation.leader, self.federation.homes[helper]
-        plan = PLAN.replace(b"Pressure at work", title)
-        with Desk.open(north) as desk:
-            made = new_round(north, desk.state, plan, [home.identity], kem="X25519")
-            desk.publish()
-        invitation = home.invitation(made.round_id)
-        assert invitation is not None
-        with Desk.open(home) as desk:
-            join_round(home, desk.state, invitation)
-            desk.publish()
-        return made.round_id
+        return self.federation.invite_to(PLAN.replace(b"Pressure at work", title), helper)
 
     def audit(self, *names: str) -> AuditReport:
         trust = [self.federation.homes[name].key.public.fingerprint.hex() for name in names]

@@ -113,15 +113,21 @@ def test_a_verify_key_from_after_the_archive_is_opened_again(tmp_path: Path) -> 
     verify = south.round_files(federation.round_id).verify
     moved = verify.rename(tmp_path / "verify.key")
     backup.refresh(south)
-    for _ in range(2):
-        asked = backup.ask(south.store, "south", tmp_path / "new")
-        for name in ("nurses", "carers"):
-            plea = backup.find_plea(federation.homes[name], "south")
-            backup.answer(federation.homes[name], plea, plea.request.request_id)
-    restored = backup.finish(south.store, asked, tmp_path / "new")
+    restored = restored_by_all(federation, "south", tmp_path / "new")
     found = keys.read_verify_key(restored.home.round_files(federation.round_id).verify)
     assert found == keys.read_verify_key(moved)
     recover(restored.home)
+
+
+def restored_by_all(federation: Federation, name: str, root: Path) -> backup.Restored:
+    """An organisation restored into a new folder with the help of nurses and carers."""
+    store = federation.homes[name].store
+    for _ in range(2):
+        asked = backup.ask(store, name, root)
+        for trustee in ("nurses", "carers"):
+            plea = backup.find_plea(federation.homes[trustee], name)
+            backup.answer(federation.homes[trustee], plea, plea.request.request_id)
+    return backup.finish(store, asked, root)
 
 
 def test_rounds_newer_than_the_archive_are_named(tmp_path: Path) -> None:
@@ -129,12 +135,7 @@ def test_rounds_newer_than_the_archive_are_named(tmp_path: Path) -> None:
     north = federation.homes["north"]
     backup.make(north, [federation.homes[n].identity for n in ("nurses", "carers")], 2)
     federation.open_round()
-    for _ in range(2):
-        asked = backup.ask(north.store, "north", tmp_path / "new")
-        for name in ("nurses", "carers"):
-            plea = backup.find_plea(federation.homes[name], "north")
-            backup.answer(federation.homes[name], plea, plea.request.request_id)
-    restored = backup.finish(north.store, asked, tmp_path / "new")
+    restored = restored_by_all(federation, "north", tmp_path / "new")
     assert restored.missing == [federation.round_id]
 
 
@@ -216,12 +217,7 @@ def test_keys_of_a_destroyed_round_do_not_come_back(tmp_path: Path) -> None:
         _, chain = desk.open_bench(rounds[0])
         destroy(desk, chain)
         desk.publish()
-    for _ in range(2):
-        asked = backup.ask(south.store, "south", tmp_path / "new")
-        for name in ("nurses", "carers"):
-            plea = backup.find_plea(federation.homes[name], "south")
-            backup.answer(federation.homes[name], plea, plea.request.request_id)
-    restored = backup.finish(south.store, asked, tmp_path / "new")
+    restored = restored_by_all(federation, "south", tmp_path / "new")
     assert (restored.destroyed, restored.missing) == ([rounds[0]], [])
     assert not any(rounds[0] in path for path in restored.files)
     assert not restored.home.round_files(rounds[0]).folder.exists()

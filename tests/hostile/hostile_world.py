@@ -14,7 +14,6 @@ from hostile_pool import Content, HostilePool
 from dishonest import TINY_ANSWERS, TINY_PLAN
 from federation import Federation
 from grievance.aggregator import Desk
-from grievance.aggregator.rounds import join_round, new_round
 from grievance.audit import AuditReport, audit_pool
 from grievance.crypto.documents import sign_document
 from grievance.pool.order import OrderChain, read_chain
@@ -54,19 +53,8 @@ class HostileCoalition(Federation):
 
     def invite(self) -> None:
         """As far as people have to type: an invitation, and south's consent to it."""
-        with Desk.open(self.leader) as desk:
-            helpers = [self.homes[name].identity for name in self.aggregators[1:]]
-            made = new_round(self.leader, desk.state, TINY_PLAN, helpers, kem="X25519")
-            desk.publish()
-        self.round_id = made.round_id
+        self.round_id = self.invite_to(TINY_PLAN, *self.aggregators[1:])
         self.leader.admit_later(self.round_id, self.relays)
-        for name in self.aggregators[1:]:
-            home = self.homes[name]
-            found = home.invitation(self.round_id)
-            assert found is not None
-            with Desk.open(home) as desk:
-                join_round(home, desk.state, found)
-                desk.publish()
 
     def order_close(self) -> None:
         """The leader's steward closes the round; nobody syncs."""

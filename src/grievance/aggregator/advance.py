@@ -84,7 +84,7 @@ class _Releases:
         digest = view.proposal.digest(self.chain.task).hex()
         event: dict[str, object] = {"type": "release", "release": view.release_id}
         self.desk.order(self.chain, event | {"proposal": digest})
-        self.done.append(f"{self.chain.task.round_id}: ordered release {view.release_id}")
+        self._tell("ordered release {}", view)
         self.publish()
         self._charge(view)
 

@@ -111,7 +111,7 @@ def _check_room(task: Task, log: LedgerLog, release_id: str, costs: Sequence[Cos
     zero = Cost.zero(task.cost.kind)
     charged = log.release(task.digest, release_id) is not None
     more = zero if charged else sum(costs, zero)
-    in_round = sum((entry.cost for entry in log.entries if entry.task == task.digest), zero)
+    in_round = log.spent_in_round(task.digest, zero.kind)
     for what, spent, budget in (
         ("the round", in_round + more, task.cost),
         ("the campaign", log.spent(task.plan.campaign, zero.kind) + more, task.lifetime),

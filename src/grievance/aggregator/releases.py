@@ -16,7 +16,6 @@ from grievance.aggregator.decisions import read_decision
 from grievance.aggregator.noise import add_noise
 from grievance.aggregator.peers import check_peers, peers_in_words
 from grievance.aggregator.witness import missing_cosignatures
-from grievance.cost import Cost
 from grievance.crypto.boxes import open_at_rest, seal_at_rest
 from grievance.crypto.merkle import root
 from grievance.errors import ReleaseError
@@ -262,7 +261,7 @@ def charge(bench: Bench, chain: OrderChain, view: ReleaseView) -> bool:
     costs = {name: task.allocations[name].cost for name in view.proposal.statistics}
     spent = log.spent(task.plan.campaign, task.cost.kind)
     lifetime = BudgetFilter(task.lifetime, spent=spent)
-    this_round = BudgetFilter(task.cost, spent=_spent_in_round(log, task))
+    this_round = BudgetFilter(task.cost, spent=log.spent_in_round(task.digest, task.cost.kind))
     for cost in costs.values():
         this_round.charge(cost)
         lifetime.charge(cost)
@@ -337,14 +336,6 @@ def seal_share_at_rest(bench: Bench, release_id: str, share: bytes) -> bytes:
 
 def _share_context(bench: Bench, release_id: str) -> bytes:
     return bench.context(f"noisy share {release_id}", 0)
-
-
-def _spent_in_round(log: LedgerLog, task: Task) -> Cost:
-    total = Cost.zero(task.cost.kind)
-    for entry in log.entries:
-        if entry.task == task.digest:
-            total = total + entry.cost
-    return total
 
 
 def unready(bench: Bench, view: ReleaseView) -> dict[str, str]:

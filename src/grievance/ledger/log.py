@@ -62,6 +62,10 @@ class LedgerLog:
                 return entry.spent
         return Cost.zero(kind)
 
+    def spent_in_round(self, task: bytes, kind: Kind) -> Cost:
+        """What this ledger has charged to one round so far."""
+        return sum((e.cost for e in self.entries if e.task == task), Cost.zero(kind))
+
     def release(self, task: bytes, release: str) -> ReleaseEntry | None:
         """The entry that charges a release, if there is one, with its place."""
         for entry in self.entries:
