@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from grievance.kernels import BatchPrio3
 
-CTX = b"grievance/1" + bytes(range(32))  # as long as a task's
+CTX = b"grievance/2" + bytes(range(32))  # as long as a task's
 
 
 def survey(num_groups: int, num_choices: int, num_bands: int) -> list[Block]:

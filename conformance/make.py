@@ -1,4 +1,4 @@
-"""Make everything in pools/ and cases/ anew: `python conformance/make.py [--check]`.
+"""Make everything in pools/ and cases/ anew: `python conformance/make.py [--check | --all]`.
 
 Bases are finished pools of small coalitions (tests/audit/audit_world.py), defects come from the
 catalogue of the audit's own tests (tests/audit/defects_*.py). What is expected of a defect is
@@ -6,7 +6,8 @@ written in the catalogue: its rule, and no other fault. The program's own audit 
 a case is written; it adds the paths, and whatever waits or is noted beside the fault.
 
 All dice are fixed (fixed.py), so the same program makes the same bytes. `--check` makes
-everything elsewhere, compares, and changes nothing.
+everything elsewhere, compares, and changes nothing. `--all` also writes the seeds of the fuzz
+targets anew: all that lies in the project and follows from the formats.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -167,6 +169,8 @@ def main() -> int:
                 shutil.copytree(made / part, HERE / part)
         size = sum(map(len, new.values()))
         print(f"{number} cases, {len(new)} files, {size:,} bytes; {len(changed)} files differ")
+    if "--all" in sys.argv[1:]:
+        subprocess.run([sys.executable, "-m", "fuzz.seeds"], cwd=HERE.parent, check=True)
     return 1 if changed and "--check" in sys.argv[1:] else 0
 
 

@@ -148,7 +148,7 @@ class Pool:
             "event": event,
         }
         path = self.paths.order(len(events) + 1)
-        self.write(path, sign_document("grievance/1 order", body, key or self.leader))
+        self.write(path, sign_document("grievance/2 order", body, key or self.leader))
         return path
 
     # Ledgers.

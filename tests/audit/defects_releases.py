@@ -24,7 +24,7 @@ def propose(pool: Pool, **changes: Any) -> str:
     pool.without_release()
     body |= changes
     release_id = hashlib.sha256(canonical(body)).hexdigest()[:16]
-    data = sign_document("grievance/1 release proposal", body, pool.leader)
+    data = sign_document("grievance/2 release proposal", body, pool.leader)
     pool.write(pool.paths.proposal(release_id), data)
     return release_id
 

@@ -240,7 +240,7 @@ def test_backups_lie_in_the_pool_as_their_owners_signed_them(pool: Pool) -> None
     body = {"owner": "north", "set": name}
 
     def write(path: str, kind: str, key: SigningKey, **more: object) -> None:
-        pool.write(f"backups/north/{path}", sign_document(f"grievance/1 {kind}", body | more, key))
+        pool.write(f"backups/north/{path}", sign_document(f"grievance/2 {kind}", body | more, key))
 
     write(f"{name}/set.json", "backup set", north)
     write(f"{name}/rehearsed.json", "backup rehearsed", north)

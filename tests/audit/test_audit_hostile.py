@@ -181,7 +181,7 @@ def test_claims_of_size_cost_nothing(pool: Pool) -> None:
     seq = int(Path(path).stem)
     body = pool.body(pool.paths.decide(pool.batch_places()[0], "south"))
     body |= {"seq": seq, "rows": 2**53 - 1, "batch": digest}
-    data = sign_document("grievance/1 decision", body, pool.keys["south"])
+    data = sign_document("grievance/2 decision", body, pool.keys["south"])
     pool.write(pool.paths.decide(seq, "south"), data)
     tracemalloc.start()
     report = pool.audit()

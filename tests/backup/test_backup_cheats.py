@@ -126,7 +126,7 @@ def test_a_rehearsal_request_that_its_owner_did_not_sign_does_not_exist(world: W
         make_request(backup_set, thief.public, SigningKey.generate(), rehearsal=True)
     honest = make_request(backup_set, thief.public, world.owner.key, rehearsal=True)
     body = json.loads(honest.data)["body"]
-    data = sign_document("grievance/1 backup request", body, SigningKey.generate())
+    data = sign_document("grievance/2 backup request", body, SigningKey.generate())
     world.store.put(world.paths.request(honest.request_id), data)
     assert backup.pleas(world.homes["anna"]) == []
     world.store.put(world.paths.request(honest.request_id), honest.data)

@@ -138,7 +138,7 @@ def test_a_forged_record_of_a_rehearsal_counts_for_nothing(world: World) -> None
     world.rehearse("anna", "bert")
     path = world.paths.rehearsed(made.set_id)
     body = json.loads(world.file(path).read_bytes())["body"]
-    kind, key = "grievance/1 backup rehearsed", world.owner.key
+    kind, key = "grievance/2 backup rehearsed", world.owner.key
     for signer, changes in (
         (world.homes["anna"].key, {}),
         (key, {"trustees": ["anna"]}),

@@ -62,18 +62,18 @@ def test_the_binary_form_is_as_documented(small):
     assert report.to_bytes() == expected
     assert len(expected) == report_size(task)
     parts = b"".join(hashlib.sha256(p).digest() for p in (report.public_share, *report.ciphertexts))
-    head = b"grievance/1 report" + task.digest + report.nonce + b"\x02"
+    head = b"grievance/2 report" + task.digest + report.nonce + b"\x02"
     assert report.digest == hashlib.sha256(head + parts).digest()
     assert Report.from_bytes(expected, task) == Report.from_bytes(memoryview(expected)) == report
 
 
 def test_info_and_nonce_are_as_documented():
     digest, nonce, public = b"\x01" * 32, b"\x02" * 16, b"\x03" * 64
-    parts = [b"grievance/1 input share", digest, b"\x01", nonce, hashlib.sha256(public).digest()]
+    parts = [b"grievance/2 input share", digest, b"\x01", nonce, hashlib.sha256(public).digest()]
     joined = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
     assert input_share_info(digest, 1, nonce, public) == hashlib.sha256(joined).digest()
     salt = b"\x04" * 32
-    expected = hashlib.sha256(b"grievance/1 nonce" + digest + salt).digest()[:16]
+    expected = hashlib.sha256(b"grievance/2 nonce" + digest + salt).digest()[:16]
     assert derive_nonce(digest, salt) == expected
 
 

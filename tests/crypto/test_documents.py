@@ -22,7 +22,7 @@ from grievance.crypto.signing import SigningKey
 from grievance.crypto.strict import StrictObject
 from grievance.errors import GrievanceError, SignatureError, TaskError, WireError
 
-KIND = "grievance/1 test"
+KIND = "grievance/2 test"
 KEY = SigningKey.generate()
 BODY = {"name": "north-union", "n": 12, "list": [True, None, "é\u2028"], "a": {"b": {}}}
 
@@ -156,14 +156,14 @@ def test_another_kind_or_signer_is_refused() -> None:
     data = sign_document(KIND, BODY, KEY)
     other = SigningKey.generate()
     with pytest.raises(WireError) as wire:
-        parse_document(data, kind="grievance/1 card")
+        parse_document(data, kind="grievance/2 card")
     assert wire.value.code == "document.kind"
     with pytest.raises(SignatureError) as signature:
         parse_document(data, kind=KIND, signer=other.public)
     assert signature.value.code == "document.signer"
     # the same body and signature under another kind: the label does not fit
     with pytest.raises(SignatureError):
-        parse_document(data.replace(KIND.encode(), b"grievance/1 card"), kind="grievance/1 card")
+        parse_document(data.replace(KIND.encode(), b"grievance/2 card"), kind="grievance/2 card")
     # somebody else's name under the signature
     renamed = data.replace(b64encode(KEY.public.raw).encode(), b64encode(other.public.raw).encode())
     with pytest.raises(SignatureError):

@@ -27,7 +27,7 @@ def test_known_short_forms() -> None:
 
 def test_the_fingerprint_of_an_identity_is_a_labelled_hash() -> None:
     key = SigningKey.generate().public
-    assert key.fingerprint == hashlib.sha256(b"grievance/1 identity" + key.raw).digest()
+    assert key.fingerprint == hashlib.sha256(b"grievance/2 identity" + key.raw).digest()
 
 
 @given(st.binary(min_size=32, max_size=32), st.sampled_from([KEY_GROUPS, TASK_GROUPS]))

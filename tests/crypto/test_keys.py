@@ -156,7 +156,7 @@ def test_another_pkcs8_key_is_no_identity(tmp_path: Path) -> None:
 def test_damaged_key_files_are_refused(tmp_path: Path) -> None:
     write_any(tmp_path / "good", 2, "correct horse")
     good = (tmp_path / "good").read_bytes()
-    kind = "grievance/1 verify key"
+    kind = "grievance/2 verify key"
     damaged = [
         b"",
         b"{}",

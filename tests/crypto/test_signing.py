@@ -76,8 +76,8 @@ def test_the_signed_bytes_are_the_label_and_the_message_with_their_lengths() -> 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     key = SigningKey.generate()
-    signature = key.sign("grievance/1 card", b"message")
-    signed = length_prefixed(b"grievance/1 signature", b"grievance/1 card", b"message")
+    signature = key.sign("grievance/2 card", b"message")
+    signed = length_prefixed(b"grievance/2 signature", b"grievance/2 card", b"message")
     Ed25519PublicKey.from_public_bytes(key.public.raw).verify(signature, signed)
 
 
@@ -155,7 +155,7 @@ def test_bytes_that_are_no_point_or_no_key() -> None:
 
 def test_notes_cannot_pass_for_labelled_messages() -> None:
     key = SigningKey.generate()
-    for text in (b"", b"\x00text", length_prefixed(b"grievance/1 signature", b"x", b"y")):
+    for text in (b"", b"\x00text", length_prefixed(b"grievance/2 signature", b"x", b"y")):
         with pytest.raises(ShapeError):
             key.sign_note(text)
 

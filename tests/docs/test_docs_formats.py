@@ -65,7 +65,7 @@ def body(path: Path) -> dict[str, object]:
     plain = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert plain.encode() == data
     inner = json.dumps(document["body"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    parts = (b"grievance/1 signature", document["kind"].encode(), inner.encode())
+    parts = (b"grievance/2 signature", document["kind"].encode(), inner.encode())
     message = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
     key = VerifyingKey(_b64(document["signer"]))
     key._check_bytes(message, _b64(document["signature"]))
@@ -163,7 +163,7 @@ def test_a_report_by_its_table(town: Federation) -> None:
     assert not sealed
     # The receipt, by hand.
     hashes = [hashlib.sha256(p).digest() for p in (report.public_share, *report.ciphertexts)]
-    head = b"grievance/1 report" + task.digest + report.nonce + b"\2"
+    head = b"grievance/2 report" + task.digest + report.nonce + b"\2"
     assert hashlib.sha256(head + b"".join(hashes)).digest() == report.digest
 
 
@@ -186,7 +186,7 @@ def test_a_batch_by_its_table(town: Federation) -> None:
     assert int.from_bytes(_start(parts, "payload size"), "big") == len(payload)
     assert hashlib.sha256(data[:177]).hexdigest() == event["batch"]
     key = VerifyingKey(parts["the relay's public key"])
-    key.check("grievance/1 batch", data[:113], data[113:177])
+    key.check("grievance/2 batch", data[:113], data[113:177])
 
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -210,7 +210,7 @@ def test_a_batch_by_its_table(town: Federation) -> None:
         report_digest(task.digest, n, [hashlib.sha256(part).digest() for part in parts])
         for n, *parts in rows
     ]
-    content = b"grievance/1 batch content" + hashlib.sha256(frame).digest() + b"".join(digests)
+    content = b"grievance/2 batch content" + hashlib.sha256(frame).digest() + b"".join(digests)
     assert hashlib.sha256(content).digest() == parts["content commitment"]
 
 
@@ -227,7 +227,7 @@ def test_verifier_shares_by_their_table(town: Federation) -> None:
     assert hashlib.sha256(parts[names[-1]]).digest() == parts["SHA-256 of the body"]
     signed = len(data) - len(parts[names[-1]]) - 64
     key = task.aggregators[1].identity
-    key.check("grievance/1 verifier shares", data[:signed], data[signed : signed + 64])
+    key.check("grievance/2 verifier shares", data[:signed], data[signed : signed + 64])
 
 
 def test_roots_as_the_page_says(town: Federation) -> None:

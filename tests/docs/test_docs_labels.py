@@ -34,7 +34,7 @@ def constants() -> dict[str, object]:
 
 @functools.cache
 def labels() -> set[str]:
-    """Every text `grievance/1 ...` in the code, as text or bytes, documentation apart."""
+    """Every text `grievance/2 ...` in the code, as text or bytes, documentation apart."""
     found = set()
     for path in SOURCE.rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -42,7 +42,7 @@ def labels() -> set[str]:
             value = node.value if isinstance(node, ast.Constant) else None
             text = value.decode("latin-1") if isinstance(value, bytes) else value
             # A docstring may begin with anything, but has more than one line or a full stop.
-            if isinstance(text, str) and re.fullmatch(r"grievance/1[a-zA-Z ]*", text):
+            if isinstance(text, str) and re.fullmatch(r"grievance/2[a-zA-Z ]*", text):
                 found.add(text.strip())
     return found
 
@@ -55,7 +55,7 @@ def test_every_label_of_the_code_is_on_the_pages() -> None:
 
 
 def test_no_label_on_the_pages_is_unknown_to_the_code() -> None:
-    said = set(re.findall(r"[`\"](grievance/1[a-zA-Z ]*)(?:[`\"]|(?= MLKEM| X25519))", TEXT))
+    said = set(re.findall(r"[`\"](grievance/2[a-zA-Z ]*)(?:[`\"]|(?= MLKEM| X25519))", TEXT))
     # A kind of key file names its KEM.
     said = {re.sub(r" (MLKEM|X)$", "", text) for text in said}
     assert said - labels() == set()

@@ -249,7 +249,7 @@ class _Raid:
             total, opened_any = task.vdaf.agg_init(), False
             for seq, box in rows.fetchall():
                 context = length_prefixed(
-                    b"grievance/1 at rest", b"sum", task.digest, seq.to_bytes(4, "big")
+                    b"grievance/2 at rest", b"sum", task.digest, seq.to_bytes(4, "big")
                 )
                 for key in self.state_keys:
                     try:

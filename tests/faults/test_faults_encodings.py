@@ -77,7 +77,7 @@ class Story:
         meas, flp = encode(task), task.vdaf.flp
         for label, bad in bad_measurements(task).items():
             self.reports[label] = seal_measurement(task, bad, salt=new_salt())
-        self._bent("other context", ctx=b"grievance/1" + secrets.token_bytes(32))
+        self._bent("other context", ctx=b"grievance/2" + secrets.token_bytes(32))
         for element in (P, P + 1, 2**128 - 1):
             encoded = element.to_bytes(16, "little")
             for at in (0, flp.MEAS_LEN - 1, flp.MEAS_LEN, flp.MEAS_LEN + flp.PROOF_LEN - 1):

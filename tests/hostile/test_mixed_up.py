@@ -147,7 +147,7 @@ def test_an_approval_in_the_name_of_another(closed: HostileCoalition) -> None:
         "answer": "approve",
         "reason": "",
     }
-    place(closed, path, sign_document("grievance/1 release approval", body, closed.leader.key))
+    place(closed, path, sign_document("grievance/2 release approval", body, closed.leader.key))
     assert closed.codes() == []
     assert closed.chain().releases == {}
     assert not [p for p in closed.hostile.files if p.startswith("ledger/")]

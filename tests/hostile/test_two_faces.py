@@ -387,5 +387,5 @@ def test_a_third_party_checks_two_versions_by_the_book(
     assert ran.returncode == 0, ran.stderr
     assert "south signed two versions" in ran.stdout and closed.task.short_digest in ran.stdout
     assert (
-        parse_document(evidence, kind="grievance/1 two versions").signer == closed.leader.key.public
+        parse_document(evidence, kind="grievance/2 two versions").signer == closed.leader.key.public
     )

@@ -193,7 +193,7 @@ def test_what_the_leader_did_not_sign_is_not_there(coalition: Coalition, store: 
     strangers = [
         signed(coalition, chain, ADMIT_2, key=NURSES),
         signed(coalition, chain, ADMIT_2, key=coalition.signing_keys[1]),
-        signed(coalition, chain, ADMIT_2, kind="grievance/1 card"),
+        signed(coalition, chain, ADMIT_2, kind="grievance/2 card"),
         good[:-1],
         good + b"\n",
         b"",

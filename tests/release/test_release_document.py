@@ -152,7 +152,7 @@ def test_an_altered_task_is_refused(release: Release, task: Task, make_task: Cal
 
 @pytest.mark.parametrize(
     "obj",
-    [None, [], {}, "release", {"format": "grievance/1 release"}, {"format": 1}],
+    [None, [], {}, "release", {"format": "grievance/2 release"}, {"format": 1}],
 )
 def test_no_release_at_all(obj: object) -> None:
     with pytest.raises(ReleaseError):

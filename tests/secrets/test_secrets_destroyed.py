@@ -80,7 +80,7 @@ class Target:
             with Desk.open(federation.homes[name]) as desk:
                 for seq, row in desk.state.batches(self.task.digest).items():
                     context = length_prefixed(
-                        b"grievance/1 at rest", b"sum", self.task.digest, seq.to_bytes(4, "big")
+                        b"grievance/2 at rest", b"sum", self.task.digest, seq.to_bytes(4, "big")
                     )
                     self.boxes[name] = row.sum, context
 
@@ -92,7 +92,7 @@ class Target:
             public = X25519PrivateKey.from_private_bytes(key).public_key().public_bytes_raw()
             if public in self.publics:
                 found.add(f"reports of {self.publics[public]}")
-            if hashlib.sha256(b"grievance/1 verify key" + key).digest() == (
+            if hashlib.sha256(b"grievance/2 verify key" + key).digest() == (
                 self.task.verify_key_commitment
             ):
                 found.add("verify key")

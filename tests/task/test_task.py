@@ -222,7 +222,7 @@ def test_the_bytes_are_the_canonical_ones(coalition: Coalition) -> None:
     data = coalition.task.data
     assert canonical(json.loads(data)) == data
     assert coalition.task.digest == hashlib.sha256(data).digest()
-    assert coalition.task.ctx == b"grievance/1" + coalition.task.digest
+    assert coalition.task.ctx == b"grievance/2" + coalition.task.digest
     for changed in (data + b"\n", b" " + data, json.dumps(json.loads(data)).encode(), data[:-1]):
         with pytest.raises(WireError):
             parse_task(changed)
@@ -233,7 +233,7 @@ def test_the_bytes_are_the_canonical_ones(coalition: Coalition) -> None:
 def test_what_a_task_says(coalition: Coalition) -> None:
     task, body = coalition.task, body_of(coalition)
     privacy = task.plan.privacy
-    assert body["kind"] == "grievance/1 task"
+    assert body["kind"] == "grievance/2 task"
     assert (task.campaign, task.round_id) == ("example", "example-00000001")
     assert task.plan == Plan.from_toml(EXAMPLE_PLAN)
     assert task.plan_sha256 == hashlib.sha256(EXAMPLE_PLAN.encode()).digest()

@@ -114,7 +114,7 @@ def test_bundles(coalition: Coalition, tmp_path: Path) -> None:
 def test_bundles_are_strict(coalition: Coalition) -> None:
     value = parse_canonical(coalition.bundle)
     for changed in (
-        value | {"kind": "grievance/1 task"},
+        value | {"kind": "grievance/2 task"},
         value | {"more": 1},
         value | {"signatures": {}},
         value | {"signatures": value["signatures"][:1]},
@@ -157,7 +157,7 @@ def test_every_aggregator_opens_the_verify_key(coalition: Coalition) -> None:
     assert coalition.task.verify_key_commitment == commitment(coalition.verify_key)
     assert (
         commitment(VerifyKey(bytes(32)))
-        == hashlib.sha256(b"grievance/1 verify key" + bytes(32)).digest()
+        == hashlib.sha256(b"grievance/2 verify key" + bytes(32)).digest()
     )
 
 
@@ -184,7 +184,7 @@ def sealed_by_a_cheat(coalition: Coalition, boxes: dict[str, bytes], key: Any = 
 
 
 def info(coalition: Coalition, index: int) -> bytes:
-    parts = (b"grievance/1 verify key", coalition.task.digest, bytes([index]))
+    parts = (b"grievance/2 verify key", coalition.task.digest, bytes([index]))
     joined = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
     return hashlib.sha256(joined).digest()
 

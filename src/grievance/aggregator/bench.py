@@ -53,7 +53,7 @@ class Bench:
         """What a sealed number at rest is bound to."""
         task = self.seat.task.digest
         return length_prefixed(
-            b"grievance/1 at rest", what.encode(), task, number.to_bytes(4, "big")
+            b"grievance/2 at rest", what.encode(), task, number.to_bytes(4, "big")
         )
 
     def seal_sum(self, seq: int, total: list[int]) -> bytes:

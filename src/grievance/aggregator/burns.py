@@ -66,7 +66,7 @@ class BurnIndex:
 
     def __init__(self, state: State, task: bytes, key: StateKey) -> None:
         self._state, self._task = state, task
-        self._key = hashlib.sha256(b"grievance/1 burn tags" + key.reveal()).digest()
+        self._key = hashlib.sha256(b"grievance/2 burn tags" + key.reveal()).digest()
         self._load()
 
     def _load(self) -> None:

@@ -315,7 +315,7 @@ def spool_entry(state: State, log: LedgerLog, key: SigningKey) -> None:
 
 
 def _share_info(task: Task, release_id: str) -> bytes:
-    return length_prefixed(b"grievance/1 own noisy share", task.digest, release_id.encode())
+    return length_prefixed(b"grievance/2 own noisy share", task.digest, release_id.encode())
 
 
 def _seal_share(bench: Bench, release_id: str, share: bytes) -> bytes:

@@ -203,7 +203,7 @@ def _leaves(
             inspection.note("batch.rows", path, message)
         return None
     content = hashlib.sha256(
-        b"grievance/1 batch content"
+        b"grievance/2 batch content"
         + hashlib.sha256(flat.frame(window, header.payload_size)).digest()
         + b"".join(leaf[NONCE_SIZE:] for leaf in leaves)
     )
@@ -215,7 +215,7 @@ def _leaves(
 
 def leaves_of(task: Task, rows: Iterator[tuple[bytes, ...]]) -> Iterator[bytes]:
     """Nonce || report digest of rows in the order of `columns(task)`."""
-    head = b"grievance/1 report" + task.digest
+    head = b"grievance/2 report" + task.digest
     number = bytes([len(task.aggregators)])
     for nonce, *parts in rows:
         hashes = b"".join(hashlib.sha256(part).digest() for part in parts)

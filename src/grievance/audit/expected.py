@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from grievance.plan import Part, Plan, StatisticLayout
     from grievance.task import Task
 
-FORMAT: Final = "grievance/1 release"
+FORMAT: Final = "grievance/2 release"
 _SIX_DIGITS: Final = Context(prec=6)
 _EXACT: Final = Context(prec=60)
 _UNSURE: Final = 0.005

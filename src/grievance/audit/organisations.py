@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from grievance.task.identity import Identity
 
 _KIND = re.compile(
-    rb',"kind":"(grievance/1 backup [a-z ]{1,40})","signature":"[^"]*","signer":"[^"]*"}\Z'
+    rb',"kind":"(grievance/2 backup [a-z ]{1,40})","signature":"[^"]*","signer":"[^"]*"}\Z'
 )
 _TAIL = 400
 _SET = re.compile(r"backups/([^/]+)/([0-9a-f]{16})/(set|rehearsed)\.json")

@@ -108,7 +108,7 @@ def read_terms(data: bytes) -> Terms:
     """Read a task file. Raises GrievanceError when it is none, or contradicts its plan."""
     value = parse_canonical(data, LIMIT)
     fields = StrictObject(value, _KEYS, where="task", error=TaskError, code="task.field")
-    fields.literal("kind", "grievance/1 task")
+    fields.literal("kind", "grievance/2 task")
     parties = tuple(_party(item) for item in fields.items("aggregators"))
     _check_parties(parties)
     plan = Plan.from_json(fields.mapping("plan"), source="task")

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from grievance.home import Home
     from grievance.pool.store import Store
 
-KIND = "grievance/1 backup archive"
-CONTENTS_KIND = "grievance/1 backup archive contents"
+KIND = "grievance/2 backup archive"
+CONTENTS_KIND = "grievance/2 backup archive contents"
 MAX_CONTENTS_SIZE = 2 << 20
 """Some two thousand rounds; sealed and in base64 it stays below what the pool calls small."""
 
@@ -114,7 +114,7 @@ def archive_info(backup_set: BackupSet, number: int) -> bytes:
     owner = backup_set.owner
     return hashlib.sha256(
         length_prefixed(
-            b"grievance/1 backup archive",
+            b"grievance/2 backup archive",
             *(owner.name.encode(), owner.key.raw),
             *(backup_set.set_id.encode(), number.to_bytes(8, "big")),
         )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from grievance.crypto.signing import SigningKey
     from grievance.pool.store import Store
 
-KIND = "grievance/1 backup rehearsed"
+KIND = "grievance/2 backup rehearsed"
 LIMIT = 8192
 _KEYS = ("archive", "backup", "date", "owner", "request", "set", "trustees")
 

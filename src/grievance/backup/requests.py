@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from grievance.crypto.signing import SigningKey
     from grievance.pool.store import Store
 
-REQUEST_KIND = "grievance/1 backup request"
-ANSWER_KIND = "grievance/1 backup answer"
+REQUEST_KIND = "grievance/2 backup request"
+ANSWER_KIND = "grievance/2 backup answer"
 LIMIT = 16384
 MAX_REQUESTS = 1000
 """Requests looked at for one owner; anybody who can write to the folder can add more."""
@@ -124,7 +124,7 @@ def answer_info(backup_set: BackupSet, request: Request, trustee: Trustee) -> by
     owner = backup_set.owner
     return hashlib.sha256(
         length_prefixed(
-            b"grievance/1 backup answer",
+            b"grievance/2 backup answer",
             *(request.digest, owner.name.encode(), owner.key.raw, backup_set.set_id.encode()),
             *(trustee.name.encode(), trustee.identity.key.raw, bytes([trustee.index])),
         )

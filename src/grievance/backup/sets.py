@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from grievance.crypto.signing import SigningKey
     from grievance.pool.store import Store
 
-KIND = "grievance/1 backup set"
+KIND = "grievance/2 backup set"
 LIMIT = 1 << 17
 _KEYS = ("hpke", "kem", "made", "number", "owner", "set", "threshold", "trustees")
 _TRUSTEE_KEYS = ("display_name", "identity", "name", "piece", "sealed")
@@ -85,7 +85,7 @@ def piece_info(owner: Identity, set_id: str, trustee: Identity, index: int) -> b
     """What a sealed piece is bound to."""
     return hashlib.sha256(
         length_prefixed(
-            b"grievance/1 backup piece",
+            b"grievance/2 backup piece",
             *(owner.name.encode(), owner.key.raw, set_id.encode()),
             *(trustee.name.encode(), trustee.key.raw, bytes([index])),
         )
@@ -96,7 +96,7 @@ def piece_digest(owner: Identity, set_id: str, index: int, piece: Piece) -> byte
     """By which digest a piece is known."""
     return hashlib.sha256(
         length_prefixed(
-            b"grievance/1 backup piece digest",
+            b"grievance/2 backup piece digest",
             *(owner.name.encode(), owner.key.raw, set_id.encode()),
             *(bytes([index]), piece.reveal()),
         )

@@ -79,5 +79,5 @@ def archive_key(key: BackupKey) -> HpkePrivateKey:
     So archives are sealed with a public key, and the backup key is forgotten as soon as it is
     split: a seized machine opens no archive, old or new.
     """
-    kdf = HKDF(SHA256(), _PRIVATE_KEY_SIZE, salt=None, info=b"grievance/1 backup key")
+    kdf = HKDF(SHA256(), _PRIVATE_KEY_SIZE, salt=None, info=b"grievance/2 backup key")
     return HpkePrivateKey.from_export(DEFAULT_KEM, Secret(kdf.derive(key.reveal())))

@@ -141,9 +141,9 @@ def report_digest(task_digest: bytes, nonce: bytes, parts: Sequence[bytes]) -> b
 
     A hash of hashes, so that whoever works on one part needs to read no part twice:
 
-        SHA-256("grievance/1 report" || task digest || nonce || u8 n || n + 1 digests)
+        SHA-256("grievance/2 report" || task digest || nonce || u8 n || n + 1 digests)
     """
-    head = b"grievance/1 report" + task_digest + nonce + bytes([len(parts) - 1])
+    head = b"grievance/2 report" + task_digest + nonce + bytes([len(parts) - 1])
     return hashlib.sha256(head + b"".join(parts)).digest()
 
 
@@ -203,7 +203,7 @@ class InputShareOpener:
 
 
 def _nonce_head(task_digest: bytes) -> bytes:
-    return b"grievance/1 nonce" + task_digest
+    return b"grievance/2 nonce" + task_digest
 
 
 def _nonce(head: bytes, salt: bytes) -> bytes:
@@ -211,7 +211,7 @@ def _nonce(head: bytes, salt: bytes) -> bytes:
 
 
 def _info_head(task_digest: bytes, index: int) -> bytes:
-    return length_prefixed(b"grievance/1 input share", task_digest, index.to_bytes(1, "big"))
+    return length_prefixed(b"grievance/2 input share", task_digest, index.to_bytes(1, "big"))
 
 
 def _info(head: bytes, nonce: bytes, public_digest: bytes) -> bytes:

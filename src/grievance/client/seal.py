@@ -53,8 +53,8 @@ def draw(task: Task, answers: Mapping[str, object] | None) -> tuple[list[int], b
     Raises AnswerError naming the field and the rule, never the value.
     """
     bits = task.layout.encode(task.layout.answers({} if answers is None else answers))
-    salt = _hedged(b"grievance/1 report salt", task.digest, bits, SALT_SIZE)
-    rand = _hedged(b"grievance/1 shard randomness", task.digest, bits, task.vdaf.RAND_SIZE)
+    salt = _hedged(b"grievance/2 report salt", task.digest, bits, SALT_SIZE)
+    rand = _hedged(b"grievance/2 shard randomness", task.digest, bits, task.vdaf.RAND_SIZE)
     return bits, salt, rand, derive_nonce(task.digest, salt)
 
 

@@ -1,7 +1,7 @@
 """Signed JSON, one encoding per value.
 
 A document is exactly the JCS form of
-`{"body": {...}, "kind": "grievance/1 card", "signature": ..., "signer": ...}`. The keys
+`{"body": {...}, "kind": "grievance/2 card", "signature": ..., "signer": ...}`. The keys
 sort so that everything after the body has a known length: size, kind, signer and
 signature are checked on the raw bytes, and the JSON parser only ever meets a body that
 its signer signed. The parser is strict: no duplicate keys, no NaN, no fractions or

@@ -79,34 +79,34 @@ def read_identity(path: Path, passphrase: str | None = None) -> SigningKey:
 
 def write_hpke_key(path: Path, key: HpkePrivateKey, passphrase: str | None = None) -> None:
     """Write a round's HPKE key. Raises KeyFileError, also when the file exists."""
-    _write_secret(path, f"grievance/1 hpke key {key.kem}", key.export(), passphrase)
+    _write_secret(path, f"grievance/2 hpke key {key.kem}", key.export(), passphrase)
 
 
 def read_hpke_key(path: Path, passphrase: str | None = None) -> HpkePrivateKey:
     """Read a round's HPKE key. Raises KeyFileError."""
-    kinds = {f"grievance/1 hpke key {kem}": kem for kem in KEMS}
+    kinds = {f"grievance/2 hpke key {kem}": kem for kem in KEMS}
     kind, secret = _read_secret(path, list(kinds), passphrase)
     return HpkePrivateKey.from_export(kinds[kind], Secret(secret))
 
 
 def write_verify_key(path: Path, key: VerifyKey, passphrase: str | None = None) -> None:
     """Write a round's verify key. Raises KeyFileError, also when the file exists."""
-    _write_secret(path, "grievance/1 verify key", key, passphrase)
+    _write_secret(path, "grievance/2 verify key", key, passphrase)
 
 
 def read_verify_key(path: Path, passphrase: str | None = None) -> VerifyKey:
     """Read a round's verify key. Raises KeyFileError."""
-    return _fixed_size(path, VerifyKey, "grievance/1 verify key", passphrase)
+    return _fixed_size(path, VerifyKey, "grievance/2 verify key", passphrase)
 
 
 def write_state_key(path: Path, key: StateKey, passphrase: str | None = None) -> None:
     """Write a round's state key. Raises KeyFileError, also when the file exists."""
-    _write_secret(path, "grievance/1 state key", key, passphrase)
+    _write_secret(path, "grievance/2 state key", key, passphrase)
 
 
 def read_state_key(path: Path, passphrase: str | None = None) -> StateKey:
     """Read a round's state key. Raises KeyFileError."""
-    return _fixed_size(path, StateKey, "grievance/1 state key", passphrase)
+    return _fixed_size(path, StateKey, "grievance/2 state key", passphrase)
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -52,7 +52,7 @@ class VerifyingKey:
     @property
     def fingerprint(self) -> bytes:
         """The 32 bytes people compare, usually in their short form."""
-        return hashlib.sha256(b"grievance/1 identity" + self.raw).digest()
+        return hashlib.sha256(b"grievance/2 identity" + self.raw).digest()
 
     def check(self, label: str, message: bytes, signature: bytes) -> None:
         """Check a labelled signature. Raises SignatureError unless it holds."""
@@ -120,7 +120,7 @@ class SigningKey:
 
 
 def _labelled(label: str, message: bytes) -> bytes:
-    return length_prefixed(b"grievance/1 signature", label.encode(), message)
+    return length_prefixed(b"grievance/2 signature", label.encode(), message)
 
 
 def _note(text: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """One entry of a ledger, in its final form.
 
-An entry is a signed document of kind `grievance/1 ledger entry`:
+An entry is a signed document of kind `grievance/2 ledger entry`:
 
     {"ledger": aggregator, "size": n, "previous": SHA-256 of entry n-1 or "",
      "campaign": name, "task": digest, "spent": cumulative cost in the campaign,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from grievance.crypto.signing import SigningKey, VerifyingKey
 
-KIND = "grievance/1 ledger entry"
+KIND = "grievance/2 ledger entry"
 
 
 def entry_size_limit() -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from grievance.crypto.signing import SigningKey, VerifyingKey
 
-KIND = "grievance/1 ledger fork"
+KIND = "grievance/2 ledger fork"
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from grievance.pool.store import View
     from grievance.task import Task
 
-KIND = "grievance/1 two versions"
+KIND = "grievance/2 two versions"
 LIMIT = 64 << 20
 _DECISION_LIMIT = 16 << 20
 _PLACE = re.compile(

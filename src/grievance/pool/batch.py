@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 MAGIC = b"GRVB"
 VERSION = 1
-LABEL = "grievance/1 batch"
+LABEL = "grievance/2 batch"
 HEADER_SIZE = 4 + 1 + 32 + 32 + 4 + 8 + 32 + 64
 MAX_BATCH_ROWS = 100_000
 # What the layout adds to the rows themselves: page headers and footer, a few hundred bytes a
@@ -113,9 +113,9 @@ def write_batch(task: Task, table: pa.Table, key: SigningKey) -> bytes:
 def content_digest(frame: bytes, digests: Iterable[bytes]) -> bytes:
     """What a header commits to: the frame, and the digests of all reports in the file's order.
 
-    It is SHA-256("grievance/1 batch content" || SHA-256(frame) || digests), 32 bytes.
+    It is SHA-256("grievance/2 batch content" || SHA-256(frame) || digests), 32 bytes.
     """
-    found = hashlib.sha256(b"grievance/1 batch content" + hashlib.sha256(frame).digest())
+    found = hashlib.sha256(b"grievance/2 batch content" + hashlib.sha256(frame).digest())
     for piece in digests:
         found.update(piece)
     return found.digest()

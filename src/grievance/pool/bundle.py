@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from grievance.pool.store import View
 
-FORMAT = "grievance/1 bundle"
+FORMAT = "grievance/2 bundle"
 README, SUMS, MANIFEST, POOL = "README.txt", "SHA256SUMS", "bundle.json", "pool/"
 SPECIFICATIONS = (
     "draft-irtf-cfrg-vdaf-20 (wire version 18)",

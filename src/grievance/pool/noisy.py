@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from grievance.crypto.signing import SigningKey, VerifyingKey
     from grievance.task import Task
 
-KIND = "grievance/1 noisy share"
+KIND = "grievance/2 noisy share"
 LIMIT = 8 << 20
 
 
@@ -78,7 +78,7 @@ def parse_noisy_share(data: bytes, task: Task, aggregator: int) -> NoisyAggregat
     return NoisyAggregateShare(body.text("release"), party.name, values)
 
 
-OWN_KIND = "grievance/1 own noisy share"
+OWN_KIND = "grievance/2 own noisy share"
 
 
 def sign_own_share(task: Task, release: str, box: bytes, key: SigningKey) -> bytes:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from grievance.pool.store import Store
     from grievance.task import Task
 
-KIND = "grievance/1 order"
+KIND = "grievance/2 order"
 _SHAPES: dict[str, dict[str, type]] = {
     "admit": {"partner": str, "identity": str},
     "expel": {"partner": str},
@@ -249,7 +249,7 @@ def is_about(document: Document, task: Task, seq: int) -> bool:
     return document.body.get("task") == task.digest.hex() and type(said) is int and said == seq
 
 
-FORK_KIND = "grievance/1 order fork"
+FORK_KIND = "grievance/2 order fork"
 
 
 def sign_order_fork(seq: int, first: bytes, second: bytes, key: SigningKey) -> bytes:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from grievance.pool.store import Store
     from grievance.task import Task
 
-PROPOSAL_KIND = "grievance/1 release proposal"
-APPROVAL_KIND = "grievance/1 release approval"
+PROPOSAL_KIND = "grievance/2 release proposal"
+APPROVAL_KIND = "grievance/2 release approval"
 Answer = Literal["approve", "decline"]
 MAX_REASON_LENGTH = 500
 

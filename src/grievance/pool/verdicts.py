@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
 MAGIC = b"GRVV"
 VERSION = 1
-LABEL = "grievance/1 verifier shares"
-DECISION_KIND = "grievance/1 decision"
+LABEL = "grievance/2 verifier shares"
+DECISION_KIND = "grievance/2 decision"
 
 
 class Status(IntEnum):

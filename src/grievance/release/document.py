@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from grievance.release.tables import Table
     from grievance.task import Task
 
-FORMAT = "grievance/1 release"
+FORMAT = "grievance/2 release"
 _SD_DIGITS = Context(prec=6)
 NEIGHBOURS = (
     "one worker's answers, in all reports the plan allows them in this round, are replaced by "

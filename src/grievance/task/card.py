@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from grievance.crypto.signing import SigningKey, VerifyingKey
 
-KIND = "grievance/1 card"
+KIND = "grievance/2 card"
 LIMIT = 32768
 MEMBER_KEYS = ("display_name", "identity", "name")
 _KEYS = (

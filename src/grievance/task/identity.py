@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from grievance.crypto.signing import SigningKey
 
-KIND = "grievance/1 identity"
+KIND = "grievance/2 identity"
 LIMIT = 4096
 MAX_AGGREGATORS = 16
 """More than any coalition needs, and well below the 255 shares a Prio3 instance may have."""

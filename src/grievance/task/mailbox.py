@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from grievance.crypto.signing import SigningKey
     from grievance.task.identity import Identity
 
-KIND = "grievance/1 mailbox"
+KIND = "grievance/2 mailbox"
 LIMIT = 8192
 
 

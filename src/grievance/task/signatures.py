@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from grievance.crypto.signing import SigningKey
     from grievance.task.task import Task
 
-KIND = "grievance/1 task signature"
-BUNDLE_KIND = "grievance/1 task bundle"
+KIND = "grievance/2 task signature"
+BUNDLE_KIND = "grievance/2 task bundle"
 LIMIT = 4096
 BUNDLE_LIMIT = TASK_LIMIT + (MAX_AGGREGATORS + 1) * LIMIT
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from grievance.task.card import Card
     from grievance.vdaf import Prio3BlockCountVec
 
-KIND = "grievance/1 task"
+KIND = "grievance/2 task"
 LIMIT = 1 << 20
 VDAF_DRAFT = "draft-irtf-cfrg-vdaf-20"
 VDAF_VERSION = 18
@@ -140,7 +140,7 @@ class Task:
     @property
     def ctx(self) -> bytes:
         """The VDAF application context: every share is bound to this task."""
-        return b"grievance/1" + self.digest
+        return b"grievance/2" + self.digest
 
     @cached_property
     def vdaf(self) -> Prio3BlockCountVec:

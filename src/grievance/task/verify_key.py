@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from grievance.crypto.signing import SigningKey
     from grievance.task.task import Task
 
-KIND = "grievance/1 verify key"
+KIND = "grievance/2 verify key"
 LIMIT = 65536
 
 
 def commitment(verify_key: VerifyKey) -> bytes:
     """Return the 32 bytes by which a task fixes its verify key without showing it."""
-    return hashlib.sha256(b"grievance/1 verify key" + verify_key.reveal()).digest()
+    return hashlib.sha256(b"grievance/2 verify key" + verify_key.reveal()).digest()
 
 
 def seal_verify_key(task: Task, verify_key: VerifyKey, key: SigningKey) -> bytes:
@@ -74,7 +74,7 @@ def open_verify_key(data: bytes, task: Task, name: str, key: HpkePrivateKey) -> 
 
 
 def _info(task: Task, index: int) -> bytes:
-    parts = length_prefixed(b"grievance/1 verify key", task.digest, index.to_bytes(1, "big"))
+    parts = length_prefixed(b"grievance/2 verify key", task.digest, index.to_bytes(1, "big"))
     return hashlib.sha256(parts).digest()
 
 
