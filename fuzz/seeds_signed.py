@@ -21,7 +21,8 @@ from grievance.ledger.checkpoint import cosign, sign_checkpoint
 from grievance.ledger.evidence import sign_fork
 from grievance.ledger.versions import sign_versions
 from grievance.pool.layout import RoundPaths
-from grievance.pool.noisy import NoisyAggregateShare, sign_own_share
+from grievance.pool.noisy import KIND as SHARE_KIND
+from grievance.pool.noisy import sign_own_share
 from grievance.pool.order import OrderChain, admit_event, sign_order_fork
 from grievance.pool.proposals import Approval
 from grievance.pool.verdicts import Decision, Status
@@ -109,9 +110,13 @@ def released() -> Seeds:
     """Shares, releases, ledger entries, heads and evidence."""
     task, south = world().task, signing_key("south")
     shapes = {name: task.layout.statistics[name].num_released for name in task.allocations}
-    share = NoisyAggregateShare(
-        RELEASE, "south", {name: tuple(range(size)) for name, size in shapes.items()}
-    )
+    vectors = {n: task.vdaf.field.encode_vec(range(size)) for n, size in shapes.items()}
+    share = {
+        "task": task.digest.hex(),
+        "release": RELEASE,
+        "aggregator": "south",
+        "statistics": {name: b64encode(vector) for name, vector in vectors.items()},
+    }
     release = Release.build(
         task,
         {name: [4 + at for at in range(size)] for name, size in shapes.items()},
@@ -137,7 +142,7 @@ def released() -> Seeds:
     north = signing_key("north")
     heads = [sign_checkpoint("north", 1, secret(label), north) for label in ("one", "two")]
     return {
-        "noisy-share": [share.sign(task, south)],
+        "noisy-share": [sign_document(SHARE_KIND, share, south)],
         "own-share": [sign_own_share(task, RELEASE, secret("box", 90), south)],
         "release": [release.to_bytes()],
         "ledger-entry": entries,

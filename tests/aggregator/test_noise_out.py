@@ -92,15 +92,13 @@ def task(request: pytest.FixtureRequest) -> Task:
     return make_coalition(plan, AGGREGATORS, kem="X25519").task
 
 
-def draw_releases(task: Task, aggregator: str, releases: int = RELEASES) -> Draws:
+def draw_releases(task: Task, releases: int = RELEASES) -> Draws:
     """Noise of many releases over nothing: counts, and a mean's totals T and numbers N."""
     modulus, found = task.vdaf.field.MODULUS, {"count": [], "T": [], "N": []}
-    for release in range(releases):
-        share = add_noise(
-            task, f"{release:016x}", aggregator, task.vdaf.agg_init(), ("who", "hours")
-        )
-        found["count"].append(centred(share.values["who"], modulus))
-        mean = centred(share.values["hours"], modulus)
+    for _ in range(releases):
+        values = add_noise(task, task.vdaf.agg_init(), ("who", "hours"))
+        found["count"].append(centred(values["who"], modulus))
+        mean = centred(values["hours"], modulus)
         found["T"].append(mean[: len(mean) // 2])
         found["N"].append(mean[len(mean) // 2 :])
     return found
@@ -108,7 +106,7 @@ def draw_releases(task: Task, aggregator: str, releases: int = RELEASES) -> Draw
 
 @pytest.fixture(scope="module")
 def drawn(task: Task) -> dict[str, Draws]:
-    return {name: draw_releases(task, name) for name in AGGREGATORS}
+    return {name: draw_releases(task) for name in AGGREGATORS}
 
 
 def stated(task: Task, aggregators: int = 1) -> dict[str, NoiseLaw]:
@@ -225,11 +223,11 @@ def test_too_little_noise_would_be_noticed(
 ) -> None:
     draw, law = privacy.draw, stated(task)[what]
     monkeypatch.setattr(noise.privacy, "draw", lambda m, s: draw(m, quarters(s, 1 / sqrt(2))))
-    halved = flat(draw_releases(task, AGGREGATORS[0], 10)[what])
+    halved = flat(draw_releases(task, 10)[what])
     assert not variance_holds(halved, law)
     assert not chi_square_holds(halved, law)
     monkeypatch.setattr(noise.privacy, "draw", lambda _, s: [0] * len(s))
-    dropped = flat(draw_releases(task, AGGREGATORS[0], 10)[what])
+    dropped = flat(draw_releases(task, 10)[what])
     assert not variance_holds(dropped, law)
     assert not chi_square_holds(dropped, law)
 
@@ -241,7 +239,7 @@ def test_the_other_mechanisms_noise_would_be_noticed(
     draw, law = privacy.draw, stated(task)[what]
     other = "laplace" if task.mechanism == "gaussian" else "gaussian"
     monkeypatch.setattr(noise.privacy, "draw", lambda _, s: draw(other, s))
-    assert not chi_square_holds(flat(draw_releases(task, AGGREGATORS[0], 10)[what]), law)
+    assert not chi_square_holds(flat(draw_releases(task, 10)[what]), law)
 
 
 def test_a_task_that_was_charged_too_little_draws_nothing(
@@ -252,7 +250,7 @@ def test_a_task_that_was_charged_too_little_draws_nothing(
     cheap = replace(task, allocations={**task.allocations, "who": replace(given, cost=less)})
     monkeypatch.setattr(noise.privacy, "draw", lambda *_: pytest.fail("noise was drawn"))
     with pytest.raises(PrivacyError) as caught:
-        add_noise(cheap, "0" * 16, AGGREGATORS[0], task.vdaf.agg_init(), ("who",))
+        add_noise(cheap, task.vdaf.agg_init(), ("who",))
     assert caught.value.code == "privacy.map"
 
 
@@ -262,8 +260,7 @@ def test_noise_is_added_to_the_projection_and_to_nothing_else(
     monkeypatch.setattr(noise.privacy, "draw", lambda _, s: [-7] * len(s))
     modulus = task.vdaf.field.MODULUS
     aggregate = [(i * i * 2**90 + 3) % modulus for i in range(task.layout.num_bits)]
-    share = add_noise(task, "0" * 16, AGGREGATORS[0], aggregate, ("who", "hours"))
-    for name, values in share.values.items():
+    for name, values in add_noise(task, aggregate, ("who", "hours")).items():
         exact = Layout(task.plan).project(name, aggregate, modulus)
         assert list(values) == [(e - 7) % modulus for e in exact]
 

@@ -46,7 +46,7 @@ def a_head_of_other_entries(pool: Pool) -> None:
     pool.sign_head("north", 1, head=b"\x01" * 32)
 
 
-@defect("ledger.cosignature")
+@defect("ledger.cosignature", "waiting")
 def a_cosignature_is_gone(pool: Pool) -> None:
     pool.remove("ledger/north/1.south.cosignature")
 

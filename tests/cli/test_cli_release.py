@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -209,3 +211,28 @@ def test_an_exported_release_follows_the_printed_schema(released: Town, tmp_path
     jsonschema.Draft202012Validator(schema).validate(found)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.Draft202012Validator(schema).validate({**found, "more": 1})
+
+
+def test_nothing_is_shown_that_nobody_cosigned(
+    released: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A finished pool without heads and cosignatures: every reader waits, in the same words."""
+    pool = tmp_path / "pool"
+    shutil.copytree(released.pool, pool)
+    for path in [*pool.glob("ledger/*/*.cosignature"), *pool.glob("ledger/north/*.checkpoint")]:
+        path.unlink()
+    trust = ("--trust", released.digest)
+    read = ("--pool", str(pool), *trust)
+    heads = "waiting for north to sign the head of its ledger"
+    words = "waiting for the cosignature of south on the ledger of north"
+    for command in (("show",), ("export", str(tmp_path / "out"))):
+        ran = released.type("nurses", "release", *command, *read)
+        assert ran.code == 3
+        assert heads in ran.err and words in ran.err
+    audited = released.type("nurses", "audit", str(pool), *trust)
+    assert audited.code == 3 and "INCOMPLETE" in audited.out
+    assert heads in audited.out and words in audited.out
+    # Control: who does not ask for them shows tables from such a pool.
+    collecting = importlib.import_module("grievance.release.collect")
+    monkeypatch.setattr(collecting, "missing_cosignatures", lambda *_: [])
+    assert "region" in released.type("nurses", "release", "show", *read).done().out

@@ -19,7 +19,7 @@ import pytest
 from release_stage import ROWS, SYNC, codes_in, flat
 
 from grievance import failpoints
-from grievance.aggregator import releases
+from grievance.aggregator import noise
 from grievance.cost import Cost
 from grievance.crypto.documents import b64decode, b64encode, canonical
 from grievance.errors import BudgetExceededError, GrievanceError
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
     from crash_town import Runner
     from release_stage import Stage
-
-    from grievance.pool.noisy import NoisyAggregateShare
 
 
 # -- crashes and disks -------------------------------------------------------------------------
@@ -323,18 +321,17 @@ def test_d15_a_total_that_cannot_be_true(
     at: Callable[[str], Stage], monkeypatch: pytest.MonkeyPatch, shift: int, flagged: bool
 ) -> None:
     """A dishonest helper shifts a total: gross shifts are flagged, small ones are never seen."""
-    stage, real = at("ordered"), releases.add_noise
+    stage, real = at("ordered"), noise.add_noise
 
-    def shifted(*args: Any) -> NoisyAggregateShare:
-        share, modulus = real(*args), args[0].vdaf.field.MODULUS
-        values = {
+    def shifted(*args: Any) -> dict[str, tuple[int, ...]]:
+        modulus = args[0].vdaf.field.MODULUS
+        return {
             name: (*given[:-1], (given[-1] + shift) % modulus)
-            for name, given in share.values.items()
+            for name, given in real(*args).items()
         }
-        return type(share)(share.release, share.aggregator, values)
 
     with monkeypatch.context() as patch:
-        patch.setattr(releases, "add_noise", shifted)
+        patch.setattr(noise, "add_noise", shifted)
         stage.federation.sync("south")
     stage.federation.settle()
     ran = stage.type("north", "release", "show").done()

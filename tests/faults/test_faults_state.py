@@ -23,7 +23,7 @@ from grievance import failpoints
 from grievance.aggregator import Desk, witness
 from grievance.aggregator import state as states
 from grievance.errors import GrievanceError
-from grievance.ledger import read_ledger
+from grievance.ledger import cosigned, read_ledger
 from grievance.ledger.checkpoint import cosign, parse_checkpoint
 from grievance.pool.layout import checkpoint_path, cosignature_path, ledger_path
 from grievance.release import Release, to_csv
@@ -299,7 +299,7 @@ def unsigned(stage: Stage, size: int) -> list[str]:
     """Who has not cosigned this size of north's ledger."""
     store, key = stage.federation.leader.store, stage.federation.leader.key.public
     log = read_ledger(store, "north", key)
-    return witness.missing_cosignatures(store, stage.federation.task, "north", log, size)
+    return cosigned.missing_cosignatures(store, stage.federation.task, "north", log, size)
 
 
 def test_d27_ones_own_key_is_no_witness(at: Callable[[str], Stage]) -> None:
@@ -334,8 +334,8 @@ def test_d28_an_older_head_replayed(at: Callable[[str], Stage]) -> None:
     newest.write_bytes(kept)
     shutil.copy(stage.pool / checkpoint_path("north", 1), stage.pool / checkpoint_path("north", 2))
     store, key = stage.federation.homes["south"].store, stage.federation.leader.key.public
-    assert witness.read_checkpoint(store, "north", key, 2) is None
-    assert unsigned(stage, 2) == ["north"]
+    assert cosigned.read_checkpoint(store, "north", key, 2) is None
+    assert unsigned(stage, 2) == ["north", "south"]
     with stage.unchanged():
         stage.type("south", *SYNC).done()
     with Desk.open(stage.federation.homes["south"]) as desk:

@@ -14,10 +14,9 @@ from hostile_pool import Content
 from hostile_world import ROWS, HostileCoalition, Scene, approve, finish, play, signed_by
 
 from dishonest import decisions, publish
-from grievance.aggregator import witness
 from grievance.crypto.documents import sign_document
 from grievance.errors import GrievanceError, ReportError
-from grievance.ledger import LedgerLog, read_ledger
+from grievance.ledger import LedgerLog, cosigned, read_ledger
 from grievance.ledger.checkpoint import cosign, parse_checkpoint
 from grievance.pool.layout import RoundPaths, checkpoint_path, cosignature_path
 from grievance.pool.verdicts import Status
@@ -162,7 +161,7 @@ def north_ledger(coalition: HostileCoalition) -> LedgerLog:
 
 def unsigned(coalition: HostileCoalition, size: int) -> list[str]:
     log = north_ledger(coalition)
-    return witness.missing_cosignatures(coalition.truth, coalition.task, "north", log, size)
+    return cosigned.missing_cosignatures(coalition.truth, coalition.task, "north", log, size)
 
 
 def test_ones_own_key_is_no_witness(released: HostileCoalition) -> None:

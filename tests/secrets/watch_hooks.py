@@ -22,9 +22,8 @@ def record_secrets(watch: Watch) -> None:
     from grievance.pipelines import rows
     from grievance.secret import Secret, StateKey, VerifyKey
 
-    seal, noise, releases = (
-        importlib.import_module(f"grievance.{name}")
-        for name in ("client.seal", "aggregator.noise", "aggregator.releases")
+    seal, noise = (
+        importlib.import_module(f"grievance.{name}") for name in ("client.seal", "aggregator.noise")
     )
     vault = watch.vault
     kinds = {
@@ -62,10 +61,10 @@ def record_secrets(watch: Watch) -> None:
         watch.sums.update(total)
         return seal_sum(self, seq, total)
 
-    def new_add_noise(task, release, aggregator, aggregate, statistics):  # type: ignore[no-untyped-def]
+    def new_add_noise(task, aggregate, statistics):  # type: ignore[no-untyped-def]
         watch.sums.update(aggregate)
-        noisy = add_noise(task, release, aggregator, aggregate, statistics)
-        watch.noisy.update(value for values in noisy.values.values() for value in values)
+        noisy = add_noise(task, aggregate, statistics)
+        watch.noisy.update(value for values in noisy.values() for value in values)
         return noisy
 
     def new_verify_rows(seat, opened):  # type: ignore[no-untyped-def]
@@ -100,7 +99,6 @@ def record_secrets(watch: Watch) -> None:
     Bench.seal_sum, noise.add_noise = new_seal_sum, new_add_noise  # type: ignore[method-assign]
     pkcs8.derive, pkcs8.SCRYPT_N = new_derive, 16
     rows.verify_rows, privacy.draw = new_verify_rows, new_draw_noise  # type: ignore[assignment]
-    releases.add_noise = new_add_noise
     # Fewer blank reports around the real ones: the watch looks at each.
     make_batches = importlib.import_module("grievance.pool.relay").make_batches
     make_batches.__kwdefaults__["pad_to"] = 20

@@ -17,11 +17,11 @@ from grievance.aggregator.witness import (
     check_extends,
     check_proven,
     forked,
-    read_checkpoint,
 )
 from grievance.cost import Cost
 from grievance.errors import GrievanceError, LedgerError, PrivacyError, ReleaseError
 from grievance.ledger import read_ledger
+from grievance.ledger.cosigned import read_checkpoint
 from grievance.ledger.evidence import parse_fork
 from grievance.pool.layout import ledger_folder
 from grievance.pool.store import SMALL_FILE_SIZE, find

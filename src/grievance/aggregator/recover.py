@@ -21,6 +21,7 @@ from grievance.errors import GrievanceError, LedgerError, SignatureError, StateE
 from grievance.failpoints import failpoint
 from grievance.ledger import ReleaseEvent, read_ledger
 from grievance.ledger.checkpoint import MAX_NOTE_SIZE, check_cosignature
+from grievance.ledger.cosigned import read_checkpoint
 from grievance.pipelines import Crew
 from grievance.pool import rounds as pool_rounds
 from grievance.pool.layout import (
@@ -320,7 +321,7 @@ class _Recovery:
         for name, key in witness.peers(self.desk).items():
             log = read_ledger(self.store, name, key)
             for size in range(1, len(log.entries) + 1):
-                checkpoint = witness.read_checkpoint(self.store, name, key, size)
+                checkpoint = read_checkpoint(self.store, name, key, size)
                 path = cosignature_path(name, size, self.home.name)
                 line = find(self.store, path, MAX_NOTE_SIZE)
                 if checkpoint is None or line is None:

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grievance.aggregator.decisions import read_decision
-from grievance.aggregator.noise import add_noise
+from grievance.aggregator.noise import NoisyAggregateShare
 from grievance.aggregator.peers import check_peers, peers_in_words
-from grievance.aggregator.witness import missing_cosignatures
 from grievance.crypto.boxes import open_at_rest, seal_at_rest
 from grievance.crypto.merkle import root
 from grievance.errors import ReleaseError
 from grievance.failpoints import failpoint
 from grievance.ledger import LedgerEntry, LedgerLog, ReleaseEvent, read_ledger
 from grievance.ledger.checkpoint import sign_checkpoint
+from grievance.ledger.cosigned import missing_cosignatures
 from grievance.pool.layout import checkpoint_path, ledger_path, share_path
 from grievance.pool.noisy import digest_of, parse_own_share, sign_own_share
 from grievance.pool.proposals import Approval, Proposal, ReleaseView, read_releases
@@ -271,8 +271,10 @@ def charge(bench: Bench, chain: OrderChain, view: ReleaseView) -> bool:
     stored = state.batches(task.digest)
     for batch in chain.counted:
         total = task.vdaf.agg_update(total, bench.open_sum(batch.seq, stored[batch.seq].sum))
-    noisy = add_noise(task, view.release_id, bench.name, total, view.proposal.statistics)
-    share = noisy.sign(task, bench.key)
+    statistics = view.proposal.statistics
+    share = NoisyAggregateShare(task, view.release_id, bench.name, total, statistics).sign(
+        bench.key
+    )
     failpoint("charge.drawn")
     event = ReleaseEvent(
         view.release_id,
@@ -359,7 +361,11 @@ def unready(bench: Bench, view: ReleaseView) -> dict[str, str]:
         if entry is None or not same_release(entry.event, ours.event):
             waiting[party.name] = f"charges release {view.release_id}"
             continue
-        for name in missing_cosignatures(bench.store, task, party.name, log, entry.size):
+        missing = missing_cosignatures(bench.store, task, party.name, log, entry.size)
+        if party.name in missing:  # nobody can cosign a head that is not there
+            waiting[party.name] = "signs the head of its ledger"
+            continue
+        for name in missing:
             waiting.setdefault(name, f"cosigns the ledger of {party.name}")
     return waiting
 

@@ -18,13 +18,8 @@ from grievance.crypto.merkle import root
 from grievance.errors import GrievanceError, LedgerError, SignatureError, StateError, WireError
 from grievance.failpoints import failpoint
 from grievance.ledger import LedgerEntry, LedgerLog, read_ledger
-from grievance.ledger.checkpoint import (
-    MAX_NOTE_SIZE,
-    Checkpoint,
-    check_cosignature,
-    cosign,
-    parse_checkpoint,
-)
+from grievance.ledger.checkpoint import Checkpoint, cosign
+from grievance.ledger.cosigned import read_checkpoint
 from grievance.ledger.evidence import sign_fork
 from grievance.pool.layout import (
     RoundPaths,
@@ -174,38 +169,6 @@ def forked(name: str, path: str) -> LedgerError:
         hint=f"the proof is in {path}; we cosign {name}'s ledger no more, so nothing is released: "
         "show the file to the other organisations",
     )
-
-
-def read_checkpoint(store: Store, name: str, key: VerifyingKey, size: int) -> Checkpoint | None:
-    """The owner's checkpoint of a size; None until one it signed has arrived."""
-    data = find(store, checkpoint_path(name, size), MAX_NOTE_SIZE)
-    if data is None:
-        return None
-    try:
-        checkpoint = parse_checkpoint(bytes(data), name, key)
-    except (LedgerError, SignatureError):
-        return None
-    return checkpoint if checkpoint.size == size else None
-
-
-def missing_cosignatures(
-    store: Store, task: Task, name: str, log: LedgerLog, size: int
-) -> list[str]:
-    """Aggregators of a task that have not cosigned this size of a ledger; its owner if unsigned."""
-    owner = task.aggregators[task.index_of(name)]
-    checkpoint = read_checkpoint(store, name, owner.identity, size)
-    if checkpoint is None or checkpoint.root != root([e.data for e in log.entries[:size]]):
-        return [name]
-    missing = []
-    for party in task.aggregators:
-        if party.name == name:
-            continue
-        data = find(store, cosignature_path(name, size, party.name), MAX_NOTE_SIZE)
-        try:
-            check_cosignature(bytes(data or b""), checkpoint, party.name, party.identity)
-        except (LedgerError, SignatureError):
-            missing.append(party.name)
-    return missing
 
 
 def check_not_behind(desk: Desk) -> None:

@@ -17,6 +17,7 @@ from grievance.audit.inspection import MALFORMED
 from grievance.audit.terms import keeps, true_cost
 from grievance.cost import Cost
 from grievance.crypto.merkle import leaf_hash, node_hash
+from grievance.ledger.cosigned import cosignature_in_words
 from grievance.ledger.entry import KIND, LedgerEntry, ReleaseEvent, entry_size_limit
 from grievance.names import is_name
 from grievance.pool.layout import ledger_folder, ledger_path
@@ -111,8 +112,8 @@ def _check(
         # What a release needs, and when, is for the release to say.
         if opened is not None and not isinstance(entry.event, ReleaseEvent):
             for path, who in missing_cosignatures(inspection, ledger, entry.size, opened.names):
-                message = f"{who} has not signed the head of {entry.size} entries"
-                inspection.waiting("ledger.cosignature", path, message)
+                words = cosignature_in_words(who, ledger.name)
+                inspection.waiting("ledger.cosignature", path, words)
 
 
 # Entries.

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from grievance.audit.heads import missing_cosignatures
 from grievance.audit.inspection import MALFORMED
 from grievance.audit.plausible import check_plausible
+from grievance.ledger.cosigned import cosignature_in_words
 from grievance.ledger.entry import ReleaseEvent
 from grievance.pool.layout import is_release_id, ledger_path
 from grievance.pool.noisy import KIND as SHARE_KIND
 from grievance.pool.noisy import LIMIT as SHARE_LIMIT
-from grievance.pool.noisy import NoisyAggregateShare, digest_of, parse_noisy_share
+from grievance.pool.noisy import PublishedNoisyShare, digest_of, parse_noisy_share
 from grievance.pool.proposals import (
     APPROVAL_KIND,
     PROPOSAL_KIND,
@@ -44,7 +45,7 @@ class AuditedRelease:
     release_id: str
     proposal: Proposal
     answers: dict[str, Approval] = field(default_factory=dict)
-    shares: dict[str, NoisyAggregateShare] = field(default_factory=dict)
+    shares: dict[str, PublishedNoisyShare] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
     totals: dict[str, list[int]] | None = None
 
@@ -241,8 +242,7 @@ def _check_entries(
             inspection.fault("release.entry", ledger_path(name, entry.size), message)
         missing = missing_cosignatures(inspection, ledger, entry.size, opened.names)
         for path, who in missing:
-            message = f"{who} has not signed the head that release {release.release_id} makes"
-            inspection.lacks("ledger.cosignature", path, message, too_late=bool(published))
+            inspection.waiting("ledger.cosignature", path, cosignature_in_words(who, name))
     for name in opened.names:
         path = opened.paths.noisy(release.release_id, name)
         if name not in published:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from grievance.empirical.noise import Integers
     from grievance.task import Task
 
-_RELEASE = "simulated"
-
 
 def split_totals(task: Task, bits: Sequence[int]) -> list[list[int]]:
     """Split block-bit totals into one uniform share per aggregator, as they would hold them."""
@@ -42,8 +40,8 @@ def release_once(
     """
     field, layout = task.vdaf.field, task.layout
     noisy: list[list[int]] = []
-    for index, (party, share) in enumerate(zip(task.aggregators, shares, strict=True)):
-        values = add_noise(task, _RELEASE, party.name, share, statistics).values
+    for index, share in enumerate(shares):
+        values = add_noise(task, share, statistics)
         vector = [value for name in statistics for value in values[name]]
         if index == cheat:
             # Its own noise subtracted again is its share without noise.

@@ -1,9 +1,8 @@
 """The one thing derived from answers that may leave an aggregator: a noisy aggregate share.
 
-The type has no way to be made from an exact sum: the aggregator's noise step makes it, and
-everything here only writes and reads it. The file is a signed document with one vector of
-field elements per statistic (16-byte little-endian elements, base64url).
-Source: design.md, sections 9 and 10.
+Everything here only reads it: what can be signed is made by `aggregator.noise`, where making
+it draws the noise. The file is a signed document with one vector of field elements per
+statistic (16-byte little-endian elements, base64url). Source: design.md, sections 9 and 10.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ LIMIT = 8 << 20
 
 
 @dataclass(frozen=True, repr=False)
-class NoisyAggregateShare:
-    """One aggregator's share of a release: for each charged statistic its noisy coordinates.
+class PublishedNoisyShare:
+    """A noisy share as somebody signed it: for each charged statistic its noisy coordinates.
 
     The values are field elements; one share alone is uniform noise.
     """
@@ -37,24 +36,13 @@ class NoisyAggregateShare:
     aggregator: str
     values: Mapping[str, tuple[int, ...]]
 
-    def sign(self, task: Task, key: SigningKey) -> bytes:
-        """Make the signed file. Signing is deterministic: the same share gives the same bytes."""
-        field = task.vdaf.field
-        body = {
-            "task": task.digest.hex(),
-            "release": self.release,
-            "aggregator": self.aggregator,
-            "statistics": {n: b64encode(field.encode_vec(v)) for n, v in self.values.items()},
-        }
-        return sign_document(KIND, body, key)
-
 
 def digest_of(data: bytes) -> bytes:
     """What the ledger entry says of a noisy share's file."""
     return hashlib.sha256(data).digest()
 
 
-def parse_noisy_share(data: bytes, task: Task, aggregator: int) -> NoisyAggregateShare:
+def parse_noisy_share(data: bytes, task: Task, aggregator: int) -> PublishedNoisyShare:
     """Read a noisy share. Raises SignatureError, WireError, or ReleaseError `noisy.share`."""
     party = task.aggregators[aggregator]
     document = parse_document(data, kind=KIND, signer=party.identity, limit=LIMIT)
@@ -75,7 +63,7 @@ def parse_noisy_share(data: bytes, task: Task, aggregator: int) -> NoisyAggregat
         if len(vector) != task.layout.statistics[name].num_released:
             body.refuse("has a statistic of the wrong length")
         values[name] = tuple(vector)
-    return NoisyAggregateShare(body.text("release"), party.name, values)
+    return PublishedNoisyShare(body.text("release"), party.name, values)
 
 
 OWN_KIND = "grievance/2 own noisy share"

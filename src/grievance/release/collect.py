@@ -1,8 +1,9 @@
 """From the pool's noisy shares to a release. Anyone who can read the pool can run this.
 
 Nothing is taken on trust that can be checked: the leader ordered the release, everybody
-approved it, every aggregator charged it to its ledger on the same terms, and every noisy
-share is the one its ledger entry names. Source: design.md, section 10.
+approved it, every aggregator charged it to its ledger on the same terms, all the others cosigned
+what it charged, and every noisy share is the one its ledger entry names.
+Source: design.md, section 10.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from grievance.errors import GrievanceError, ReleaseError
 from grievance.ledger import read_ledger
+from grievance.ledger.cosigned import cosignature_in_words, missing_cosignatures
 from grievance.pool.layout import RoundPaths
 from grievance.pool.noisy import LIMIT, digest_of, parse_noisy_share
 from grievance.pool.order import read_chain
@@ -21,7 +23,7 @@ from grievance.release.release import Release
 
 if TYPE_CHECKING:
     from grievance.ledger import ReleaseEvent
-    from grievance.pool.noisy import NoisyAggregateShare
+    from grievance.pool.noisy import PublishedNoisyShare
     from grievance.pool.store import Store
     from grievance.task import Task
 
@@ -39,9 +41,10 @@ def collect(store: Store, task: Task, release_id: str | None = None) -> Release:
     if view.declined_by is not None or view.missing(task):
         raise ReleaseError("this release was not approved by everybody", code="release.approval")
     costs = {name: task.allocations[name].cost for name in view.proposal.statistics}
-    events = []
+    events, unsigned = [], []
     for party in task.aggregators:
-        entry = read_ledger(store, party.name, party.identity).release(task.digest, view.release_id)
+        log = read_ledger(store, party.name, party.identity)
+        entry = log.release(task.digest, view.release_id)
         if entry is None:
             raise _waiting(view, f"{party.name} has not charged it to its ledger yet")
         event = entry.event
@@ -57,6 +60,12 @@ def collect(store: Store, task: Task, release_id: str | None = None) -> Release:
                 code="release.terms",
             )
         events.append(event)
+        unsigned += [
+            cosignature_in_words(name, party.name)
+            for name in missing_cosignatures(store, task, party.name, log, entry.size)
+        ]
+    if unsigned:
+        raise _waiting(view, "; ".join(unsigned))
     # Only now: whoever has not charged is what the noisy shares of the others wait for.
     shares = [_read_share(store, task, view, i, event) for i, event in enumerate(events)]
     digests = {
@@ -95,7 +104,7 @@ def _find(store: Store, task: Task, release_id: str | None) -> ReleaseView:
 
 def _read_share(
     store: Store, task: Task, view: ReleaseView, index: int, event: ReleaseEvent
-) -> NoisyAggregateShare:
+) -> PublishedNoisyShare:
     name = task.aggregators[index].name
     path = RoundPaths(task.round_id).noisy(view.release_id, name)
     data = find(store, path, LIMIT)
