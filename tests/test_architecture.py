@@ -24,7 +24,7 @@ TIERS = [
     {"backup"},
     {"pipelines"},
     {"aggregator", "release", "audit"},
-    {"exposure", "empirical", "planner"},
+    {"exposure", "empirical", "planner", "relay"},
     {"demo", "testing"},
     {"cli"},
 ]

@@ -81,10 +81,13 @@ LABELS: Final = {
     "charge.spooled": "entry and checkpoint are spooled, the share sealed to us not",
     "witness.stored": "a peer's head is stored, the cosignature not spooled",
     "share.spooled": "the noisy share",
+    "relay.remembered": "batches and their digests are stored, nothing is put",
     "destroy.marked": "sums and shares are deleted, the entry is not stored",
     "recover.kept": "one of our own files is back in the spool",
     # Steps between transactions.
     "publish.put": "a spooled file is in the pool, and the state does not know it",
+    "relay.moved": "a file of reports has its new place, the folders are not flushed",
+    "relay.deleted": "one file of reports is deleted, others are there",
     "destroy.overwritten": "a key file is overwritten and still there",
     "destroy.unlinked": "a key file is gone",
     "destroy.keyless": "all key files are gone, the state is not compacted",

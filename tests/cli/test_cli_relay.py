@@ -36,8 +36,11 @@ def test_files_in_json(opened: Town, inbox: Path) -> None:
         "round": opened.round_id,
         "reports": 2,
         "blank": 98,
+        "twice": 0,
+        "before": 0,
         "admitted": True,
         "rehearsal": False,
+        "refused": [],
     }
     assert len(ran.json["batches"]) == 1
 
@@ -49,16 +52,22 @@ def test_the_same_report_in_one_go_counts_once(opened: Town, inbox: Path) -> Non
     assert "14 reports came twice and went once." in ran.err
 
 
-def test_relaying_twice_counts_once(opened: Town, inbox: Path) -> None:
-    for _ in range(2):
-        opened.type("nurses", "relay", str(inbox), "--trust", opened.digest).done()
+def test_relaying_twice_sends_once(opened: Town, inbox: Path) -> None:
+    words = ("relay", str(inbox), "--trust", opened.digest)
+    opened.type("nurses", *words).done()
+    again = opened.type("nurses", *words).done()
+    assert again.out == ""
+    assert "Nothing here is new, so no batch was made." in again.err
+    assert "14 reports have gone out before and were left out." in again.err
+    opened.seal("--blank", "--out", str(inbox)).done()
+    third = opened.type("nurses", *words, "--json").done().json
+    assert (third["reports"], third["blank"], third["before"]) == (1, 99, 14)
     opened.settle()
     (status,) = opened.type("north", "status", "--json").json
-    # 200 rows, of which the second batch repeats 14.
-    assert (status["rows"], status["accepted"]) == (200, 186)
+    assert (status["rows"], status["accepted"]) == (200, 200)
 
 
-def test_reports_of_another_round(opened: Town, inbox: Path) -> None:
+def test_reports_of_another_round_stay_where_they_are(opened: Town, inbox: Path) -> None:
     first = opened.round_id
     opened.open("nurses")
     assert opened.round_id != first
@@ -68,15 +77,55 @@ def test_reports_of_another_round(opened: Town, inbox: Path) -> None:
     )
     single = str(next(inbox.glob("*.report")))
     opened.type("nurses", "relay", single, *words).refused(1, "round")
+    before = sorted(inbox.iterdir())
+    ran = opened.type("nurses", "relay", str(inbox), *words)
+    assert ran.code == 1
+    assert ran.err.count("belong") == 3
+    assert "left where it is" in ran.err
+    assert sorted(inbox.iterdir()) == before
     assert not list((opened.pool / "rounds" / opened.round_id).glob("batches/*"))
+
+
+def test_a_bad_file_is_set_aside_and_stops_nothing(opened: Town, inbox: Path) -> None:
+    (inbox / "broken.report").write_bytes(b"x" * 99)
+    (inbox / "empty.reports").write_bytes(b"")
+    words = ("relay", str(inbox), "--trust", opened.digest, "--json")
+    ran = opened.type("nurses", *words)
+    assert ran.code == 1, "somebody should look"
+    assert (ran.json["reports"], len(ran.json["batches"])) == (14, 1)
+    told = [(Path(one["file"]).name, one["error"]) for one in ran.json["refused"]]
+    assert told == [("broken.report", "report.file"), ("empty.reports", "report.file")]
+    assert "99 bytes" in ran.json["refused"][0]["reason"]
+    assert sorted(p.name for p in (inbox / "refused").iterdir()) == [
+        "broken.report",
+        "empty.reports",
+    ]
+    assert opened.type("nurses", *words).done().json["refused"] == [], "it is told once"
+    # Another one of the same name takes nobody's place.
+    (inbox / "broken.report").write_bytes(b"y")
+    ran = opened.type("nurses", *words[:-1])
+    assert (ran.code, "broken-2.report" in ran.err) == (1, True)
+    assert len(list((inbox / "refused").iterdir())) == 3
+
+
+def test_a_bad_file_among_named_ones_stops_nothing(opened: Town, inbox: Path) -> None:
+    """`relay *.report`, as a shell writes it out."""
+    (inbox / "broken.report").write_bytes(b"x")
+    ran = opened.type(
+        *("nurses", "relay", *map(str, sorted(inbox.glob("*.report*")))),
+        *("--trust", opened.digest),
+    )
+    assert ran.code == 1
+    assert "Relayed 14 reports" in ran.err
+    assert (inbox / "broken.report").exists(), "what was named one by one is not moved"
 
 
 def test_what_is_no_report(opened: Town, inbox: Path) -> None:
     (inbox / "broken.report").write_bytes(b"x" * 99)
-    opened.type("nurses", "relay", str(inbox), "--trust", opened.digest).refused(
+    trust = ("--trust", opened.digest)
+    opened.type("nurses", "relay", str(inbox / "broken.report"), *trust).refused(
         1, "broken.report", "99 bytes"
     )
-    trust = ("--trust", opened.digest)
     opened.type("nurses", "relay", "no.report", *trust).refused(1, "No such file")
     opened.type("nurses", "relay", "no", *trust).refused(2, "there is no such file")
     opened.type("nurses", "relay", str(opened.plan), *trust).refused(2, "neither a .report nor")

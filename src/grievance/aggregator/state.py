@@ -1,8 +1,9 @@
-"""An aggregator's own memory: one SQLite file, one writer, flushed before anything leaves.
+"""An organisation's own memory: one SQLite file, one writer, flushed before anything leaves.
 
 What is in it: which nonces were verified with which bytes, sealed sums per batch, every
-outgoing file byte for byte, the ledger, the noisy shares. What is not: keys (they lie
-beside it) and any un-noised number in the clear. Source: design.md, section 8.
+outgoing file byte for byte, the ledger, the noisy shares, and of a relay which reports it passed
+on. What is not: keys (they lie beside it) and any un-noised number in the clear.
+Source: design.md, section 8.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from grievance.aggregator.relay_rows import RELAY_SCHEMA, RelayRows
 from grievance.errors import StateError, after_fault
 from grievance.failpoints import failpoint
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # What is large stands last: SQLite reads a row up to the column that is asked for, and writes all
 # of it anew when one column changes. So whether a file is published is a row of its own.
 _SCHEMA = """
@@ -124,7 +126,7 @@ class BatchRow:
         return self.accepted is not None
 
 
-class State:
+class State(RelayRows):
     """Opens, or creates, the state file. Raises StateError when it is damaged or foreign."""
 
     def __init__(self, path: Path) -> None:
@@ -140,7 +142,7 @@ class State:
             self._db.execute("PRAGMA secure_delete = ON")
             if fresh or not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
                 with self.transaction():
-                    for statement in _SCHEMA.split(";")[:-1]:
+                    for statement in (_SCHEMA + RELAY_SCHEMA).split(";")[:-1]:
                         self._db.execute(statement)
                     self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             self._check()

@@ -234,13 +234,17 @@ class BatchFile:
         except PoolError as error:
             raise BatchError(f"the batch has changed: {error}", code="batch.digest") from None
 
+    def digests(self) -> Iterator[bytes]:
+        """The digest of every report, in the file's order. Raises PoolError, WireError."""
+        return row_digests(self._task, self._flat.rows(self._payload))
+
     def check_rows(self) -> None:
         """Digest all rows and hold them against what the relay signed: a pass over the file.
 
         Raises BatchError `batch.digest`.
         """
         try:
-            self.check_content(row_digests(self._task, self._flat.rows(self._payload)))
+            self.check_content(self.digests())
         except (PoolError, WireError) as error:
             raise BatchError(f"the batch has changed: {error}", code="batch.digest") from None
 

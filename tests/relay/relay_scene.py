@@ -1,0 +1,120 @@
+"""A signed round around a pool, copied for each test, and relays that pass reports on in it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from federation import Federation
+from grievance.aggregator import Desk
+from grievance.client import seal, write_report
+from grievance.home import Home
+from grievance.pool.batch import BatchFile, max_batch_size
+from grievance.pool.order import read_chain
+from grievance.relay import Look, Passed, Rule, look, pass_on, read_files, recall
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from grievance.client import Report
+
+PLAN = b"""
+title = "One question"
+campaign = "tiny"
+opens = 2026-10-01
+closes = 2026-12-20
+
+[privacy]
+epsilon = 2.0
+delta = 1e-6
+lifetime_epsilon = 4.0
+minimum_reports = 10
+hide_below = 0
+
+[fields.region]
+question = "Where do you work?"
+choices = ["North", "South"]
+required = true
+
+[statistics.region]
+count = ["region"]
+"""
+NORTH = {"region": "North"}
+
+
+class Scene(Federation):
+    """A federation in another folder, and what a relay does in it."""
+
+    def __init__(self, made: Federation, folder: Path) -> None:
+        shutil.copytree(made.folder, folder, dirs_exist_ok=True)
+        self.folder, self.pool = folder, str(folder / "pool")
+        self.aggregators, self.relays = list(made.aggregators), list(made.relays)
+        self.round_id, self.homes = made.round_id, {}
+        for name in made.homes:
+            settings = folder / name / "organisation.json"
+            settings.write_text(json.dumps(json.loads(settings.read_text()) | {"pool": self.pool}))
+            self.homes[name] = Home.open(folder / name)
+
+    def inbox(self, number: int, name: str = "inbox") -> Path:
+        """A folder with so many more files of reports in it."""
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        for _ in range(number):
+            report = seal(self.task, NORTH)
+            write_report(folder / f"{report.digest.hex()[:16]}.report", report)
+        return folder
+
+    def pass_on(self, *files: Path, name: str = "nurses", lost: bool = False) -> Passed:
+        """What `grievance relay FILES` does, without words."""
+        task = self.task
+        with Desk.open(self.homes[name]) as desk:
+            memory = recall(desk, task, self.chain(), datetime.now(UTC), lost=lost)
+            desk.publish()
+            taken, _ = read_files(files, task, memory.path_of)
+            return pass_on(desk, task, taken)
+
+    def look(
+        self,
+        spool: Path,
+        rule: Rule | None = None,
+        now: datetime | None = None,
+        *,
+        name: str = "nurses",
+        keep_days: int = 90,
+        lost: bool = False,
+    ) -> Look:
+        """What one `grievance relay --spool SPOOL` does, at a moment of the test's choice."""
+        home = self.homes[name]
+        with Desk.open(home) as desk:
+            return look(
+                desk,
+                self.task,
+                read_chain(home.store, self.task),
+                spool,
+                rule or Rule(),
+                now or datetime.now(UTC),
+                keep_days=keep_days,
+                lost=lost,
+            )
+
+    def batches(self, name: str = "nurses") -> dict[str, bytes]:
+        """All batches of a relay in the pool, by path."""
+        folder = self.file(self.paths.batches)
+        found = sorted(folder.glob(f"{name}-*")) if folder.is_dir() else []
+        return {f"{self.paths.batches}/{path.name}": path.read_bytes() for path in found}
+
+    def rows(self, data: bytes) -> list[bytes]:
+        """The digests of a batch's reports: what everybody who reads the pool sees of them."""
+        assert len(data) <= max_batch_size(self.task)
+        return list(BatchFile(data, self.task).digests())
+
+    def lose_memory(self, name: str = "nurses") -> None:
+        for path in self.homes[name].root.glob("state.sqlite*"):
+            path.unlink()
+
+
+def digests(reports: Sequence[Report]) -> set[bytes]:
+    return {report.digest for report in reports}
