@@ -18,8 +18,16 @@ SCRIPT = """
 import json, sys
 from grievance.kernels import cache, check
 from grievance.vdaf import FIELD64, FIELD128
+def fails(*_, **__):
+    raise OSError(28, "No space left on device")
 if "same-name" in sys.argv:
     cache.source_digest = lambda: "same-name"
+if "believe" in sys.argv:
+    cache.KernelCache._read = staticmethod(lambda path: path.read_bytes()[32:])
+if "full" in sys.argv:
+    cache.Path.replace = fails
+if "nowhere" in sys.argv:
+    cache.tempfile.mkdtemp = fails
 out = check.expand(FIELD64 if "small" in sys.argv else FIELD128, bytes(32), b"", b"", 2)
 print(json.dumps([out.hex(), check.expand_messages.cache_hits, str(cache.directory())]))
 """
@@ -43,14 +51,23 @@ class Install:
             "TMPDIR": str(folder),
         }
 
-    def run(self, *arguments: str) -> tuple[str, int, Path, str]:
-        done = subprocess.run(
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             [sys.executable, "-c", SCRIPT, *arguments],
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=True,
             env=self.environment,
         )
+
+    def start(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        process = self.begin(*arguments)
+        out, err = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def run(self, *arguments: str) -> tuple[str, int, Path, str]:
+        done = self.start(*arguments)
+        done.check_returncode()
         out, hits, directory = json.loads(done.stdout)
         return out, hits, Path(directory), done.stderr
 
@@ -88,24 +105,97 @@ def test_under_one_name_old_arithmetic_would_go_on(tmp_path):
     assert (stale, hits) == (first, 1)
 
 
-@pytest.mark.slow
-def test_two_processes_that_saved_two_variants_at_one_moment(tmp_path):
-    """Numba counts files without a lock: both save as number 1, and the index has either's name."""
-    install, home = Install(tmp_path), tmp_path / "home"
+def empty(data: bytes) -> bytes:
+    return b""
+
+
+def halved(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def flipped(data: bytes) -> bytes:
+    """One bit of the object file within the pickle, where LLVM takes the process down with it."""
+    at = data.index(b"\x7fELF") + 18  # e_machine: for which processor
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+def zeroed(data: bytes) -> bytes:
+    """What a file system leaves of a file that was renamed before its blocks were on the disk."""
+    return bytes(len(data))
+
+
+DAMAGE = pytest.mark.parametrize(
+    "damage", [empty, halved, flipped, zeroed], ids=lambda d: d.__name__
+)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """An install whose kernel was compiled, what it computed, and the kernel's one file."""
+    install = Install(tmp_path_factory.mktemp("compiled"))
     first, _, directory, _ = install.run()
-    home.rename(tmp_path / "kept")
-    install.run("small")
-    (theirs,) = directory.rglob("*.nbc")
-    (ours,) = (tmp_path / "kept" / directory.relative_to(home)).rglob("*.nbc")
-    assert ours.name == theirs.name and ours.read_bytes() != theirs.read_bytes()
-    ours.write_bytes(theirs.read_bytes())
-    theirs.unlink()
-    shutil.rmtree(home)
-    (tmp_path / "kept").rename(home)
-    assert install.run()[0] == first
+    (kept,) = directory.iterdir()
+    return install, first, kept
+
+
+@DAMAGE
+def test_a_damaged_file_is_as_if_it_were_not_there(installed, damage):
+    """And is replaced by a whole one."""
+    install, first, kept = installed
+    whole = kept.read_bytes()
+    kept.write_bytes(damage(whole))
+    out, hits, _, said = install.run()
+    assert (out, hits) == (first, 0)
+    assert compiler.ANNOUNCEMENT in said
+    assert sorted(kept.parent.iterdir()) == [kept]
     assert install.run()[:2] == (first, 1)
-    assert install.run("small")[1] == 0
-    assert install.run("small")[1] == install.run()[1] == 1
+
+
+@DAMAGE
+def test_a_file_that_is_believed_as_it_lies_ends_the_process(installed, damage):
+    """What the digest is for: damaged machine code computes something else or nothing at all."""
+    install, first, kept = installed
+    whole = kept.read_bytes()
+    kept.write_bytes(damage(whole))
+    try:
+        done = install.start("believe")
+        assert done.returncode != 0 or json.loads(done.stdout)[0] != first
+    finally:
+        kept.write_bytes(whole)
+
+
+def test_processes_that_compile_two_variants_at_one_moment(tmp_path):
+    """Each has its own file, whoever comes first."""
+    install = Install(tmp_path)
+    both = [install.begin("small"), install.begin()]
+    small, large = (json.loads(process.communicate()[0])[0] for process in both)
+    assert install.run("small")[:2] == (small, 1)
+    assert install.run()[:2] == (large, 1)
+
+
+@pytest.mark.parametrize("what", ["full", "in-the-way"])
+def test_a_cache_that_cannot_be_written_stops_nothing(installed, what):
+    install, first, kept = installed
+    whole = kept.read_bytes()
+    kept.unlink()
+    try:
+        if what == "in-the-way":
+            kept.mkdir()
+        done = install.run(what)
+        assert done[:2] == (first, 0)
+        assert what == "in-the-way" or not list(kept.parent.iterdir())
+    finally:
+        if what == "in-the-way":
+            kept.rmdir()
+        kept.write_bytes(whole)
+
+
+def test_where_no_directory_can_be_made_nothing_is_kept(tmp_path):
+    install = Install(tmp_path)
+    (tmp_path / "file").touch()
+    install.environment["HOME"] = str(tmp_path / "file")
+    out, hits, directory, _ = install.run("nowhere")
+    assert (out, hits, str(directory)) == (install.run("nowhere")[0], 0, "None")
 
 
 def test_without_a_home_and_in_a_read_only_install(tmp_path):

@@ -7,7 +7,6 @@ and runs without the interpreter's lock. An `intrinsic` writes LLVM instructions
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -19,7 +18,6 @@ from grievance.kernels import cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -71,45 +69,22 @@ class Kernel:
         if variant in self._ready:
             return
         with _lock:
-            self._dispatcher = self._dispatcher or self._cached()
-            marker = self._marker(variant)
-            if not marker.exists():
-                _announce_once()
+            if self._dispatcher is None:
+                self._dispatcher = numba.njit(**OPTIONS)(self._function)
+                self._dispatcher._cache = cache.KernelCache(self.name, _announce_once)
             self._dispatcher.disable_compile(False)
             self._dispatcher.compile(self.signatures[variant])
-            if self.signatures[variant] not in self._dispatcher.overloads:
-                # Two processes that save two variants at one moment name their files alike, and
-                # then either's code is found for the other: it must be compiled once more.
-                self._dispatcher._cache.flush()
-                self._dispatcher.compile(self.signatures[variant])
             self._dispatcher.disable_compile()  # any other types are a mistake of ours
-            marker.touch()
             self._ready.add(variant)
 
     def __call__(self, *arguments: Any) -> Any:
         """Run. The variant in use has been prepared."""
         return self._dispatcher(*arguments)
 
-    def _cached(self) -> Any:
-        # Numba reads its setting at this moment; whoever else uses Numba keeps theirs.
-        config: Any = numba.config
-        before = config.CACHE_DIR
-        config.CACHE_DIR = str(cache.directory())
-        try:
-            return numba.njit(cache=True, **OPTIONS)(self._function)
-        finally:
-            config.CACHE_DIR = before
-
     @property
     def cache_hits(self) -> int:
         """How many variants came from disk."""
         return sum(self._dispatcher.stats.cache_hits.values()) if self._dispatcher else 0
-
-    def _marker(self, variant: int) -> Path:
-        """A file that is there once this variant was compiled for this machine."""
-        machine = repr(self._dispatcher.targetctx.codegen().magic_tuple())
-        key = hashlib.sha256(machine.encode()).hexdigest()[:16]
-        return cache.directory() / f"{self.name}-{variant}-{key}.compiled"
 
 
 def _announce_once() -> None:
