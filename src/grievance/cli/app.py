@@ -24,7 +24,7 @@ from grievance.cli import (
     steward,
     worker,
 )
-from grievance.cli.output import INTERRUPTED, emit, errors_to_words, interrupted
+from grievance.cli.output import INTERRUPTED, Root, emit, errors_to_words, interrupted
 
 EXIT_CODES = """\
 Exit codes: 0 done; 1 refused or failed; 2 typed wrongly; 3 waiting for somebody else, try
@@ -36,6 +36,7 @@ A first look: grievance demo. A try-out of your own, on one machine: grievance i
 
 app = typer.Typer(
     name="grievance",
+    cls=Root,
     help="Pool workplace reports across organisations that do not fully trust each other, and "
     "release only differentially private totals.",
     epilog=EXIT_CODES,

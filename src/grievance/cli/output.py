@@ -9,17 +9,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import sys
 import textwrap
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from grievance.errors import (
     GrievanceError,
     MappingError,
     PlanError,
-    PoolError,
     UsageError,
     after_fault,
 )
@@ -110,8 +111,8 @@ def tell(error: GrievanceError, *, as_json: bool = False) -> None:
 def errors_to_words(*, as_json: bool = False) -> Iterator[None]:
     """Turn what people can do something about into words and exit codes.
 
-    That is errors of the library, a file or disk that refuses, and typing that does not fit a
-    command. Anything else is a mistake of ours and keeps its traceback.
+    That is errors of the library, a file, disk or memory that refuses, and typing that does not
+    fit a command. Anything else is a mistake of ours and keeps its traceback.
     """
     try:
         yield
@@ -120,14 +121,17 @@ def errors_to_words(*, as_json: bool = False) -> Iterator[None]:
         sys.exit(exit_code(error))
     except (KeyboardInterrupt, typer.Abort):
         interrupted()
+    except Kept as kept:
+        if not isinstance(kept.error, OSError):
+            raise kept.error from None
+        tell(of_system(kept.error), as_json=as_json)
+        sys.exit(REFUSED)
     except BrokenPipeError:
-        # Whoever read our output has gone; there is nobody left to tell.
+        # There is nobody left to tell.
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
         sys.exit(REFUSED)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        what = f"{where}{error.strerror or error}"
-        tell(PoolError(what, code="system", hint=after_fault(error)), as_json=as_json)
+    except (OSError, MemoryError) as error:
+        tell(of_system(error), as_json=as_json)
         sys.exit(REFUSED)
     except Exception as error:
         # Typer's own errors, whose classes it does not export in every version.
@@ -139,6 +143,57 @@ def errors_to_words(*, as_json: bool = False) -> Iterator[None]:
         else:
             error.show()  # type: ignore[attr-defined]
         sys.exit(TYPED_WRONGLY)
+
+
+class Kept(Exception):  # noqa: N818  # what is wrong is said by `error`
+    """Carries an error past Typer, which would take it for the doing of a person."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+class Root(TyperGroup):
+    """The tree of commands, in which an exception means what it says.
+
+    Typer takes any end of a file for Ctrl-D, and any pipe that broke for a reader of our output
+    that left. But a damaged file ends too early as well, and a connection breaks. Ctrl-D is told
+    where a question is asked (`ask`, and Typer's own prompt), which raise Abort.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run what was typed."""
+        try:
+            return super().invoke(ctx)
+        except EOFError as error:
+            raise Kept(error) from error
+        except BrokenPipeError as error:
+            if _reader_gone():
+                raise
+            raise Kept(error) from error
+
+
+def _reader_gone() -> bool:
+    """Whether whoever read our stdout or stderr has left."""
+    poll = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # a stream that is no file of the system
+            poll.register(stream.fileno(), select.POLLERR)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def of_system(error: OSError | MemoryError) -> GrievanceError:
+    """What the system refused, in words."""
+    if isinstance(error, MemoryError):
+        return GrievanceError(
+            "this machine has not enough free memory for it",
+            code="system.memory",
+            hint="close other programs, or use a machine with more; then run the same command "
+            "again: nothing is half done",
+        )
+    where = f"{error.filename}: " if error.filename else ""
+    what = f"{where}{error.strerror or error}"
+    return GrievanceError(what, code="system", hint=after_fault(error))
 
 
 def interrupted() -> NoReturn:

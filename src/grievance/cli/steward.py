@@ -16,7 +16,7 @@ from grievance.cli.desk import (
     tell_sync,
     warn_of_rehearsal,
 )
-from grievance.cli.output import REFUSED, Json, Yes, confirm, emit, emit_json, say, tell
+from grievance.cli.output import REFUSED, Json, Yes, confirm, emit, emit_json, of_system, say, tell
 from grievance.cli.places import (
     HomeOption,
     RoundOption,
@@ -208,4 +208,8 @@ def sync(
         except GrievanceError as error:
             # A pool that is away or a desk that is busy may be back at the next look.
             tell(error, as_json=as_json)
+        except BrokenPipeError:
+            raise  # nobody reads on, or it is a mistake of ours
+        except OSError as error:
+            tell(of_system(error), as_json=as_json)
         time.sleep(interval)
