@@ -15,7 +15,7 @@ from crash_town import Command, Runner, Town, scratch
 
 from grievance.failpoints import LABELS
 from grievance.home import Home
-from grievance.pool.store import FsspecStore
+from grievance.pool.remote import FsspecStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -264,7 +264,7 @@ def test_a_pool_that_is_not_there(tmp_path: Path) -> None:
     for place, code in (
         (str(tmp_path / "missing"), "pool.missing"),
         (str(tmp_path / "file"), "bundle.archive"),  # a file is read as a bundle
-        ("nosuchprotocol://x/y", "pool.missing"),
+        ("nosuchprotocol://x/y", "pool.url"),
     ):
         with pytest.raises(PoolError) as error:
             open_store(place)

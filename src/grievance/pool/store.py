@@ -1,6 +1,6 @@
 """The pool as a folder of files, each written once and complete.
 
-A local or synced directory is handled here; any other filesystem goes through fsspec.
+A local or synced directory is handled here; what lies on a server in `grievance.pool.remote`.
 Readers give a limit and never get more; only regular files inside the pool are read.
 Source: design.md, section 7.
 """
@@ -14,7 +14,7 @@ import secrets
 import stat
 import weakref
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Protocol
 
 from grievance.errors import PoolError, after_fault
 from grievance.failpoints import failpoint
@@ -103,6 +103,8 @@ def open_store(location: str | Path) -> Store:
     """
     text = str(location)
     if "://" in text:
+        from grievance.pool.remote import FsspecStore
+
         return FsspecStore(text)
     if Path(text).is_file():
         from grievance.pool.bundle import BundleStore
@@ -275,108 +277,3 @@ def sync_folder(folder: Path) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
-
-
-class FsspecStore:
-    """Any fsspec filesystem: one whole PUT for a file."""
-
-    def __init__(self, url: str) -> None:
-        import fsspec
-
-        try:
-            self._fs: Any
-            self._fs, root = fsspec.core.url_to_fs(url)
-        except (ImportError, ValueError) as error:
-            raise PoolError(f"{url}: {error}", code="pool.missing") from None
-        self._root = str(root).rstrip("/")
-        self.location = url
-
-    def _path(self, path: str) -> str:
-        check_pool_path(path)
-        return f"{self._root}/{path}"
-
-    def names(self, folder: str) -> list[str]:
-        """Names directly below `folder`, sorted; empty when it does not exist."""
-        try:
-            found = self._fs.ls(self._path(folder), detail=False, refresh=True)
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        except OSError as error:
-            raise _unreachable(folder, error) from None
-        names = (str(name).rstrip("/").rsplit("/", 1)[-1] for name in found)
-        return sorted(name for name in names if name and not name.startswith("."))
-
-    def size(self, path: str) -> int | None:
-        """Size in bytes, or None when there is no such file."""
-        try:
-            info = self._fs.info(self._path(path))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise _unreachable(path, error) from None
-        return int(info["size"]) if info.get("type") == "file" else None
-
-    def view(self, path: str, limit: int) -> View | None:
-        """Fetch the file. Raises PoolError when it is larger than `limit`."""
-        size = self.size(path)
-        if size is None:
-            return None
-        if size > limit:
-            raise PoolError(f"{path}: larger than {limit} bytes", code="pool.size")
-        try:
-            with self._fs.open(self._path(path), "rb") as file:
-                data: bytes = file.read(limit + 1)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise _unreachable(path, error) from None
-        if len(data) > limit:
-            raise PoolError(f"{path}: larger than {limit} bytes", code="pool.size")
-        return data
-
-    def source(self, path: str, limit: int) -> BytesSource | None:
-        """Fetch the file. Raises PoolError when it is larger than `limit`."""
-        data = self.view(path, limit)
-        return None if data is None else BytesSource(data)
-
-    def local_path(self, path: str) -> str | None:  # noqa: ARG002
-        """None: it may be far away."""
-        return None
-
-    def put(self, path: str, data: bytes) -> None:
-        """Write the file in one PUT."""
-        full = self._path(path)
-        try:
-            failpoint("remote.put.begin")
-            self._fs.makedirs(full.rsplit("/", 1)[0], exist_ok=True)
-            self._fs.pipe_file(full, data)
-            failpoint("remote.put.done")
-        except OSError as error:
-            raise PoolError(
-                f"{path}: cannot be written ({error})",
-                code="pool.write",
-                hint=after_fault(error),
-            ) from None
-
-    def delete(self, path: str) -> None:
-        """Remove the file, if it is there. Raises PoolError when that is refused."""
-        try:
-            failpoint("remote.delete.begin")
-            self._fs.rm_file(self._path(path))
-            failpoint("remote.delete.done")
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        except OSError as error:
-            raise PoolError(
-                f"{path}: cannot be deleted ({error})",
-                code="pool.delete",
-                hint=after_fault(error),
-            ) from None
-
-
-def _unreachable(path: str, error: OSError) -> PoolError:
-    return PoolError(
-        f"{path}: cannot be read now ({error})",
-        code="pool.read",
-        hint="nothing was lost; run the same command again when the pool can be reached",
-    )
