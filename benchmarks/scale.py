@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.world import AGGREGATORS, census_plan, make_world
 from grievance.aggregator import Desk
 from grievance.aggregator.releases import answer, propose
-from grievance.client.report import input_share_info
+from grievance.client.input_share import input_share_info
 from grievance.crypto.hpke import HpkePrivateKey
 from grievance.demo import generate
 from grievance.pool.order import read_chain
@@ -164,7 +164,7 @@ def _bare(world: World, name: str, sample: Sequence[Report], workers: int) -> fl
     index, key = world.task.index_of(name), world.keys[name]
     digest = world.task.digest
     pairs = [
-        (r.ciphertexts[index], input_share_info(digest, index, r.nonce, r.public_share))
+        (r.ciphertexts[index], input_share_info(digest, index, r.commitment, r.public_share))
         for r in sample
     ]
     with ProcessPoolExecutor(workers) as pool:

@@ -10,12 +10,14 @@ import pyarrow as pa
 
 from benchmarks.world import open_world
 from grievance.client import seal_many
-from grievance.client.report import Report, input_share_info
+from grievance.client.commitment import opening_size
+from grievance.client.input_share import input_share_info
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.world import World
+    from grievance.client.report import Report
 
 TURNS, ROWS = 5, 4_000
 
@@ -57,10 +59,13 @@ def _seal_many(world: World, people: Sequence[dict[str, object]]) -> list[Report
 def _seal_bare(world: World, sealed: Sequence[Report]) -> None:
     """Seal as many bytes to each aggregator, bound to the same info, and do nothing else."""
     task = world.task
-    plain = [bytes(32 + task.vdaf.input_share_size(i)) for i in range(len(task.aggregators))]
+    plain = [
+        bytes(opening_size(len(task.aggregators)) + task.vdaf.input_share_size(i))
+        for i in range(len(task.aggregators))
+    ]
     for report in sealed:
         for index, party in enumerate(task.aggregators):
-            info = input_share_info(task.digest, index, report.nonce, report.public_share)
+            info = input_share_info(task.digest, index, report.commitment, report.public_share)
             party.hpke.seal(plain[index], info)
 
 

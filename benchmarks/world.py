@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from grievance.aggregator import Desk, sync
 from grievance.aggregator.rounds import join_round, new_round
 from grievance.client.bulk import BulkSealer
-from grievance.client.report import Report, input_share_info
+from grievance.client.input_share import input_share_info
+from grievance.client.report import Report
 from grievance.crypto.keys import read_hpke_key
 from grievance.demo import generate
 from grievance.home import Home
@@ -117,7 +118,7 @@ class World:
         """Open every ciphertext for an aggregator, and do nothing else."""
         key, index = self.keys[name], self.task.index_of(name)
         for report in reports:
-            info = input_share_info(self.task.digest, index, report.nonce, report.public_share)
+            info = input_share_info(self.task.digest, index, report.commitment, report.public_share)
             key.open(report.ciphertexts[index], info)
 
 

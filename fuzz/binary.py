@@ -27,7 +27,7 @@ from grievance.audit.verifier_files import check_verify_files
 from grievance.backup.sets import open_piece, piece_info
 from grievance.client import Report, read_report, read_reports
 from grievance.client.flat_parquet import locate
-from grievance.client.report import input_share_info, open_input_share
+from grievance.client.input_share import input_share_info, open_input_share
 from grievance.client.thrift import CompactReader
 from grievance.crypto.boxes import open_at_rest
 from grievance.crypto.hpke import HpkePrivateKey, HpkePublicKey
@@ -74,10 +74,10 @@ def _reports_file(data: bytes) -> None:
 def _input_share(data: bytes) -> None:
     """A ciphertext that opens, with whatever a client may put inside."""
     task, vdaf = world().task, world().task.vdaf
-    nonce, public = data[:16].ljust(16, b"\0"), secret("public", vdaf.PUBLIC_SHARE_SIZE)
-    info = input_share_info(task.digest, 1, nonce, public)
-    sealed = hpke_key("south").public.seal(data[16:], info)
-    share = open_input_share(hpke_key("south"), task, 1, nonce, public, sealed)
+    commitment, public = data[:32].ljust(32, b"\0"), secret("public", vdaf.PUBLIC_SHARE_SIZE)
+    info = input_share_info(task.digest, 1, commitment, public)
+    sealed = hpke_key("south").public.seal(data[32:], info)
+    share = open_input_share(hpke_key("south"), task, 1, commitment, public, sealed)
     vdaf.decode_input_share(1, share)
 
 
@@ -100,8 +100,9 @@ def _batch(data: bytes) -> None:
         raise
     leaves = []
     for row in pa.Table.from_batches(tables).to_pylist():
-        nonce, public, *boxes = row.values()
-        leaves.append(nonce + Report(task.digest, nonce, public, tuple(boxes)).digest)
+        commitment, public, *boxes = row.values()
+        report = Report(task.digest, commitment, public, tuple(boxes))
+        leaves.append(commitment + report.digest)
     same(audited, leaves)
 
 

@@ -17,6 +17,7 @@ from fuzz.world import (
     world,
 )
 from grievance.client import Report, read_reports, seal, write_reports
+from grievance.client.commitment import commitment_of, nonce_of, openings
 from grievance.crypto.boxes import seal_at_rest
 from grievance.crypto.documents import b64encode, canonical
 from grievance.crypto.merkle import inclusion_proof, root
@@ -63,7 +64,7 @@ def sealed() -> Seeds:
     public, (leader, helper) = vdaf._shard_with_rand(
         task.ctx,
         task.layout.encode(task.layout.answers(ANSWERS)),
-        one.nonce,
+        nonce_of(one.commitment),
         secret("rand", vdaf.RAND_SIZE),
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -71,15 +72,13 @@ def sealed() -> Seeds:
         write_reports(path, task, reports())
         list(read_reports(path, task))
         table = path.read_bytes()
-    statuses = bytes([Status.OK, Status.OPEN, Status.NONCE])
+    statuses = bytes([Status.OK, Status.OPEN, Status.COMMITMENT])
     share = vdaf.field.encode_vec([5] * vdaf.flp.VERIFIER_LEN * vdaf.PROOFS) + secret("part")
     findings = VerifierShares(statuses, share + bytes(2 * len(share)))
     verify = write_verify_file(task, ordered, 0, findings, signing_key("north"))
     head = signed_size(task)
-    salt = secret("salt")
-    from grievance.client import derive_nonce
-
-    inside = salt + vdaf.encode_input_share(helper)
+    opened, hashes = openings([secret("salt 0"), secret("salt 1")])
+    inside = opened[1] + vdaf.encode_input_share(helper)
     ones = vdaf.field.encode_vec([1] * vdaf.flp.OUTPUT_LEN)
     footer = int.from_bytes(payload()[-8:-4], "little")
     return {
@@ -87,7 +86,7 @@ def sealed() -> Seeds:
         "report-any": [one.to_bytes()],
         "report-file": [one.to_bytes()],
         "reports-file": [table],
-        "input-share": [derive_nonce(task.digest, salt) + inside],
+        "input-share": [commitment_of(task.digest, hashes) + inside],
         "batch": [batch_file()],
         "batch-payload": [payload()],
         "batch-footer": [payload()[-8 - footer : -8]],

@@ -7,12 +7,14 @@ import secrets
 import shutil
 from typing import TYPE_CHECKING
 
-from federation import encode
+from federation import drawn_from, encode
 from grievance.aggregator import Desk
 from grievance.aggregator.bench import Bench
 from grievance.aggregator.decisions import read_decision
+from grievance.client.commitment import nonce_of
 from grievance.client.flat_parquet import locate
-from grievance.client.report import Report, derive_nonce, input_share_info
+from grievance.client.report import Report
+from grievance.client.seal import seal_shares
 from grievance.errors import WireError
 from grievance.pool.batch import (
     batch_digest,
@@ -109,23 +111,18 @@ def weigh(task: Task, bits: Sequence[int]) -> list[int]:
 
 
 def seal_plaintexts(
-    task: Task, salt: bytes, public: bytes, shares: Sequence[bytes], nonce: bytes | None = None
+    task: Task, seed: bytes, public: bytes, shares: Sequence[bytes], commitment: bytes | None = None
 ) -> Report:
-    """Seal encoded input shares, whatever they hold, under the nonce of this salt by default."""
-    nonce = nonce or derive_nonce(task.digest, salt)
-    ciphertexts = tuple(
-        party.hpke.seal(salt + share, input_share_info(task.digest, index, nonce, public))
-        for index, (party, share) in enumerate(zip(task.aggregators, shares, strict=True))
-    )
-    return Report(task.digest, nonce, public, ciphertexts)
+    """Seal encoded input shares, whatever they hold, under the commitment of this seed's salts."""
+    return seal_shares(task, drawn_from(task, seed, commitment), public, shares)
 
 
 def shares_of(
-    task: Task, meas: Sequence[int], salt: bytes, ctx: bytes | None = None
+    task: Task, meas: Sequence[int], seed: bytes, ctx: bytes | None = None
 ) -> tuple[bytes, list[bytes]]:
     """Public share and input shares of any measurement, encoded, before sealing."""
     vdaf = task.vdaf
-    nonce = derive_nonce(task.digest, salt)
+    nonce = nonce_of(drawn_from(task, seed).commitment)
     rand = secrets.token_bytes(vdaf.RAND_SIZE)
     public, shares = vdaf._shard_encoded(ctx or task.ctx, meas, nonce, rand)
     return vdaf.encode_public_share(public), [vdaf.encode_input_share(s) for s in shares]
@@ -179,15 +176,15 @@ def exact_totals(federation: Federation) -> list[int]:
     return vdaf.merge([at_bench(federation, name, own_total) for name in federation.aggregators])
 
 
-def new_salt() -> bytes:
-    """32 random bytes."""
+def new_seed() -> bytes:
+    """32 random bytes, which the salts of a report follow from."""
     return secrets.token_bytes(32)
 
 
 def with_parts(
     report: Report,
     *,
-    nonce: bytes | None = None,
+    commitment: bytes | None = None,
     public: bytes | None = None,
     first: bytes | None = None,
     second: bytes | None = None,
@@ -195,7 +192,7 @@ def with_parts(
     """`report` with some of its parts exchanged; between two aggregators."""
     return Report(
         report.task_digest,
-        nonce or report.nonce,
+        commitment or report.commitment,
         public or report.public_share,
         (first or report.ciphertexts[0], second or report.ciphertexts[1]),
     )

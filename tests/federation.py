@@ -7,6 +7,7 @@ organisation's own keys.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,8 @@ from grievance.aggregator import Desk, SyncResult, sync
 from grievance.aggregator.releases import answer, propose
 from grievance.aggregator.rounds import join_round, new_round
 from grievance.client import Report, seal
-from grievance.client.report import derive_nonce, input_share_info
+from grievance.client.commitment import commitment_of, nonce_of, openings
+from grievance.client.seal import Drawn, seal_shares
 from grievance.home import Home
 from grievance.pool.layout import RoundPaths
 from grievance.pool.order import OrderChain, read_chain
@@ -215,30 +217,30 @@ class Federation:
         return found
 
 
+def drawn_from(task: Task, seed: bytes, commitment: bytes | None = None) -> Drawn:
+    """What a client draws, its salts made of a seed; under another commitment if it is given."""
+    opened, hashes = openings(
+        [hashlib.sha256(seed + bytes([index])).digest() for index in range(len(task.aggregators))]
+    )
+    return Drawn([], b"", commitment or commitment_of(task.digest, hashes), opened)
+
+
 def seal_measurement(
     task: Task,
     meas: Sequence[int],
     *,
-    salt: bytes = b"\x07" * 32,
+    seed: bytes = b"\x07" * 32,
     rand: bytes | None = None,
-    nonce: bytes | None = None,
+    commitment: bytes | None = None,
 ) -> Report:
     """Seal any encoded measurement, valid or not: what a dishonest client can do."""
     import secrets
 
-    vdaf = task.vdaf
-    nonce = nonce or derive_nonce(task.digest, salt)
+    vdaf, drawn = task.vdaf, drawn_from(task, seed, commitment)
     rand = rand or secrets.token_bytes(vdaf.RAND_SIZE)
-    public, shares = vdaf._shard_encoded(task.ctx, meas, nonce, rand)
-    encoded = vdaf.encode_public_share(public)
-    ciphertexts = tuple(
-        party.hpke.seal(
-            salt + vdaf.encode_input_share(share),
-            input_share_info(task.digest, index, nonce, encoded),
-        )
-        for index, (party, share) in enumerate(zip(task.aggregators, shares, strict=True))
-    )
-    return Report(task.digest, nonce, encoded, ciphertexts)
+    public, shares = vdaf._shard_encoded(task.ctx, meas, nonce_of(drawn.commitment), rand)
+    encoded = [vdaf.encode_input_share(share) for share in shares]
+    return seal_shares(task, drawn, vdaf.encode_public_share(public), encoded)
 
 
 def encode(task: Task, answers: Mapping[str, object] = ANSWERS) -> list[int]:

@@ -2,7 +2,7 @@
 
 The type says whose fault it is; the code (`plan.label`, `report.open`) is stable and
 may be matched by programs; the message is for people and never holds an answer, a
-share, a key or a nonce; the hint is the next step.
+share, a key or a salt; the hint is the next step.
 
     GrievanceError
     |-- ShapeError          a vector or byte string of the wrong length (our own caller)

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dishonest import TINY_ANSWERS, TINY_PLAN, at_bench, new_salt, publish
-from federation import Federation
+from dishonest import TINY_ANSWERS, TINY_PLAN, at_bench, new_seed, publish
+from federation import Federation, drawn_from
 from grievance.aggregator import Desk
 from grievance.aggregator.burns import BurnIndex
 from grievance.aggregator.decisions import read_decision
-from grievance.client import Report, seal
-from grievance.client import report as report_module
+from grievance.client import Report, input_share, seal
+from grievance.client.commitment import nonce_of
+from grievance.client.input_share import input_share_info
+from grievance.client.report import columns
 from grievance.crypto import keys
 from grievance.crypto.documents import b64encode, sign_document
 from grievance.errors import GrievanceError, ProofError, ReportError
@@ -31,6 +33,7 @@ from vdaf import attacks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from grievance.client.seal import Drawn
     from grievance.pool.order import OrderedBatch
     from grievance.vdaf import InputShare, PublicShare, VerifierShare
 
@@ -44,20 +47,19 @@ class PoolCoalition(attacks.Coalition):
     def __init__(self, federation: Federation) -> None:
         self.federation, self.task = federation, federation.task
         super().__init__(self.task.vdaf, self.task.ctx)
-        self.salts: dict[bytes, bytes] = {}
+        self.drawn: dict[bytes, Drawn] = {}
         self.ciphertexts: dict[tuple[bytes, bytes], bytes] = {}
         self.seen: list[list[bytes]] = []  # verifier shares, encoded
         self.refusals: list[str] = []
         self.heeds_decisions = True
 
     def token_bytes(self, size: int) -> bytes:
-        """Randomness as an attack draws it; a nonce comes with the salt it belongs to."""
+        """Randomness as an attack draws it; a nonce comes with the salts it belongs to."""
         if size != self.vdaf.NONCE_SIZE:
             return secrets.token_bytes(size)
-        salt = new_salt()
-        nonce = report_module.derive_nonce(self.task.digest, salt)
-        self.salts[nonce] = salt
-        return nonce
+        drawn = drawn_from(self.task, new_seed())
+        self.drawn[nonce_of(drawn.commitment)] = drawn
+        return nonce_of(drawn.commitment)
 
     def randbelow(self, bound: int) -> int:
         return secrets.randbelow(bound)
@@ -100,19 +102,19 @@ class PoolCoalition(attacks.Coalition):
         """Relay one report, let the aggregators verify it, and look into their verify files.
 
         What was sealed once is not sealed again: an attacker has an honest report's
-        ciphertexts, not its salt. A blank report makes batches of the same report differ.
+        ciphertexts, not its salts. A blank report makes batches of the same report differ.
         """
-        public = self.vdaf.encode_public_share(public_share)
-        widths = [width for _, width in report_module.columns(self.task)[2:]]
+        public, drawn = self.vdaf.encode_public_share(public_share), self.drawn[nonce]
+        widths = [width for _, width in columns(self.task)[2:]]
         parts = [secrets.token_bytes(width) for width in widths]
         for index, share in input_shares.items():
             encoded = self.vdaf.encode_input_share(share)
-            info = report_module.input_share_info(self.task.digest, index, nonce, public)
+            info = input_share_info(self.task.digest, index, drawn.commitment, public)
             parts[index] = self.ciphertexts.setdefault(
                 (nonce, encoded),
-                self.task.aggregators[index].hpke.seal(self.salts[nonce] + encoded, info),
+                self.task.aggregators[index].hpke.seal(drawn.openings[index] + encoded, info),
             )
-        row = Report(self.task.digest, nonce, public, tuple(parts))
+        row = Report(self.task.digest, drawn.commitment, public, tuple(parts))
         publish(self.federation, "nurses", [row, seal(self.task, {})])
         self.federation.sync("north", "south")
         found = [self._look(self._last_batch(), index) for index in input_shares]
@@ -157,22 +159,22 @@ def coalition(federation: Federation, monkeypatch: pytest.MonkeyPatch) -> PoolCo
 def no_burns(monkeypatch: pytest.MonkeyPatch) -> None:
     burn = BurnIndex.burn
 
-    def careless(self: BurnIndex, nonces: list[bytes], digests: list[bytes]) -> list[bool]:
-        burn(self, nonces, digests)
-        return [True] * len(nonces)
+    def careless(self: BurnIndex, commitments: list[bytes], inputs: list[bytes]) -> list[bool]:
+        burn(self, commitments, inputs)
+        return [True] * len(commitments)
 
     monkeypatch.setattr(BurnIndex, "burn", careless)
 
 
 @pytest.fixture
 def accepts_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(BurnIndex, "accept", lambda _, nonces: [True] * len(nonces))
+    monkeypatch.setattr(BurnIndex, "accept", lambda _, commitments: [True] * len(commitments))
 
 
 @pytest.fixture
 def loose_envelope(monkeypatch: pytest.MonkeyPatch) -> None:
-    info = report_module._info
-    monkeypatch.setattr(report_module, "_info", lambda head, nonce, _: info(head, nonce, b""))
+    info = input_share._info
+    monkeypatch.setattr(input_share, "_info", lambda head, name, _: info(head, name, b""))
 
 
 # -- A: a client that knows the verify key --------------------------------------------------

@@ -20,7 +20,7 @@ from dishonest import (
     decisions,
     exact_totals,
     flip,
-    new_salt,
+    new_seed,
     publish,
     seal_plaintexts,
     shares_of,
@@ -30,7 +30,7 @@ from dishonest import (
 from federation import ANSWERS, PLAN, Federation, encode, seal_measurement
 from grievance.aggregator.releases import accepted_set
 from grievance.client import Report, seal
-from grievance.client.report import open_input_share
+from grievance.client.input_share import open_input_share
 from grievance.errors import OpenError, ReportError
 from grievance.pool.verdicts import Status
 from grievance.testing import make_coalition
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 OK = (Status.OK, -1)
 OPEN_0, OPEN_1 = (Status.OPEN, 0), (Status.OPEN, 1)
-NONCE_0 = (Status.NONCE, 0)
+COMMITMENT_0 = (Status.COMMITMENT, 0)
 BURNT_0, BURNT_1 = (Status.BURNT, 0), (Status.BURNT, 1)
 DECODE_0 = (Status.DECODE, 0)
 PROOF, JOINT, REPLAY = (Status.PROOF, -1), (Status.JOINT_RANDOMNESS, -1), (Status.REPLAY, -1)
@@ -84,12 +84,12 @@ def bad_shares(task: Task) -> Iterator[Case]:
     flp = task.vdaf.flp
     for element in (p, p + 1, 2**128 - 1):
         for at in (0, flp.MEAS_LEN - 1, flp.MEAS_LEN, flp.MEAS_LEN + flp.PROOF_LEN - 1):
-            salt = new_salt()
-            public, (leader, helper) = shares_of(task, meas, salt)
+            seed = new_seed()
+            public, (leader, helper) = shares_of(task, meas, seed)
             leader = leader[: 16 * at] + element.to_bytes(16, "little") + leader[16 * at + 16 :]
             yield Case(
                 f"element {at} not reduced",
-                seal_plaintexts(task, salt, public, [leader, helper]),
+                seal_plaintexts(task, seed, public, [leader, helper]),
                 DECODE_0,
             )
     altered = {
@@ -102,19 +102,19 @@ def bad_shares(task: Task) -> Iterator[Case]:
     for element in {0, 1, flp.PROOF_LEN // 2, flp.PROOF_LEN - 2, flp.PROOF_LEN - 1}:
         altered[f"proof element {element}"] = (0, proof + 16 * element, PROOF)
     for label, (index, at, expected) in altered.items():
-        salt = new_salt()
-        public, shares = shares_of(task, meas, salt)
+        seed = new_seed()
+        public, shares = shares_of(task, meas, seed)
         shares[index] = flip(shares[index], at)
-        yield Case(label, seal_plaintexts(task, salt, public, shares), expected)
+        yield Case(label, seal_plaintexts(task, seed, public, shares), expected)
     for at in (0, 32):
-        salt = new_salt()
-        public, shares = shares_of(task, meas, salt)
+        seed = new_seed()
+        public, shares = shares_of(task, meas, seed)
         lie = flip(public, at)
-        yield Case(f"a lie in public share {at}", seal_plaintexts(task, salt, lie, shares), JOINT)
+        yield Case(f"a lie in public share {at}", seal_plaintexts(task, seed, lie, shares), JOINT)
     zeros = bytes(task.vdaf.RAND_SIZE)
     yield Case(
         "honest: all randomness zero",
-        seal_measurement(task, meas, salt=new_salt(), rand=zeros),
+        seal_measurement(task, meas, seed=new_seed(), rand=zeros),
         OK,
         meas[: task.layout.num_bits],
     )
@@ -124,18 +124,17 @@ def of_another_task(task: Task) -> Iterator[Case]:
     """A report sealed for another round with the same plan, and three ways to bend it."""
     other = make_coalition(PLAN.decode(), kem="X25519").task
     foreign = seal(other, ANSWERS)
-    bent = Report(task.digest, foreign.nonce, foreign.public_share, foreign.ciphertexts)
+    bent = Report(task.digest, foreign.commitment, foreign.public_share, foreign.ciphertexts)
     yield Case("sealed for another round", bent, OPEN_0)
-    salt, meas = new_salt(), encode(task)
-    public, shares = shares_of(other, meas, salt)
-    nonce = foreign.nonce
+    seed, meas = new_seed(), encode(task)
+    public, shares = shares_of(other, meas, seed)
     yield Case(
-        "the nonce of another round's salt",
-        seal_plaintexts(task, salt, public, shares, nonce=nonce),
-        NONCE_0,
+        "the commitment of another round",
+        seal_plaintexts(task, seed, public, shares, commitment=foreign.commitment),
+        COMMITMENT_0,
     )
-    public, shares = shares_of(task, meas, salt, ctx=other.ctx)
-    yield Case("proved in another context", seal_plaintexts(task, salt, public, shares), JOINT)
+    public, shares = shares_of(task, meas, seed, ctx=other.ctx)
+    yield Case("proved in another context", seal_plaintexts(task, seed, public, shares), JOINT)
 
 
 def repeats(task: Task, story: Story) -> None:
@@ -143,12 +142,12 @@ def repeats(task: Task, story: Story) -> None:
     victims = [honest(task, f"victim {i}") for i in range(6)]
     reports = [victim.report for victim in victims]
     own = seal(task, ANSWERS)
-    salt = new_salt()
-    public, shares = shares_of(task, encode(task), salt)
+    seed = new_seed()
+    public, shares = shares_of(task, encode(task), seed)
     a, b = reports[3], reports[4]
-    invalid, once = new_salt(), new_salt()
+    invalid, once = new_seed(), new_seed()
     wrong = weigh(task, [1] * task.layout.num_bits)
-    refused = Case("refused first", seal_measurement(task, wrong, salt=invalid), PROOF)
+    refused = Case("refused first", seal_measurement(task, wrong, seed=invalid), PROOF)
     kept, kept_shares = shares_of(task, encode(task), once)
     counted = Case(
         "honest: counted once",
@@ -157,11 +156,15 @@ def repeats(task: Task, story: Story) -> None:
         encode(task)[: task.layout.num_bits],
     )
     first = [
-        Case("a stolen nonce, relabelled", with_parts(own, nonce=reports[0].nonce), OPEN_0),
         Case(
-            "a stolen nonce, sealed for it",
-            seal_plaintexts(task, salt, public, shares, nonce=reports[0].nonce),
-            NONCE_0,
+            "a stolen commitment, relabelled",
+            with_parts(own, commitment=reports[0].commitment),
+            OPEN_0,
+        ),
+        Case(
+            "a stolen commitment, sealed for it",
+            seal_plaintexts(task, seed, public, shares, commitment=reports[0].commitment),
+            COMMITMENT_0,
         ),
         Case(
             "the helper's part corrupted",
@@ -181,21 +184,21 @@ def repeats(task: Task, story: Story) -> None:
             with_parts(a, first=b.ciphertexts[0], second=b.ciphertexts[1]),
             OPEN_0,
         ),
-        Case("nonces swapped", with_parts(a, nonce=b.nonce), OPEN_0),
+        Case("commitments swapped", with_parts(a, commitment=b.commitment), OPEN_0),
         Case("a blank ciphertext", with_parts(a, second=bytes(len(a.ciphertexts[1]))), OPEN_1),
         refused,
         counted,
     ]
     story.batches.append(("carers", first))
-    twice, changed = honest(task, "sent twice"), new_salt()
-    fresh = [seal_measurement(task, encode(task), salt=changed) for _ in range(2)]
+    twice, changed = honest(task, "sent twice"), new_seed()
+    fresh = [seal_measurement(task, encode(task), seed=changed) for _ in range(2)]
     again = seal_plaintexts(task, once, kept, kept_shares)
     second = [
         *victims,
         Case("the same bytes in a second batch", counted.report, REPLAY),
         Case(
             "other shares after acceptance",
-            seal_measurement(task, encode(task), salt=once),
+            seal_measurement(task, encode(task), seed=once),
             BURNT_0,
         ),
         Case("the same shares sealed again", again, BURNT_0),
@@ -207,13 +210,13 @@ def repeats(task: Task, story: Story) -> None:
         Case("the same bytes after a refusal", refused.report, PROOF),
         Case(
             "valid bytes after a refusal",
-            seal_measurement(task, encode(task), salt=invalid),
+            seal_measurement(task, encode(task), seed=invalid),
             BURNT_0,
         ),
         twice,
         Case("the same bytes in the same batch", twice.report, REPLAY),
         Case("honest: first of two", fresh[0], OK, encode(task)[: task.layout.num_bits]),
-        Case("second of two with one salt", fresh[1], BURNT_0),
+        Case("second of two with the same salts", fresh[1], BURNT_0),
         Case("honest: a blank report", seal(task, {}), OK, task.layout.blank()),
     ]
     story.batches.append(("nurses", second))
@@ -233,9 +236,13 @@ def flipped(task: Task) -> Iterator[Case]:
     """One bit turned over, all through the row; then the honest row itself, which must count."""
     case, draw = honest(task, "after all its flipped copies"), random.Random(1)
     report = case.report
-    for at in range(len(report.nonce)):
+    for at in range(len(report.commitment)):
         bit = draw.randrange(8)
-        yield Case(f"nonce {at}", with_parts(report, nonce=flip(report.nonce, at, bit)), OPEN_0)
+        yield Case(
+            f"commitment {at}",
+            with_parts(report, commitment=flip(report.commitment, at, bit)),
+            OPEN_0,
+        )
     for at in range(len(report.public_share)):
         yield Case(
             f"public share {at}",
@@ -269,7 +276,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     made, draw = Story(federation), random.Random(7)
     repeats(task, made)
     encodings = [
-        Case(label, seal_measurement(task, meas, salt=new_salt()), PROOF)
+        Case(label, seal_measurement(task, meas, seed=new_seed()), PROOF)
         for label, meas in bad_measurements(task).items()
     ]
     mixed = [*encodings, *bad_shares(task), *of_another_task(task)]
@@ -302,7 +309,7 @@ def test_the_reasons_are_the_documented_codes(story: Story) -> None:
     codes = {code for refused in story.federation.reasons().values() for code in refused.values()}
     assert codes == {
         "report.open",
-        "report.nonce",
+        "report.commitment",
         "report.burnt",
         "report.decode",
         "report.proof",
@@ -350,10 +357,10 @@ def test_the_accepted_set_is_agreed_on(story: Story) -> None:
 @pytest.mark.parametrize("change", [-16, -1, 1, 16])
 @pytest.mark.parametrize("index", [0, 1])
 def test_a_share_of_another_length_cannot_travel(story: Story, index: int, change: int) -> None:
-    task, salt = story.federation.task, new_salt()
-    public, shares = shares_of(task, encode(task), salt)
+    task, seed = story.federation.task, new_seed()
+    public, shares = shares_of(task, encode(task), seed)
     shares[index] = shares[index][:change] if change < 0 else shares[index] + bytes(change)
-    report = seal_plaintexts(task, salt, public, shares)
+    report = seal_plaintexts(task, seed, public, shares)
     with pytest.raises(ReportError) as refused:
         report.check(task)
     assert refused.value.code == "report.size"
@@ -364,6 +371,6 @@ def test_a_share_of_another_length_cannot_travel(story: Story, index: int, chang
             story.federation,
             story.federation.aggregators[index],
             lambda bench: open_input_share(
-                bench.seat.hpke, task, index, report.nonce, public, report.ciphertexts[index]
+                bench.seat.hpke, task, index, report.commitment, public, report.ciphertexts[index]
             ),
         )

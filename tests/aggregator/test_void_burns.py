@@ -10,14 +10,14 @@ import shutil
 
 import pytest
 
-from dishonest import TINY_ANSWERS, TINY_PLAN, Snapshot, decisions, new_salt, publish, weigh
+from dishonest import TINY_ANSWERS, TINY_PLAN, Snapshot, decisions, new_seed, publish, weigh
 from federation import Federation, encode, seal_measurement
 from grievance.aggregator import Desk
 from grievance.aggregator.recover import recover
 from grievance.errors import StateError
 from grievance.pool.verdicts import Status
 
-SALT = new_salt()
+SEED = new_seed()
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def voided(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     made = Federation(tmp_path_factory.mktemp("void") / "now")
     task = made.open_round(TINY_PLAN)
     shutil.copytree(made.folder / "north", made.folder / "old")
-    bad = seal_measurement(task, weigh(task, [1] * task.layout.num_bits), salt=SALT)
+    bad = seal_measurement(task, weigh(task, [1] * task.layout.num_bits), seed=SEED)
     publish(made, "nurses", [bad, *made.seal(2, TINY_ANSWERS)])
     made.sync("north")
     with Desk.open(made.leader) as desk:
@@ -52,7 +52,7 @@ def forget(federation: Federation) -> None:
 def relay_the_nonce_again(federation: Federation) -> tuple[Status, int] | None:
     """A valid report under the nonce of the voided one; what becomes of it."""
     task = federation.task
-    again = seal_measurement(task, encode(task, TINY_ANSWERS), salt=SALT)
+    again = seal_measurement(task, encode(task, TINY_ANSWERS), seed=SEED)
     publish(federation, "carers", [again, *federation.seal(10, TINY_ANSWERS)])
     federation.settle()
     both = decisions(federation, federation.chain().counted[-1])

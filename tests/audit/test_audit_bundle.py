@@ -82,7 +82,7 @@ def test_a_bundle_is_a_pool_to_all_readers(made: Pool, made_bundle: Path) -> Non
     assert store.size("nowhere") is None and store.view("nowhere", 1) is None
     with pytest.raises(PoolError, match="larger"):
         store.view(made.paths.task, 10)
-    receipt = leaves_of(made, made.batch_places()[0])[0][16:]
+    receipt = leaves_of(made, made.batch_places()[0])[0][32:]
     found = find_report(made_bundle, receipt, trust=made.trust)
     assert (found.status, found.vouched) == ("counted", True)
 

@@ -104,7 +104,7 @@ def test_mistyped_words(made: Pool, tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_counted_by_receipt_and_by_report(
     made: Pool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    receipt = leaves_of(made, made.batch_places()[0])[0][16:].hex()
+    receipt = leaves_of(made, made.batch_places()[0])[0][32:].hex()
     words = ("--pool", str(made.folder), *trust(made))
     code, out, _ = call(capsys, "counted", receipt, *words)
     assert code == 0 and out.startswith("counted")
@@ -133,7 +133,7 @@ def test_counted_says_what_waits_and_what_is_refused(
     pool: Pool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     late_batch(pool)
-    receipt = leaves_of(pool, pool.batch_places()[0])[0][16:].hex()
+    receipt = leaves_of(pool, pool.batch_places()[0])[0][32:].hex()
     words = ("--pool", str(pool.folder), *trust(pool))
     pool.without_close()
     pool.remove(pool.paths.decide(pool.batch_places()[0], "south"))
@@ -183,7 +183,7 @@ def test_counted_reads_a_bundle(
     bundle, light = str(tmp_path / "a.zip"), str(tmp_path / "light.zip")
     call(capsys, "audit", str(made.folder), "--bundle", bundle)
     call(capsys, "audit", str(made.folder), "--bundle", light, "--without-batches")
-    receipt = leaves_of(made, made.batch_places()[0])[0][16:].hex()
+    receipt = leaves_of(made, made.batch_places()[0])[0][32:].hex()
     code, out, _ = call(capsys, "counted", receipt, "--pool", bundle, *trust(made))
     assert code == 0 and out.startswith("counted")
     code, out, err = call(capsys, "counted", receipt, "--pool", light, *trust(made))

@@ -46,7 +46,7 @@ def test_a_counted_report_has_a_proof(history: tuple[Pool, dict[str, bytes]]) ->
     assert (found.status, found.vouched, found.findings) == ("counted", True, ())
     assert found.round_id == pool.task.round_id and found.proof and found.round_proof
     proof = found.proof
-    assert proof.leaf[16:] == digests["good"]
+    assert proof.leaf[32:] == digests["good"]
     check_inclusion(proof.leaf, proof.index, proof.size, proof.hashes, proof.root)
     upper = found.round_proof
     assert upper.leaf[8:] == proof.root
@@ -112,7 +112,7 @@ def test_of_two_copies_the_counted_one_is_told_about(made: Pool) -> None:
     for seq in made.batch_places():
         from audit_world import leaves_of
 
-        digests.append([leaf[16:] for leaf in leaves_of(made, seq)])
+        digests.append([leaf[32:] for leaf in leaves_of(made, seq)])
     (twice,) = set(digests[0]) & set(digests[1])
     found = ask(made, twice)
     assert (found.status, found.seq) == ("counted", made.batch_places()[0])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from grievance.client import open_input_share
+from grievance.client.commitment import nonce_of
 from grievance.testing import make_coalition
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Round:
             self.keys[index],
             self.task,
             index,
-            report.nonce,
+            report.commitment,
             report.public_share,
             report.ciphertexts[index],
         )
@@ -112,7 +113,7 @@ class Round:
                 self.verify_key,
                 ctx,
                 index,
-                report.nonce,
+                nonce_of(report.commitment),
                 public_share,
                 prio3.decode_input_share(index, self.open(report, index)),
             )

@@ -38,10 +38,12 @@ def test_the_same_randomness_gives_the_same_shares(
         if isinstance(found, AnswerError):
             continue
         one, other = seal(task, answers), Report.from_bytes(found, task)
-        assert (one.nonce, one.public_share) == (other.nonce, other.public_share)
+        assert (one.commitment, one.public_share) == (other.commitment, other.public_share)
         for index, key in enumerate(coalition.hpke_keys):
             shares = [
-                open_input_share(key, task, index, r.nonce, r.public_share, r.ciphertexts[index])
+                open_input_share(
+                    key, task, index, r.commitment, r.public_share, r.ciphertexts[index]
+                )
                 for r in (one, other)
             ]
             assert shares[0] == shares[1]
@@ -62,5 +64,5 @@ def test_a_large_table_takes_the_kernels_and_keeps_its_order(
     assert len(found) == 41
     assert isinstance(found[7], tuple)
     reports = [Report.from_bytes(item, task) for item in found if isinstance(item, bytes)]
-    assert len({report.nonce for report in reports}) == 40
+    assert len({report.commitment for report in reports}) == 40
     assert bool(made) == (processes is None)

@@ -88,7 +88,7 @@ def test_other_tools_can_read_the_file(small, reports, written):
     assert table.schema.equals(report_schema(small.task))
     metadata = pq.read_metadata(written).metadata
     assert metadata == {b"grievance.task": small.task.digest.hex().encode()}
-    assert table.column("nonce").to_pylist() == [report.nonce for report in reports]
+    assert table.column("commitment").to_pylist() == [report.commitment for report in reports]
     width = sum(width for _, width in columns(small.task))
     assert written.stat().st_size < len(reports) * width + 4096
 

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from grievance.client import (
     Report,
     columns,
-    derive_nonce,
     input_share_info,
     report_size,
     seal,
     seal_blank,
 )
-from grievance.client.report import MAGIC, SALT_SIZE
+from grievance.client.commitment import commitment_of, openings
+from grievance.client.report import MAGIC
 from grievance.errors import (
     AnswerError,
     GrievanceError,
@@ -55,26 +55,23 @@ def some_answers():
 def test_the_binary_form_is_as_documented(small):
     report = seal(small.task, {"region": "North"})
     task = small.task
-    expected = MAGIC + b"\x01" + task.digest + report.nonce
+    expected = MAGIC + b"\x01" + task.digest + report.commitment
     expected += len(report.public_share).to_bytes(4, "big") + report.public_share + b"\x02"
     for ciphertext in report.ciphertexts:
         expected += len(ciphertext).to_bytes(4, "big") + ciphertext
     assert report.to_bytes() == expected
     assert len(expected) == report_size(task)
     parts = b"".join(hashlib.sha256(p).digest() for p in (report.public_share, *report.ciphertexts))
-    head = b"grievance/2 report" + task.digest + report.nonce + b"\x02"
+    head = b"grievance/2 report" + task.digest + report.commitment + b"\x02"
     assert report.digest == hashlib.sha256(head + parts).digest()
     assert Report.from_bytes(expected, task) == Report.from_bytes(memoryview(expected)) == report
 
 
-def test_info_and_nonce_are_as_documented():
-    digest, nonce, public = b"\x01" * 32, b"\x02" * 16, b"\x03" * 64
-    parts = [b"grievance/2 input share", digest, b"\x01", nonce, hashlib.sha256(public).digest()]
+def test_info_is_as_documented():
+    digest, name, public = b"\x01" * 32, b"\x02" * 32, b"\x03" * 64
+    parts = [b"grievance/2 input share", digest, b"\x01", name, hashlib.sha256(public).digest()]
     joined = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-    assert input_share_info(digest, 1, nonce, public) == hashlib.sha256(joined).digest()
-    salt = b"\x04" * 32
-    expected = hashlib.sha256(b"grievance/2 nonce" + digest + salt).digest()[:16]
-    assert derive_nonce(digest, salt) == expected
+    assert input_share_info(digest, 1, name, public) == hashlib.sha256(joined).digest()
 
 
 @pytest.mark.parametrize("shares", [2, 3])
@@ -91,7 +88,7 @@ def test_what_was_answered_arrives(make_round, full, plan_text, shares, kem):
 def test_every_report_has_one_size_and_arrives(full, answers):
     report = seal(full.task, answers)
     assert len(report.to_bytes()) == report_size(full.task)
-    widths = [16, len(report.public_share), *map(len, report.ciphertexts)]
+    widths = [32, len(report.public_share), *map(len, report.ciphertexts)]
     assert widths == [width for _, width in columns(full.task)]
     assert full.measure(report) == full.bits(answers)
 
@@ -107,22 +104,9 @@ def test_a_blank_report_is_like_any_other(full):
     )
 
 
-def test_the_salt_is_in_every_input_share_and_gives_the_nonce(small):
-    report = seal(small.task, {"region": "Wales"})
-    salts = set()
-    for index, key in enumerate(small.keys):
-        info = input_share_info(small.task.digest, index, report.nonce, report.public_share)
-        plaintext = key.open(report.ciphertexts[index], info)
-        salts.add(plaintext[:SALT_SIZE])
-        assert plaintext[SALT_SIZE:] == small.open(report, index)
-        assert len(plaintext) == SALT_SIZE + small.task.vdaf.input_share_size(index)
-    (salt,) = salts
-    assert derive_nonce(small.task.digest, salt) == report.nonce
-
-
 def test_two_reports_share_nothing(small):
     one, two = (seal(small.task, {"region": "Wales"}) for _ in range(2))
-    assert one.nonce != two.nonce
+    assert one.commitment != two.commitment
     assert one.public_share != two.public_share
     assert not set(one.ciphertexts) & set(two.ciphertexts)
 
@@ -184,8 +168,8 @@ def test_parts_of_two_reports_do_not_mix(small):
         replace(one, ciphertexts=one.ciphertexts[::-1]),
         replace(one, ciphertexts=(one.ciphertexts[0], two.ciphertexts[1])),
         replace(one, public_share=two.public_share),
-        replace(one, nonce=two.nonce),  # the stolen nonce
-        replace(one, nonce=bytes(16)),
+        replace(one, commitment=two.commitment),  # somebody else's
+        replace(one, commitment=bytes(32)),
     ]
     for report in mixed:
         assert refused(small, report.to_bytes()) in {"report.open", "report.size"}
@@ -200,18 +184,24 @@ def test_equal_sized_ciphertexts_do_not_swap(make_round, plan_text):
     assert refused(round_, swapped.to_bytes()) == "report.open"
 
 
-def test_a_nonce_can_only_be_claimed_with_its_salt(small):
-    # A dishonest client seals under a nonce it saw in the pool: everything opens but the salt.
+def test_a_commitment_can_only_be_claimed_with_its_salts(small):
+    # A dishonest client seals under a commitment it saw in the pool: it opens, and is refused.
     task, report = small.task, seal(small.task, {"region": "North"})
-    stolen = seal(task, {"region": "Wales"}).nonce
+    stolen = seal(task, {"region": "Wales"}).commitment
+    opened, hashes = openings([b"\x07" * 32, b"\x08" * 32])
     for index, entry in enumerate(task.aggregators):
-        info = input_share_info(task.digest, index, stolen, report.public_share)
-        plaintext = b"\x07" * SALT_SIZE + small.open(report, index)
-        forged = list(report.ciphertexts)
-        forged[index] = entry.hpke.seal(plaintext, info)
-        with pytest.raises(ReportError) as caught:
-            small.open(replace(report, nonce=stolen, ciphertexts=tuple(forged)), index)
-        assert caught.value.code == "report.nonce"
+        share = small.open(report, index)
+        codes = []
+        for name in (stolen, commitment_of(task.digest, hashes)):
+            info = input_share_info(task.digest, index, name, report.public_share)
+            forged = list(report.ciphertexts)
+            forged[index] = entry.hpke.seal(opened[index] + share, info)
+            try:
+                small.open(replace(report, commitment=name, ciphertexts=tuple(forged)), index)
+                codes.append("opened")
+            except ReportError as error:
+                codes.append(error.code)
+        assert codes == ["report.commitment", "opened"]  # under its own it would have opened
 
 
 def test_a_report_belongs_to_one_round(make_round, small, small_text):
@@ -231,7 +221,7 @@ def test_sealed_to_the_right_key_but_under_another_task_does_not_open(
     other = make_round(small_text, 2, "X25519", "two")
     report = seal(other.task, {"region": "North"})
     for index, key in enumerate(other.keys):
-        info = input_share_info(small.task.digest, index, report.nonce, report.public_share)
+        info = input_share_info(small.task.digest, index, report.commitment, report.public_share)
         with pytest.raises(OpenError):
             key.open(report.ciphertexts[index], info)
 
@@ -246,7 +236,7 @@ def test_what_is_no_report_is_named(small):
         (b"GRVX" + data[4:], "wire.kind"),
         (data[:4] + b"\x02" + data[5:], "wire.version"),
         (data + b"\x00", "wire.long"),
-        (data[:53] + b"\xff\xff\xff\xff" + data[57:], "wire.long"),
+        (data[:69] + b"\xff\xff\xff\xff" + data[73:], "wire.long"),
     ]:
         with pytest.raises(WireError) as caught:
             Report.from_bytes(broken)
@@ -258,8 +248,8 @@ def test_one_aggregator_is_not_enough(small):
     with pytest.raises(ShapeError):
         replace(report, ciphertexts=report.ciphertexts[:1])
     with pytest.raises(ShapeError):
-        replace(report, nonce=b"short")
-    at = 57 + len(report.public_share)
+        replace(report, commitment=b"short")
+    at = 73 + len(report.public_share)
     data = report.to_bytes()
     assert data[at] == 2
     with pytest.raises(WireError):

@@ -74,7 +74,7 @@ def test_a_repeating_generator_does_not_betray_differences(full, frozen):
     ]
     reports = [seal(full.task, one) for one in answers]
     # Equal salts would show in the nonces, equal helper seeds in the second input share.
-    assert len({report.nonce for report in reports}) == len(answers)
+    assert len({report.commitment for report in reports}) == len(answers)
     assert len({full.open(report, 1) for report in reports}) == len(answers)
     assert len({full.open(report, 1)[:32] for report in reports}) == len(answers)
     for one, report in zip(answers, reports, strict=True):
@@ -84,7 +84,7 @@ def test_a_repeating_generator_does_not_betray_differences(full, frozen):
 def test_clock_and_counter_keep_equal_answers_apart(full, monkeypatch):
     monkeypatch.setattr(MODULE.os, "urandom", bytes)
     one, two = (seal(full.task, {"region": "North"}) for _ in range(2))
-    assert one.nonce != two.nonce
+    assert one.commitment != two.commitment
     assert full.open(one, 1) != full.open(two, 1)
 
 

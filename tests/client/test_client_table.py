@@ -47,7 +47,7 @@ def test_reports_as_arrow_and_as_a_file(full, write, tmp_path):
     table = sealed.to_arrow("north")
     assert table.schema.equals(report_schema(full.task))
     reports = list(sealed.reports("north"))
-    assert table.column("nonce").to_pylist() == [report.nonce for report in reports]
+    assert table.column("commitment").to_pylist() == [report.commitment for report in reports]
     assert table.column("ciphertext_1").to_pylist() == [r.ciphertexts[1] for r in reports]
     assert sealed.to_arrow().num_rows == 4
     assert sealed.to_arrow("nobody").num_rows == 0
@@ -104,7 +104,7 @@ def test_several_processes_give_what_one_gives(full):
         "answers.required",
     }
     assert seen == [(done, 200) for done in range(1, 201)]
-    nonces = {report.nonce for sealed in (one, two) for report in sealed.reports()}
+    nonces = {report.commitment for sealed in (one, two) for report in sealed.reports()}
     assert len(nonces) == 220
     with pytest.raises(UsageError):
         seal_many(full.task, frame, workers=0)

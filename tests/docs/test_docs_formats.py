@@ -148,22 +148,22 @@ def test_a_report_by_its_table(town: Federation) -> None:
     task, report = town.task, town.seal(1)[0]
     data = report.to_bytes()
     names = [row[1] for row in tables("report.md", "bytes")[0]]
-    sizes = {names[4]: 4 + 64, names[6]: len(data) - (4 + 1 + 32 + 16 + 68 + 1)}
+    sizes = {names[4]: 4 + 64, names[6]: len(data) - (4 + 1 + 32 + 32 + 68 + 1)}
     parts = cut("report.md", data, sizes)
     assert (parts["`GRVR`"], _start(parts, "version")) == (b"GRVR", b"\1")
-    assert parts["task digest"] == task.digest and parts["nonce"] == report.nonce
+    assert parts["task digest"] == task.digest and parts["commitment"] == report.commitment
     assert parts[names[4]] == len(report.public_share).to_bytes(4, "big") + report.public_share
     assert _start(parts, "number") == b"\2"
     sealed = parts[names[6]]
     for ciphertext, aggregator in zip(report.ciphertexts, (0, 1), strict=True):
         length = int.from_bytes(sealed[:4], "big")
         assert sealed[4 : 4 + length] == ciphertext
-        assert length == 1120 + 32 + task.vdaf.input_share_size(aggregator) + 16
+        assert length == 1120 + 2 * 32 + task.vdaf.input_share_size(aggregator) + 16
         sealed = sealed[4 + length :]
     assert not sealed
     # The receipt, by hand.
     hashes = [hashlib.sha256(p).digest() for p in (report.public_share, *report.ciphertexts)]
-    head = b"grievance/2 report" + task.digest + report.nonce + b"\2"
+    head = b"grievance/2 report" + task.digest + report.commitment + b"\2"
     assert hashlib.sha256(head + b"".join(hashes)).digest() == report.digest
 
 
@@ -242,10 +242,10 @@ def test_roots_as_the_page_says(town: Federation) -> None:
         rows = pq.read_table(pa.BufferReader(data[177:])).to_pylist()
         kept = []
         for number, row in enumerate(rows):
-            nonce, *parts = row.values()
+            commitment, *parts = row.values()
             if bits[number // 8] >> (number % 8) & 1:
                 hashes = [hashlib.sha256(part).digest() for part in parts]
-                kept.append(nonce + report_digest(task.digest, nonce, hashes))
+                kept.append(commitment + report_digest(task.digest, commitment, hashes))
         assert decision["accepted"] == len(kept)
         assert decision["root"] == root(sorted(kept)).hex()
         leaves.append(seq.to_bytes(4, "big") + len(kept).to_bytes(4, "big") + root(sorted(kept)))

@@ -81,7 +81,9 @@ SIZES = {
     "report.md": [
         ("client.report.MAX_PUBLIC_SHARE_SIZE", "65,536 bytes"),
         ("client.report.MAX_CIPHERTEXT_SIZE", "16,777,216"),
-        ("client.report.SALT_SIZE", "32 random bytes"),
+        ("client.commitment.SALT_SIZE", "32 random bytes"),
+        ("client.commitment.COMMITMENT_SIZE", "|| T), 32 bytes"),
+        ("client.commitment.NONCE_SIZE", "The nonce is the first 16 bytes"),
         ("client.report.MAGIC", "`GRVR`"),
         ("client.report.VERSION", "version: 1"),
     ],

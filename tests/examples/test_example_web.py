@@ -136,7 +136,12 @@ def opened(client: Client, path: Path) -> list[int]:
     vdaf, total = client.task.vdaf, None
     for index, key in enumerate(client.coalition.hpke_keys):
         share = open_input_share(
-            key, client.task, index, report.nonce, report.public_share, report.ciphertexts[index]
+            key,
+            client.task,
+            index,
+            report.commitment,
+            report.public_share,
+            report.ciphertexts[index],
         )
         decoded = vdaf.decode_input_share(index, share)
         vector, *_ = vdaf.expand_input_share(client.task.ctx, index, decoded)

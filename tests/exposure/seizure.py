@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from grievance.backup import archive, requests, sets
 from grievance.backup.split import archive_key, combine
-from grievance.client.report import Report, open_input_share
+from grievance.client.input_share import open_input_share
+from grievance.client.report import Report
 from grievance.crypto import keys
 from grievance.crypto.boxes import open_at_rest
 from grievance.crypto.hpke import HpkePrivateKey
@@ -54,7 +55,7 @@ class Loot:
     relay: dict[str, str] = field(default_factory=dict)
 
 
-# Nonce -> the receipt of its report, and the batch it lies in: both are public.
+# Commitment -> the receipt of its report, and the batch it lies in: both are public.
 _rows: dict[bytes, tuple[str, str]] = {}
 _cache: dict[tuple[bytes, bytes, str], dict[bytes, list[int]]] = {}
 
@@ -179,7 +180,7 @@ class _Raid:
             self.loot.got["verify-key", task.round_id, ()] = 0
 
     def open_shares(self, task: Task, index: int, key: HpkePrivateKey) -> dict[bytes, list[int]]:
-        """Open one aggregator's share of every report that lies there: nonce -> output share."""
+        """Open one aggregator's share of every report there: commitment -> output share."""
         paths = RoundPaths(task.round_id)
         found = {}
         for name in self.store.names(paths.batches):
@@ -190,15 +191,15 @@ class _Raid:
                 file = BatchFile(data, task)
                 for rows in map(file.rows, file.spans()):
                     for row in range(rows.num_rows):
-                        nonce, public, *sealed = (column[row].as_py() for column in rows.columns)
-                        _rows[nonce] = (
-                            Report(task.digest, nonce, public, tuple(sealed)).digest.hex(),
+                        mark, public, *sealed = (column[row].as_py() for column in rows.columns)
+                        _rows[mark] = (
+                            Report(task.digest, mark, public, tuple(sealed)).digest.hex(),
                             name,
                         )
-                        share = open_input_share(key, task, index, nonce, public, sealed[index])
+                        share = open_input_share(key, task, index, mark, public, sealed[index])
                         decoded = task.vdaf.decode_input_share(index, share)
                         meas, _, _ = task.vdaf.expand_input_share(task.ctx, index, decoded)
-                        opened[nonce] = list(task.vdaf.circuit.truncate(meas))
+                        opened[mark] = list(task.vdaf.circuit.truncate(meas))
                 _cache[place] = opened
             found |= _cache[place]
         return found
@@ -218,12 +219,12 @@ class _Raid:
             return
         self.loot.got["answers", task.round_id, who] = number
         found = []
-        for nonce in opened[0]:
+        for mark in opened[0]:
             total = task.vdaf.agg_init()
             for shares in opened.values():
-                total = task.vdaf.agg_update(total, shares[nonce])
+                total = task.vdaf.agg_update(total, shares[mark])
             found.append(tuple(total))
-            receipt, batch = _rows[nonce]
+            receipt, batch = _rows[mark]
             self.loot.by_receipt[receipt] = tuple(total)
             self.loot.relay[receipt] = batch.rpartition("-")[0]
         self.loot.answers[task.round_id] = sorted(found)

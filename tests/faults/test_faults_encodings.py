@@ -38,7 +38,7 @@ from dishonest import (
     bad_measurements,
     exact_totals,
     flip,
-    new_salt,
+    new_seed,
     publish,
     seal_plaintexts,
     shares_of,
@@ -46,6 +46,7 @@ from dishonest import (
 from federation import Federation, encode, seal_measurement
 from grievance.cli.auditor import _REASONS
 from grievance.client import seal
+from grievance.client.commitment import nonce_of
 from grievance.errors import ShapeError
 from grievance.kernels import BatchPrio3
 from grievance.pool.verdicts import Status
@@ -76,7 +77,7 @@ class Story:
         self.reports: dict[str, Report] = {}
         meas, flp = encode(task), task.vdaf.flp
         for label, bad in bad_measurements(task).items():
-            self.reports[label] = seal_measurement(task, bad, salt=new_salt())
+            self.reports[label] = seal_measurement(task, bad, seed=new_seed())
         self._bent("other context", ctx=b"grievance/2" + secrets.token_bytes(32))
         for element in (P, P + 1, 2**128 - 1):
             encoded = element.to_bytes(16, "little")
@@ -87,9 +88,9 @@ class Story:
         self._bent("leader's blind", index=0, at=-1)
         self._bent("helper's blind", index=1, at=-1)
         zeros = bytes(task.vdaf.RAND_SIZE)
-        self.reports["honest zeros"] = seal_measurement(task, meas, salt=new_salt(), rand=zeros)
+        self.reports["honest zeros"] = seal_measurement(task, meas, seed=new_seed(), rand=zeros)
         for number in range(5):
-            self.reports[f"honest {number}"] = seal_measurement(task, meas, salt=new_salt())
+            self.reports[f"honest {number}"] = seal_measurement(task, meas, seed=new_seed())
         publish(federation, "nurses", list(self.reports.values()))
         federation.settle()
         (batch,) = federation.chain().batches
@@ -106,12 +107,12 @@ class Story:
         at: int = 0,
         new: bytes | None = None,
     ) -> None:
-        task, salt = self.federation.task, new_salt()
-        public, shares = shares_of(task, encode(task), salt, ctx=ctx)
+        task, seed = self.federation.task, new_seed()
+        public, shares = shares_of(task, encode(task), seed, ctx=ctx)
         if ctx is None:
             share = shares[index]
             shares[index] = flip(share, at) if new is None else share[:at] + new + share[at + 16 :]
-        self.reports[label] = seal_plaintexts(task, salt, public, shares)
+        self.reports[label] = seal_plaintexts(task, seed, public, shares)
 
     def tells(self, code: str, *labels: str, words: str) -> None:
         """Assert how these reports are refused, and what is read about the first of them."""
@@ -197,7 +198,7 @@ def test_c8_elements_that_are_not_reduced(rows: int, story: Story) -> None:
 
 def test_c9_shares_of_another_length(story: Story) -> None:
     task = story.federation.task
-    public, shares = shares_of(task, encode(task), salt := new_salt())
+    public, shares = shares_of(task, encode(task), seed := new_seed())
     for index in range(2):
         for change in (-16, -1, 1, 16):
             bent = list(shares)
@@ -206,7 +207,7 @@ def test_c9_shares_of_another_length(story: Story) -> None:
             with refused(code, step=None):
                 task.vdaf.decode_input_share(index, bent[index])
             with refused("report.size", "size", step="as it was written"):
-                seal_plaintexts(task, salt, public, bent).check(task)
+                seal_plaintexts(task, seed, public, bent).check(task)
     table = Table(VDAF, [honest(random.Random(9))], encoded=True)
     with pytest.raises(ShapeError, match="input shares"):
         BATCH.verify(table.key, CTX, 0, table.nonces, table.public, table.inputs[0][:, :-16])
@@ -339,7 +340,7 @@ def test_c15_test_points_that_are_roots_of_unity(monkeypatch: pytest.MonkeyPatch
     doubles = task.vdaf.field.nth_root_powers(2 * length)[1::2]
     reports = [seal(task, {"region": "North"}) for _ in range(2 * length + 1)]
     for report, point in zip(reports, [*roots, *doubles], strict=False):
-        points[report.nonce] = point
+        points[nonce_of(report.commitment)] = point
     codes = judge(coalition, reports)
     assert codes == ["report.test-point"] * length + [OK] * (length + 1)
     assert "chance" in _REASONS["report.test-point"]

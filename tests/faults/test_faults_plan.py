@@ -23,7 +23,7 @@ from fault_world import (
 )
 
 from cli.cli_shell import Town, type_words
-from dishonest import new_salt, seal_plaintexts, shares_of
+from dishonest import new_seed, seal_plaintexts, shares_of
 from federation import PLAN as FEDERATION_PLAN
 from federation import Federation, encode
 from grievance.aggregator import Desk
@@ -165,10 +165,10 @@ def test_a5_digest_differs_by_one_byte(coalition: Coalition) -> None:
     report = seal(near, {})
     with refused("report.task", "another round", step="compare the round's"):
         report.check(task)
-    bent = Report(task.digest, report.nonce, report.public_share, report.ciphertexts)
+    bent = Report(task.digest, report.commitment, report.public_share, report.ciphertexts)
     # A dishonest client can seal for this round what it proved for that one.
-    salt, meas = new_salt(), encode(task, {"region": "North"})
-    elsewhere = seal_plaintexts(task, salt, *shares_of(task, meas, salt, ctx=near.ctx))
+    seed, meas = new_seed(), encode(task, {"region": "North"})
+    elsewhere = seal_plaintexts(task, seed, *shares_of(task, meas, seed, ctx=near.ctx))
     honest = seal(task, {"region": "North"})
     assert judge(coalition, [bent, elsewhere, honest]) == [
         "report.open",

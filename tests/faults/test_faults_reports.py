@@ -19,17 +19,17 @@ from dishonest import (
     TINY_PLAN,
     exact_totals,
     flip,
-    new_salt,
+    new_seed,
     publish,
     publish_raw,
     seal_plaintexts,
     shares_of,
     with_parts,
 )
-from federation import Federation, encode, seal_measurement
+from federation import Federation, drawn_from, encode, seal_measurement
 from grievance.aggregator import Desk
 from grievance.client import Report, open_input_share, seal, seal_blank, write_report
-from grievance.client.report import input_share_info
+from grievance.client.input_share import input_share_info
 from grievance.crypto.hpke import HpkePrivateKey
 from grievance.pool.batch import HEADER_SIZE, reports_to_table, write_batch
 from grievance.pool.relay import make_batches
@@ -104,7 +104,7 @@ def test_b1_truncated_ciphertexts(round_: Collecting, tmp_path: Path) -> None:
                         bench.seat.hpke,
                         task,
                         index,
-                        report.nonce,
+                        report.commitment,
                         report.public_share,
                         whole[:length],
                     )
@@ -119,13 +119,14 @@ def test_b1_truncated_ciphertexts(round_: Collecting, tmp_path: Path) -> None:
 
 
 def test_b2_sealed_to_another_key(round_: Collecting, elsewhere: Task) -> None:
-    task, salt = round_.task, new_salt()
-    public, shares = shares_of(task, encode(task, TINY_ANSWERS), salt)
-    good = seal_plaintexts(task, salt, public, shares)
+    task, seed = round_.task, new_seed()
+    public, shares = shares_of(task, encode(task, TINY_ANSWERS), seed)
+    good = seal_plaintexts(task, seed, public, shares)
 
     def sealed_to(index: int, key: object) -> bytes:
-        info = input_share_info(task.digest, index, good.nonce, public)
-        return key.seal(salt + shares[index], info)  # type: ignore[attr-defined, no-any-return]
+        info = input_share_info(task.digest, index, good.commitment, public)
+        opening = drawn_from(task, seed).openings[index]
+        return key.seal(opening + shares[index], info)  # type: ignore[attr-defined, no-any-return]
 
     fresh = HpkePrivateKey.generate("X25519").public
     retired = elsewhere.aggregators[1].hpke  # of a round that is not this one
@@ -145,14 +146,14 @@ def test_b3_shares_of_two_aggregators_swapped() -> None:
     good = seal(task, TINY_ANSWERS)
     leader, south, west = good.ciphertexts
     assert len(south) == len(west)
-    swapped = Report(task.digest, good.nonce, good.public_share, (leader, west, south))
+    swapped = Report(task.digest, good.commitment, good.public_share, (leader, west, south))
     # A client that seals each the other's share does not get further than the proof.
-    salt = new_salt()
-    public, shares = shares_of(task, encode(task, TINY_ANSWERS), salt)
-    sealed = seal_plaintexts(task, salt, public, [shares[0], shares[2], shares[1]])
+    seed = new_seed()
+    public, shares = shares_of(task, encode(task, TINY_ANSWERS), seed)
+    sealed = seal_plaintexts(task, seed, public, [shares[0], shares[2], shares[1]])
     codes = judge(coalition, [swapped, sealed, good])
     assert codes == ["report.open", "report.joint-randomness", OK]
-    crossed = Report(task.digest, good.nonce, good.public_share, (south, leader, west))
+    crossed = Report(task.digest, good.commitment, good.public_share, (south, leader, west))
     with refused("report.size", step="as it was written"):
         crossed.check(task)
 
@@ -164,9 +165,9 @@ def test_b4_another_public_share(round_: Collecting) -> None:
         for at in (0, 31, 32, len(report.public_share) - 1)
     ]
     foreign = with_parts(report, public=other.public_share)
-    salt = new_salt()
-    public, shares = shares_of(task, encode(task, TINY_ANSWERS), salt)
-    bound = seal_plaintexts(task, salt, flip(public, 0), shares)  # by a dishonest client
+    seed = new_seed()
+    public, shares = shares_of(task, encode(task, TINY_ANSWERS), seed)
+    bound = seal_plaintexts(task, seed, flip(public, 0), shares)  # by a dishonest client
     codes = round_.hand_in(*flipped, foreign, bound, report, other)
     assert codes == ["report.open"] * 5 + ["report.joint-randomness", OK, OK]
     round_.reads(foreign, "report.open", "altered on the way")
@@ -174,28 +175,28 @@ def test_b4_another_public_share(round_: Collecting) -> None:
 
 
 def test_b5_one_nonce_twice(round_: Collecting, elsewhere: Task) -> None:
-    task, salt = round_.task, new_salt()
-    report = seal_measurement(task, encode(task, TINY_ANSWERS), salt=salt)
-    other = seal_measurement(task, encode(task, TINY_ANSWERS), salt=salt)
-    assert report.nonce == other.nonce and report != other
+    task, seed = round_.task, new_seed()
+    report = seal_measurement(task, encode(task, TINY_ANSWERS), seed=seed)
+    other = seal_measurement(task, encode(task, TINY_ANSWERS), seed=seed)
+    assert report.commitment == other.commitment and report != other
     assert round_.hand_in(report, report, other) == [OK, "report.replay", "report.burnt"]
     assert round_.hand_in(other, report) == ["report.burnt", "report.replay"]
     assert round_.hand_in(report, other, relay="carers") == ["report.replay", "report.burnt"]
     assert worker_reads(round_.federation, report).startswith("counted: ")
     round_.reads(other, "report.burnt", "came before with other content")
-    # From one round to the next nothing can be carried: the nonce is made of the round's digest.
-    public, shares = shares_of(elsewhere, encode(task, TINY_ANSWERS), salt)
-    nonce = seal_measurement(elsewhere, encode(task, TINY_ANSWERS), salt=salt).nonce
-    carried = seal_plaintexts(task, salt, public, shares, nonce=nonce)
-    assert nonce != report.nonce
-    assert round_.hand_in(carried, round_.honest()) == ["report.nonce", OK]
-    round_.reads(carried, "report.nonce", "nonce is not its own")
+    # From one round to the next nothing can be carried: the round's digest is in the commitment.
+    public, shares = shares_of(elsewhere, encode(task, TINY_ANSWERS), seed)
+    theirs = seal_measurement(elsewhere, encode(task, TINY_ANSWERS), seed=seed).commitment
+    carried = seal_plaintexts(task, seed, public, shares, commitment=theirs)
+    assert theirs != report.commitment
+    assert round_.hand_in(carried, round_.honest()) == ["report.commitment", OK]
+    round_.reads(carried, "report.commitment", "belongs to another report")
 
 
 def test_b6_nonce_sent_again_after_a_refusal(round_: Collecting) -> None:
-    task, salt = round_.task, new_salt()
-    wrong = seal_measurement(task, [1] * len(encode(task, TINY_ANSWERS)), salt=salt)
-    right = seal_measurement(task, encode(task, TINY_ANSWERS), salt=salt)
+    task, seed = round_.task, new_seed()
+    wrong = seal_measurement(task, [1] * len(encode(task, TINY_ANSWERS)), seed=seed)
+    right = seal_measurement(task, encode(task, TINY_ANSWERS), seed=seed)
     assert round_.hand_in(wrong) == ["report.proof"]
     # The same bytes are refused for the same reason: nothing new is shown of them.
     assert round_.hand_in(right, wrong) == ["report.burnt", "report.proof"]
@@ -207,7 +208,7 @@ def test_b7_header_of_another_round(round_: Collecting, elsewhere: Task, tmp_pat
     task, foreign = round_.task, seal(elsewhere, TINY_ANSWERS)
     with refused("report.task", "another round", step="compare the round's digest"):
         Report.from_bytes(foreign.to_bytes(), task)
-    bent = Report(task.digest, foreign.nonce, foreign.public_share, foreign.ciphertexts)
+    bent = Report(task.digest, foreign.commitment, foreign.public_share, foreign.ciphertexts)
     assert round_.hand_in(bent, round_.honest()) == ["report.open", OK]
     round_.reads(bent, "report.open", "sealed for somebody else")
     file = tmp_path / "foreign.report"
@@ -251,7 +252,7 @@ def test_b9_reports_of_several_rounds_in_one_batch(round_: Collecting, elsewhere
     key = round_.federation.homes["nurses"].key
     with refused("report.task", "another round", step="compare the round's digest"):
         make_batches(task, [round_.honest(), foreign], key)
-    bent = Report(task.digest, foreign.nonce, foreign.public_share, foreign.ciphertexts)
+    bent = Report(task.digest, foreign.commitment, foreign.public_share, foreign.ciphertexts)
     codes = round_.hand_in(round_.honest(), bent, round_.honest(), bent, round_.honest())
     assert codes == [OK, "report.open", OK, "report.open", OK]
     round_.reads(bent, "report.open", "sealed for somebody else")
@@ -264,10 +265,10 @@ def test_b10_other_sizes(round_: Collecting, tmp_path: Path) -> None:
         with_parts(report, second=second + b"\0"),
         with_parts(report, first=first[:-1]),
         with_parts(report, public=report.public_share + b"\0"),
-        Report(task.digest, report.nonce, b"", report.ciphertexts),
-        Report(task.digest, report.nonce, report.public_share, (first, b"")),
-        Report(task.digest, report.nonce, report.public_share, (first, second, second)),
-        Report(task.digest, report.nonce, report.public_share, (first, bytes(1 << 20))),
+        Report(task.digest, report.commitment, b"", report.ciphertexts),
+        Report(task.digest, report.commitment, report.public_share, (first, b"")),
+        Report(task.digest, report.commitment, report.public_share, (first, second, second)),
+        Report(task.digest, report.commitment, report.public_share, (first, bytes(1 << 20))),
     ):
         with refused("report.size", step="as it was written"):
             Report.from_bytes(bent.to_bytes(), task)
@@ -287,16 +288,16 @@ def test_b10_other_sizes(round_: Collecting, tmp_path: Path) -> None:
 
 def test_b11_share_of_one_report_under_the_nonce_of_another(round_: Collecting) -> None:
     task, one, other = round_.task, round_.honest(), round_.honest()
-    moved = with_parts(one, nonce=other.nonce)
+    moved = with_parts(one, commitment=other.commitment)
     mixed = with_parts(one, second=other.ciphertexts[1])
-    salt = new_salt()
-    public, shares = shares_of(task, encode(task, TINY_ANSWERS), salt)
-    sealed = seal_plaintexts(task, salt, public, shares, nonce=other.nonce)
+    seed = new_seed()
+    public, shares = shares_of(task, encode(task, TINY_ANSWERS), seed)
+    sealed = seal_plaintexts(task, seed, public, shares, commitment=other.commitment)
     codes = round_.hand_in(moved, mixed, sealed, one, other)
     # None of them spoils the nonce it names: both honest reports count after them.
-    assert codes == ["report.open", "report.open", "report.nonce", OK, OK]
+    assert codes == ["report.open", "report.open", "report.commitment", OK, OK]
     round_.reads(moved, "report.open", "altered on the way")
-    round_.reads(sealed, "report.nonce", "nonce is not its own")
+    round_.reads(sealed, "report.commitment", "belongs to another report")
 
 
 def _batch(round_: Collecting, reports: Sequence[Report]) -> bytes:
@@ -387,14 +388,16 @@ def test_b15_a_generator_that_stands_still(
     with Desk.open(round_.federation.homes["south"]) as desk:
         bench, _ = desk.open_bench(task.round_id)
         shares = [
-            open_input_share(bench.seat.hpke, task, 1, r.nonce, r.public_share, r.ciphertexts[1])
+            open_input_share(
+                bench.seat.hpke, task, 1, r.commitment, r.public_share, r.ciphertexts[1]
+            )
             for r in reports
         ]
     # Equal seeds would let whoever holds two shares subtract one answer from the other.
     assert len(set(shares)) == len({share[:32] for share in shares}) == len(answers)
-    assert len({report.nonce for report in reports}) == len(answers)
+    assert len({report.commitment for report in reports}) == len(answers)
     # Two equal answers then make one report: it counts once, and betrays nothing.
-    assert seal(task, answers[0]).nonce == reports[0].nonce
+    assert seal(task, answers[0]).commitment == reports[0].commitment
 
 
 def test_b16_a_blank_report_is_a_report(round_: Collecting) -> None:

@@ -20,6 +20,7 @@ from scanner import Vault
 
 import grievance
 from dishonest import TINY_ANSWERS
+from grievance.client.commitment import SALT_SIZE
 from grievance.client.report import Report
 from grievance.client.seal import draw
 from grievance.crypto import keys
@@ -83,9 +84,11 @@ def test_e12_logs_hold_no_secret(
         for words in (SYNC, ("status", "--json")):
             ran = stage.type(name, *words).done()
             said += ran.out + ran.err
-    for _, salt, rand, nonce in drawn:
-        for kind, data in {"salt": salt, "randomness": rand, "nonce": nonce}.items():
-            vault.add(kind, data)
+    for one in drawn:
+        for opening in one.openings:
+            vault.add("salt", opening[:SALT_SIZE])
+        vault.add("randomness", one.rand)
+        vault.add("commitment", one.commitment)
     for name in federation.aggregators:
         home = federation.homes[name]
         files = home.round_files(stage.round_id)
@@ -93,8 +96,9 @@ def test_e12_logs_hold_no_secret(
         vault.add("verify key", keys.read_verify_key(files.verify).reveal())
         vault.add("state key", keys.read_state_key(files.state).reveal())
         vault.add("HPKE key", keys.read_hpke_key(files.hpke).export().reveal())
-    assert vault.counts["nonce"] == 3
-    assert vault.search(f"debug: {drawn[0][3].hex()}".encode()) == {("nonce", "hex")}
+    assert vault.counts["commitment"] == 3
+    said_out_loud = f"debug: {drawn[0].commitment.hex()}".encode()
+    assert vault.search(said_out_loud) == {("commitment", "hex")}
     assert vault.search((said + caplog.text).encode()) == set()
     assert len(federation.chain().batches) == 2
 
@@ -105,7 +109,7 @@ def test_e13_errors_hold_no_secret(at: Callable[[str], Stage], tmp_path: Path) -
     task, said = stage.federation.task, ""
     secret = os.urandom(4096)
     vault.add("share", secret)
-    vdaf, short = task.vdaf, Report(task.digest, secret[:16], secret, (secret, secret))
+    vdaf, short = task.vdaf, Report(task.digest, secret[:32], secret, (secret, secret))
     for act in (
         lambda: vdaf.decode_input_share(0, secret),
         lambda: vdaf.decode_input_share(1, secret[:63]),

@@ -84,7 +84,7 @@ class Book:
                     continue
                 codes.append(self._verdict(paper, findings, accepted))
                 if codes[-1] == ACCEPTED:
-                    accepted.add(paper.report.nonce)
+                    accepted.add(paper.report.commitment)
                     total = [a + b for a, b in zip(total, paper.bits, strict=True)]
             if seq not in voided:
                 found[seq] = Expected(tuple(codes), tuple(total))
@@ -95,7 +95,7 @@ class Book:
         """What one aggregator finds by itself; what does not open burns nothing."""
         if not paper.opens[index]:
             return "report.open"
-        same = table.setdefault(paper.report.nonce, paper.input(index)) == paper.input(index)
+        same = table.setdefault(paper.report.commitment, paper.input(index)) == paper.input(index)
         return ACCEPTED if same else "report.burnt"
 
     @staticmethod
@@ -105,7 +105,7 @@ class Book:
             return wrong[0]
         if not paper.valid:
             return "report.proof"
-        return "report.replay" if paper.report.nonce in accepted else ACCEPTED
+        return "report.replay" if paper.report.commitment in accepted else ACCEPTED
 
 
 @dataclass

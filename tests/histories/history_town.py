@@ -20,7 +20,7 @@ from history_model import Book, Paper, Purse
 from history_plan import ANSWERS, OUTSIDER, PLAN, PowerCutError, power
 from history_pool import RememberedPool
 
-from dishonest import Snapshot, new_salt, weigh
+from dishonest import Snapshot, new_seed, weigh
 from federation import encode, seal_measurement
 from grievance.aggregator import Desk, SyncResult, sync
 from grievance.aggregator.recover import recover
@@ -125,22 +125,22 @@ class Town(RememberedPool):
             return Paper(seal(task, None), zero, valid=True, opens=opens)
         if kind == "greedy":  # ticks every cell there is
             meas = weigh(task, [1] * task.layout.num_bits)
-            made = seal_measurement(task, meas, salt=new_salt())
+            made = seal_measurement(task, meas, seed=new_seed())
             return Paper(made, zero, valid=False, opens=opens)
         if kind == "twins":  # two reports under one nonce: only the first may ever be looked at
-            salt, answers = new_salt(), ANSWERS[which % len(ANSWERS)]
+            seed, answers = new_seed(), ANSWERS[which % len(ANSWERS)]
             bits = tuple(task.layout.encode(task.layout.answers(answers)))
             bad = which % 2 == 0
             meas = weigh(task, [1] * task.layout.num_bits) if bad else encode(task, answers)
             book.papers.append(
                 Paper(
-                    seal_measurement(task, meas, salt=salt),
+                    seal_measurement(task, meas, seed=seed),
                     zero if bad else bits,
                     valid=not bad,
                     opens=opens,
                 )
             )
-            made = seal_measurement(task, encode(task, answers), salt=salt)
+            made = seal_measurement(task, encode(task, answers), seed=seed)
             return Paper(made, bits, valid=True, opens=opens)
         # "garbled": somebody else's report, one ciphertext of it spoilt on its way.
         if not book.papers:
@@ -149,7 +149,7 @@ class Town(RememberedPool):
         sealed = list(paper.report.ciphertexts)
         sealed[place] = sealed[place][:-1] + bytes([sealed[place][-1] ^ 1])
         report = paper.report
-        made = Report(report.task_digest, report.nonce, report.public_share, tuple(sealed))
+        made = Report(report.task_digest, report.commitment, report.public_share, tuple(sealed))
         still = tuple(ok and i != place for i, ok in enumerate(paper.opens))
         return Paper(made, paper.bits, paper.valid, still)
 

@@ -231,7 +231,7 @@ def test_reports_replayed_across_batches_relays_and_rounds(
     from grievance.client import Report
 
     task = later.task
-    moved = [Report(task.digest, r.nonce, r.public_share, r.ciphertexts) for r in reports]
+    moved = [Report(task.digest, r.commitment, r.public_share, r.ciphertexts) for r in reports]
     publish(later, "nurses", [*moved, *later.seal(ROWS)])
     later.settle()
     (batch,) = later.chain().batches

@@ -179,7 +179,7 @@ def test_verifier_shares_are_decided_in_the_references_order():
 def test_rows_with_another_status_are_left_alone():
     table = Table(VDAF, [VALID[0]], encoded=True).tiled(np.zeros(20, np.int64))
     statuses = np.zeros(20, np.uint8)
-    statuses[[0, 3, 8, 19]] = [Status.OPEN, Status.NONCE, Status.BURNT, Status.OPEN]
+    statuses[[0, 3, 8, 19]] = [Status.OPEN, Status.COMMITMENT, Status.BURNT, Status.OPEN]
     table.inputs[0][3] = 255
     assert_same(BatchPrio3(VDAF), table, statuses=statuses)
     assert statuses[0] == Status.OPEN

@@ -22,20 +22,20 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> Federation:
     task = made.open_round()
     honest = made.seal(13)
     meas = encode(task, ANSWERS)
-    bad = seal_measurement(task, [2, *meas[1:]], salt=b"\x01" * 32)
-    other = seal_measurement(task, meas, salt=b"\x02" * 32)
-    same_nonce = seal_measurement(task, meas, salt=b"\x02" * 32)
+    bad = seal_measurement(task, [2, *meas[1:]], seed=b"\x01" * 32)
+    other = seal_measurement(task, meas, seed=b"\x02" * 32)
+    same_commitment = seal_measurement(task, meas, seed=b"\x02" * 32)
     broken = bytearray(honest[0].ciphertexts[1])
     broken[-1] ^= 1
     from grievance.client import Report
 
     torn = Report(
         task.digest,
-        honest[0].nonce,
+        honest[0].commitment,
         honest[0].public_share,
         (honest[0].ciphertexts[0], bytes(broken)),
     )
-    made.relay("nurses", [*honest[1:], bad, other, same_nonce, torn])
+    made.relay("nurses", [*honest[1:], bad, other, same_commitment, torn])
     return made
 
 

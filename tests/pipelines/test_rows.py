@@ -15,13 +15,14 @@ from dishonest import (
     TINY_ANSWERS,
     TINY_PLAN,
     flip,
-    new_salt,
+    new_seed,
     seal_plaintexts,
     shares_of,
     weigh,
 )
 from federation import seal_measurement
 from grievance.client import Report, seal
+from grievance.client.commitment import nonce_of
 from grievance.client.files import report_schema
 from grievance.client.report import columns
 from grievance.pipelines import (
@@ -71,8 +72,8 @@ def mixed(coalition: Coalition) -> tuple[pa.RecordBatch, list[tuple[Status, int]
     task = coalition.task
     honest = [seal(task, TINY_ANSWERS) for _ in range(3)]
     first = honest[0]
-    salt = new_salt()
-    public, shares = shares_of(task, weigh(task, honest_bits(task)), salt)
+    seed = new_seed()
+    public, shares = shares_of(task, weigh(task, honest_bits(task)), seed)
     unreduced = [b"\xff" * 16 + shares[0][16:], *shares[1:]]
     rows = [
         (honest[0], OK),
@@ -87,9 +88,12 @@ def mixed(coalition: Coalition) -> tuple[pa.RecordBatch, list[tuple[Status, int]
             ),
             (Status.OPEN, 1),
         ),
-        (seal_plaintexts(task, salt, public, unreduced), (Status.DECODE, 0)),
-        (seal_plaintexts(task, salt, public, shares, nonce=first.nonce), (Status.NONCE, 0)),
-        (seal_plaintexts(task, salt, flip(public, 40), shares), (Status.JOINT_RANDOMNESS, -1)),
+        (seal_plaintexts(task, seed, public, unreduced), (Status.DECODE, 0)),
+        (
+            seal_plaintexts(task, seed, public, shares, commitment=first.commitment),
+            (Status.COMMITMENT, 0),
+        ),
+        (seal_plaintexts(task, seed, flip(public, 40), shares), (Status.JOINT_RANDOMNESS, -1)),
         (seal(task, {}), OK),
         (honest[2], OK),
     ]
@@ -100,7 +104,7 @@ def mixed(coalition: Coalition) -> tuple[pa.RecordBatch, list[tuple[Status, int]
 def with_ciphertext(report: Report, index: int, ciphertext: bytes) -> Report:
     parts = list(report.ciphertexts)
     parts[index] = ciphertext
-    return Report(report.task_digest, report.nonce, report.public_share, tuple(parts))
+    return Report(report.task_digest, report.commitment, report.public_share, tuple(parts))
 
 
 def check(seat: Seat, batch: pa.RecordBatch) -> Verified:
@@ -219,7 +223,7 @@ def test_nothing_changes_what_was_burnt_before_it_is_verified(
     """A mapped batch may change under us; the bytes verified are those that were opened."""
     task, seat = coalition.task, seats[0]
     report = seal(task, TINY_ANSWERS)
-    cells = [report.nonce, report.public_share, *report.ciphertexts]
+    cells = [report.commitment, report.public_share, *report.ciphertexts]
     memory = [bytearray(cell) for cell in cells]
     arrays = [
         pa.Array.from_buffers(pa.binary(width), 1, [None, pa.py_buffer(buffer)])
@@ -280,7 +284,7 @@ def test_verifier_shares_that_were_altered(
 def test_the_first_aggregator_to_refuse_is_named(seats: list[Seat], mixed: Mixed) -> None:
     batch, _ = mixed
     found = [verified.found for verified in everyone(seats, batch)]
-    for index, status in ((2, Status.BURNT), (1, Status.NONCE), (0, Status.OPEN)):
+    for index, status in ((2, Status.BURNT), (1, Status.COMMITMENT), (0, Status.OPEN)):
         found[index] = VerifierShares(bytes([status]) * batch.num_rows, found[index].shares)
         verdicts = decide_rows(seats[0].task, publics(batch), found, 0)
         assert verdicts[0] == (status, index)
@@ -297,7 +301,7 @@ def test_a_test_point_that_is_a_root_of_unity_is_one_public_code(
 
     def unlucky(key: VerifyKey, ctx: bytes, nonce: bytes) -> list[int]:
         rands = real(key, ctx, nonce)
-        return [*rands[:-1], 1] if nonce == first else rands
+        return [*rands[:-1], 1] if nonce == nonce_of(first) else rands
 
     honest = everyone(seats, batch)
     monkeypatch.setattr(vdaf, "query_rands", unlucky)

@@ -82,9 +82,9 @@ def test_report_bytes_are_those_of_the_wire_format(
     found = forecast(PLAN, 100, aggregators, kem)
     vdaf = Layout(PLAN).vdaf(aggregators)
     public, shares = vdaf.shard(b"ctx", Layout(PLAN).blank(), bytes(16))
-    size = 4 + 1 + 32 + 16 + 4 + len(vdaf.encode_public_share(public)) + 1
+    size = 4 + 1 + 32 + 32 + 4 + len(vdaf.encode_public_share(public)) + 1
     for share in shares:
-        size += 4 + overhead + 32 + len(vdaf.encode_input_share(share))
+        size += 4 + overhead + 32 * aggregators + len(vdaf.encode_input_share(share))
     assert found.report_bytes == size
     assert found.folder_bytes > 100 * size
 

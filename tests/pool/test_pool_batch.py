@@ -246,22 +246,22 @@ def changed_table(task: Task, table: pa.Table, how: str) -> pa.Table:
     if how == "columns in another order":
         return table.select([names[1], names[0], *names[2:]])
     if how == "another name":
-        return table.rename_columns(["Nonce", *names[1:]])
+        return table.rename_columns(["Commitment", *names[1:]])
     if how == "nullable":
         return table.cast(pa.schema([field.with_nullable(True), *list(table.schema)[1:]]))
     if how == "a null":
-        cells = pa.array([None, *table.column(0).to_pylist()[1:]], pa.binary(16))
+        cells = pa.array([None, *table.column(0).to_pylist()[1:]], pa.binary(32))
         return table.set_column(0, field.with_nullable(True), cells)
     if how == "of variable width":
         return table.set_column(
-            0, pa.field("nonce", pa.binary(), nullable=False), table[0].cast(pa.binary())
+            0, pa.field("commitment", pa.binary(), nullable=False), table[0].cast(pa.binary())
         )
     if how == "wider":
-        cells = pa.array([c + b"\0" for c in table.column(0).to_pylist()], pa.binary(17))
-        return table.set_column(0, pa.field("nonce", pa.binary(17), nullable=False), cells)
+        cells = pa.array([c + b"\0" for c in table.column(0).to_pylist()], pa.binary(33))
+        return table.set_column(0, pa.field("commitment", pa.binary(33), nullable=False), cells)
     if how == "narrower":
-        cells = pa.array([c[:-1] for c in table.column(0).to_pylist()], pa.binary(15))
-        return table.set_column(0, pa.field("nonce", pa.binary(15), nullable=False), cells)
+        cells = pa.array([c[:-1] for c in table.column(0).to_pylist()], pa.binary(31))
+        return table.set_column(0, pa.field("commitment", pa.binary(31), nullable=False), cells)
     if how == "nested":
         return pa.table({"all": table.to_struct_array()})
     return table.slice(0, 0)

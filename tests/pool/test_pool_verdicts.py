@@ -313,7 +313,7 @@ def test_status_codes_are_distinct_and_public() -> None:
     assert {s.code for s in Status if s.local} == {
         "report.accepted",
         "report.open",
-        "report.nonce",
+        "report.commitment",
         "report.burnt",
         "report.decode",
         "report.test-point",

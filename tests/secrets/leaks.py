@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 EXPECTED = {
     ("stderr", "answer"): "an error that repeats what was answered",
-    ("log", "nonce"): "a debug line",
+    ("log", "commitment"): "a debug line",
     ("log", "salt"): "a logger that hands nothing on",
     ("state", "un-noised sum"): "a raw sum in a table that was dropped again",
     ("gone file", "input share"): "a temporary file that was deleted again",
@@ -58,15 +58,15 @@ def plant(watch: Watch) -> None:
 
     def leaky_draw(task, given):  # type: ignore[no-untyped-def]
         drawn = draw(task, given)
-        logging.getLogger("grievance.seal").debug("drew %s", drawn[3].hex())
-        quiet.debug("salt %r", drawn[1])
+        logging.getLogger("grievance.seal").debug("drew %s", drawn.commitment.hex())
+        quiet.debug("salt %r", drawn.openings[0])
         return drawn
 
-    def leaky_shares(task, salt, nonce, public, shares):  # type: ignore[no-untyped-def]
+    def leaky_shares(task, drawn, public, shares):  # type: ignore[no-untyped-def]
         path = Path(tempfile.mkdtemp()) / "share"
         path.write_bytes(base64.urlsafe_b64encode(b"x" + bytes(shares[0])))
         path.unlink()
-        return seal_shares(task, salt, nonce, public, shares)
+        return seal_shares(task, drawn, public, shares)
 
     def leaky_sum(self, seq, total):  # type: ignore[no-untyped-def]
         data = self.seat.task.vdaf.encode_agg_share(total)

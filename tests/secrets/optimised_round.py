@@ -21,7 +21,7 @@ from grievance.aggregator import Desk
 from grievance.aggregator import destroy as destroying
 from grievance.aggregator.burns import BurnIndex
 from grievance.audit import audit_pool
-from grievance.client import report as reports
+from grievance.client import input_share as sealed
 from grievance.cost import Cost
 from grievance.crypto import keys
 from grievance.crypto.signing import VerifyingKey
@@ -66,13 +66,13 @@ def refused(what: str, code: str | type[Exception], act: Callable[[], object]) -
 def take_away(guard: str) -> None:
     """Put a double in the place of a guard."""
 
-    def any_nonce(self, nonce, public_digest, ciphertext):  # type: ignore[no-untyped-def]
-        info = reports._info(self._info_head, nonce, public_digest)
-        return self._key.open(ciphertext, info)[reports.SALT_SIZE :]
+    def any_commitment(self, commitment, public_digest, ciphertext):  # type: ignore[no-untyped-def]
+        info = sealed._info(self._info_head, commitment, public_digest)
+        return self._key.open(ciphertext, info)[self._reader.size :]
 
     doubles: dict[str, tuple[object, str, object]] = {
         "proof": (rows, "_check_proof", lambda *_: (Status.OK, -1)),
-        "nonce": (reports.InputShareOpener, "open", any_nonce),
+        "commitment": (sealed.InputShareOpener, "open", any_commitment),
         "burn": (BurnIndex, "burn", _burn_all),
         "replay": (BurnIndex, "accept", lambda self, nonces: [True] * len(nonces)),
         "mode": (keys, "_check_owner", lambda *_: None),
@@ -94,9 +94,9 @@ def take_away(guard: str) -> None:
 _real_burn = BurnIndex.burn
 
 
-def _burn_all(index: BurnIndex, nonces: list[bytes], digests: list[bytes]) -> list[bool]:
-    _real_burn(index, nonces, digests)
-    return [True] * len(nonces)
+def _burn_all(index: BurnIndex, commitments: list[bytes], inputs: list[bytes]) -> list[bool]:
+    _real_burn(index, commitments, inputs)
+    return [True] * len(commitments)
 
 
 def small_guards(federation: Federation) -> None:
@@ -133,10 +133,10 @@ def attack_round(federation: Federation) -> None:
     """Bad rows among good ones, in two batches; each refused for its own reason."""
     task = federation.task
     good = federation.seal(HONEST, TINY_ANSWERS)
-    salt = b"\x21" * 32
-    public, shares = shares_of(task, encode(task, TINY_ANSWERS), salt)
-    first = seal_plaintexts(task, salt, public, shares)
-    again = seal_plaintexts(task, salt, *shares_of(task, encode(task, TINY_ANSWERS), salt))
+    seed = b"\x21" * 32
+    public, shares = shares_of(task, encode(task, TINY_ANSWERS), seed)
+    first = seal_plaintexts(task, seed, public, shares)
+    again = seal_plaintexts(task, seed, *shares_of(task, encode(task, TINY_ANSWERS), seed))
     lie = encode(task, TINY_ANSWERS)
     lie[0] = 7
     flipped = bytes([good[0].ciphertexts[0][0] ^ 1]) + good[0].ciphertexts[0][1:]
@@ -144,11 +144,11 @@ def attack_round(federation: Federation) -> None:
     parts = shares_of(task, encode(task, TINY_ANSWERS), other)
     bad = [
         replace(federation.seal(1, TINY_ANSWERS)[0], ciphertexts=(flipped, flipped)),
-        seal_measurement(task, lie, salt=b"\x23" * 32),
-        seal_measurement(task, encode(task, TINY_ANSWERS), nonce=b"\x24" * 16, salt=other),
+        seal_measurement(task, lie, seed=b"\x23" * 32),
+        seal_measurement(task, encode(task, TINY_ANSWERS), commitment=b"\x24" * 32, seed=other),
     ]
-    check("shares of another salt", parts[0])
-    bad[0] = replace(good[0], ciphertexts=(flipped, good[0].ciphertexts[1]), nonce=bytes(16))
+    check("shares of other salts", parts[0])
+    bad[0] = replace(good[0], ciphertexts=(flipped, good[0].ciphertexts[1]), commitment=bytes(32))
     publish(federation, "nurses", [*good, first, *bad])
     federation.settle()
     publish(federation, "carers", [again, good[1]])
@@ -156,7 +156,7 @@ def attack_round(federation: Federation) -> None:
     batches = {b.partner: b.seq for b in federation.chain().batches}
     reasons = federation.reasons()
     at = HONEST + 1
-    expected = {at: "report.open", at + 1: "report.proof", at + 2: "report.nonce"}
+    expected = {at: "report.open", at + 1: "report.proof", at + 2: "report.commitment"}
     found = reasons[batches["nurses"]]
     check(f"reasons for the first batch: {found}", found == expected)
     found = reasons[batches["carers"]]

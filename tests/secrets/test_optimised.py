@@ -21,7 +21,7 @@ SCRIPT = Path(__file__).with_name("optimised_round.py")
 QUICK = ("proof", "signature")
 GUARDS = {
     "proof": "reasons for the first batch",
-    "nonce": "reasons for the first batch",
+    "commitment": "reasons for the first batch",
     "burn": "reasons for the second batch",
     "replay": "reasons for the second batch",
     "mode": "a key file that others can read: not refused",

@@ -157,7 +157,7 @@ def test_what_works_with_keys_shows_none(kem: str) -> None:
     vault.add("share", DATA)
     vault.add_elements("sum", [int.from_bytes(DATA[:16], "big")])
     seat = Seat(coalition.task, 0, key, verify_key)
-    opened = Opened([DATA[:16]], [DATA], bytearray(1), [DATA], [DATA], [DATA])
+    opened = Opened([DATA], [DATA], bytearray(1), [DATA], [DATA], [DATA])
     findings = VerifierShares(bytes(1), DATA)
     verified = Verified(findings, [int.from_bytes(DATA[:16], "big")])
     for one in (seat, opened, findings, verified, key, verify_key, coalition):

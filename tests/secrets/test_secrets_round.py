@@ -20,9 +20,9 @@ SCRIPT = Path(__file__).with_name("watched_round.py")
 KINDS = {
     "answer": 3,
     "measurement": 4,
-    "salt": 20,
+    "salt": 40,
     "shard randomness": 20,
-    "nonce": 20,
+    "commitment": 20,
     "input share": 40,
     "verifier share": 20,
     "un-noised sum": 20,

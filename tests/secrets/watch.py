@@ -148,11 +148,11 @@ class Watch:
                     self.leaks.add(Leak(channel, where, kind, form))
 
     def allowed(self, channel: str, where: str, kind: str) -> bool:
-        """A nonce may lie in the pool and in the state; a key in its own file, unless locked."""
+        """A commitment may lie in pool and state; a key in its own file, unless locked."""
         if channel in TEXT_CHANNELS:
             return False
         path = Path(where)
-        if kind == "nonce":
+        if kind == "commitment":
             return path.suffix in (".report", ".reports") or any(
                 part in ("pool", "homes", "sealed", "inbox") for part in path.parts
             )

@@ -17,6 +17,7 @@ def record_secrets(watch: Watch) -> None:
     from grievance import privacy
     from grievance.aggregator.bench import Bench
     from grievance.backup.split import BackupKey, Piece
+    from grievance.client.commitment import SALT_SIZE
     from grievance.crypto import pkcs8
     from grievance.crypto.signing import SigningKeySeed
     from grievance.pipelines import rows
@@ -43,19 +44,20 @@ def record_secrets(watch: Watch) -> None:
         vault.add(kinds.get(type(self), type(self).__name__), data)
 
     def new_draw(task, answers):  # type: ignore[no-untyped-def]
-        bits, salt, rand, nonce = draw(task, answers)
-        vault.add("salt", salt)
-        vault.add("shard randomness", rand)
-        vault.add("nonce", nonce)
+        drawn = draw(task, answers)
+        for opening in drawn.openings:
+            vault.add("salt", opening[:SALT_SIZE])
+        vault.add("shard randomness", drawn.rand)
+        vault.add("commitment", drawn.commitment)
         if answers:
-            vault.add("measurement", bytes(bits))
-            vault.add("measurement", "".join(map(str, bits)).encode())
-        return bits, salt, rand, nonce
+            vault.add("measurement", bytes(drawn.bits))
+            vault.add("measurement", "".join(map(str, drawn.bits)).encode())
+        return drawn
 
-    def new_seal_shares(task, salt, nonce, public_share, input_shares):  # type: ignore[no-untyped-def]
+    def new_seal_shares(task, drawn, public_share, input_shares):  # type: ignore[no-untyped-def]
         for share in input_shares:
             vault.add("input share", bytes(share))
-        return seal_shares(task, salt, nonce, public_share, input_shares)
+        return seal_shares(task, drawn, public_share, input_shares)
 
     def new_seal_sum(self, seq, total):  # type: ignore[no-untyped-def]
         watch.sums.update(total)

@@ -153,7 +153,7 @@ def refuse_answers(typist: Typist, digest: str, bundle: Path) -> None:
     good = json.dumps(GOOD)
     typist(None, "seal", str(bundle), "--answers", "-", stdin=good, code=1)  # nobody vouched
     for owner, attribute in (
-        (module, "derive_nonce"),
+        (module, "commitment_of"),
         (module, "seal_shares"),
         (HpkePublicKey, "seal"),
         (type_of_vdaf(), "_shard_with_rand"),
@@ -216,9 +216,9 @@ def send_bad_reports(typist: Typist) -> None:
     reports = [
         honest,
         replace(honest, ciphertexts=(flipped, honest.ciphertexts[1])),
-        replace(honest, nonce=bytes(16)),
-        seal_measurement(task, lie, salt=b"\x09" * 32),
-        seal_measurement(task, encode(task, GOOD), nonce=b"\x05" * 16),
+        replace(honest, commitment=bytes(32)),
+        seal_measurement(task, lie, seed=b"\x09" * 32),
+        seal_measurement(task, encode(task, GOOD), commitment=b"\x05" * 32),
     ]
     for data in make_batches(task, reports, home.key, pad_to=1):
         publish_batch(home.store, task, "carers", data)

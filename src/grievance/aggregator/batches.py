@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from grievance.client.commitment import COMMITMENT_SIZE
+from grievance.client.report import DIGEST_SIZE
 from grievance.crypto.boxes import seal_at_rest
 from grievance.errors import BatchError
 from grievance.failpoints import failpoint
@@ -28,24 +30,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Rows:
-    """What deciding needs to know of the rows we verified: nonce (16), public share, digest (32).
+    """What deciding needs of the rows we verified: commitment (32), public share, digest (32).
 
     Kept sealed beside the batch's sum, so that deciding reads no batch again.
     """
 
-    nonces: Sequence[bytes]
+    commitments: Sequence[bytes]
     publics: Sequence[bytes]
     digests: Sequence[bytes]
 
     def to_bytes(self) -> bytes:
         """One column after the other."""
-        return b"".join([*self.nonces, *self.publics, *self.digests])
+        return b"".join([*self.commitments, *self.publics, *self.digests])
 
     @classmethod
     def from_bytes(cls, data: bytes, rows: int, public_size: int) -> Rows:
         """Read what `to_bytes` wrote."""
         columns, at = [], 0
-        for width in (16, public_size, 32):
+        for width in (COMMITMENT_SIZE, public_size, DIGEST_SIZE):
             end = at + rows * width
             columns.append([data[i : i + width] for i in range(at, end, width)])
             at = end
@@ -100,14 +102,14 @@ def examine(
     if view.refused:
         return Findings(_refuse_all(bench, batch), total, Rows([], [], []))
     statuses, pieces = bytearray(), []
-    rows = Rows(nonces := [], publics := [], digests := [])
+    rows = Rows(commitments := [], publics := [], digests := [])
     try:
         for span, chunk in crew.examine(view.file, view.location):
             verified = _burn(bench, crew, view, span, chunk)
             statuses += verified.found.statuses
             pieces.append(verified.found.shares)
             total = seat.task.vdaf.agg_update(total, verified.total)
-            nonces += chunk.nonces
+            commitments += chunk.commitments
             publics += chunk.publics
             digests += chunk.digests
             progress(len(digests), batch.rows)
@@ -142,17 +144,17 @@ def _refuse_all(bench: Bench, batch: OrderedBatch) -> VerifierShares:
 def _burn(bench: Bench, crew: Crew, view: BatchView, span: Span, chunk: Examined) -> Verified:
     """The burn rule: record what was verified, take back what was under a burnt nonce.
 
-    Rows that do not open, or whose nonce is not theirs, burn nothing: else anybody who saw a
-    nonce in the pool could spoil it. Everything returned is still on this machine.
+    Rows that do not open, or not their commitment, burn nothing: else anybody who saw one in the
+    pool, an aggregator included, could spoil it. Everything returned is still on this machine.
     """
     found, total = chunk.verified.found, chunk.verified.total
     claimed = [
         row
         for row, status in enumerate(found.statuses)
-        if status not in (Status.OPEN, Status.NONCE)
+        if status not in (Status.OPEN, Status.COMMITMENT)
     ]
     allowed = bench.burns.burn(
-        [chunk.nonces[row] for row in claimed], [chunk.inputs[row] for row in claimed]
+        [chunk.commitments[row] for row in claimed], [chunk.inputs[row] for row in claimed]
     )
     burnt = [row for row, may in zip(claimed, allowed, strict=True) if not may]
     if not burnt:

@@ -4,9 +4,15 @@ On disk there is one blob of new entries per batch and one of accepted nonces pe
 batch; in memory a few sorted arrays of 24 bytes an entry, merged like the levels of a log-
 structured tree, so that a lookup costs a fraction of a microsecond at any size.
 
-An entry is the nonce (16 bytes) and a 63-bit tag of the digest of what was verified under
-it, keyed with a secret of this aggregator, so that nobody outside can look for two inputs
-with one tag; the last bit says whether the nonce was accepted.
+An entry is the nonce (16 bytes) and a 63-bit tag of what was verified under it: commitment
+and digests of the other inputs. The tag is keyed with a secret of this aggregator, so that
+nobody outside can look for two inputs with one tag; the last bit says whether the nonce was
+accepted.
+
+The table goes by nonce, not by commitment, because the nonce is what verification draws its
+randomness from: whoever finds two commitments that begin alike (2^64 hashes, and both reports
+must be their own) would else have two proofs checked at one point. Under one nonce one
+commitment is verified, the other is burnt, and so a nonce counts at most once too.
 Source: design.md, sections 8 and 14; security.md, decision 2.
 """
 
@@ -18,6 +24,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from grievance.client.commitment import nonce_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -26,7 +34,6 @@ if TYPE_CHECKING:
 
 Words: TypeAlias = NDArray[np.uint64]
 
-NONCE_SIZE = 16
 TAG_SIZE = 8
 ENTRY = np.dtype([("high", ">u8"), ("low", ">u8"), ("tag", ">u8")])
 _ACCEPTED = np.uint64(1 << 63)
@@ -86,19 +93,20 @@ class BurnIndex:
     def __len__(self) -> int:
         return sum(len(level.tag) for level in self._levels)
 
-    def _tags(self, digests: Sequence[bytes]) -> Words:
-        """Keyed tags (n,) of digests."""
-        key = self._key
-        tags = [hashlib.blake2b(d, key=key, digest_size=TAG_SIZE).digest() for d in digests]
+    def _tags(self, commitments: Sequence[bytes], inputs: Sequence[bytes]) -> Words:
+        """Keyed tags (n,) of commitments with what else was verified."""
+        key, pairs = self._key, zip(commitments, inputs, strict=True)
+        tags = [hashlib.blake2b(c + i, key=key, digest_size=TAG_SIZE).digest() for c, i in pairs]
         return np.frombuffer(b"".join(tags), ">u8").astype(np.uint64) & _TAG_MASK
 
-    def burn(self, nonces: Sequence[bytes], digests: Sequence[bytes]) -> list[bool]:
-        """Record that each nonce is verified with the bytes of this digest, in this order.
+    def burn(self, commitments: Sequence[bytes], inputs: Sequence[bytes]) -> list[bool]:
+        """Record that each commitment's nonce is verified with these bytes, in this order.
 
-        Returns for every row whether it may be verified: False where the nonce was, in an
-        earlier batch or row, recorded with other bytes.
+        `inputs`: of each row, digests of what is verified besides, all of one length. Returns for
+        every row whether it may be verified: False where the nonce was, in an earlier batch or
+        row, recorded with another commitment or other bytes.
         """
-        wanted = Entries(*_keys(b"".join(nonces)), self._tags(digests))
+        wanted = Entries(*_nonces(commitments), self._tags(commitments, inputs))
         known = np.zeros(len(wanted.tag), bool)
         allowed = np.ones(len(wanted.tag), bool)
         for level in self._levels:
@@ -124,8 +132,9 @@ class BurnIndex:
         self._state.add_burns(self._task, seq, blob)
         self._new.clear()
 
-    def accept(self, nonces: Sequence[bytes]) -> list[bool]:
-        """Accept nonces in this order; False where one was accepted before, or is not burnt."""
+    def accept(self, commitments: Sequence[bytes]) -> list[bool]:
+        """Accept reports in this order; False where one was accepted before, or is not burnt."""
+        nonces = [nonce_of(commitment) for commitment in commitments]
         high, low = _keys(b"".join(nonces))
         order, first = _in_order(high, low)
         wanted = np.zeros(len(high), bool)
@@ -164,6 +173,11 @@ def _keys(nonces: bytes) -> tuple[Words, Words]:
     """Nonces (n * 16 bytes) as two numbers each, (n,) and (n,)."""
     halves = np.frombuffer(nonces, ">u8").reshape(-1, 2)
     return halves[:, 0].astype(np.uint64), halves[:, 1].astype(np.uint64)
+
+
+def _nonces(commitments: Sequence[bytes]) -> tuple[Words, Words]:
+    """The nonces of reports, as `_keys` gives them."""
+    return _keys(b"".join(map(nonce_of, commitments)))
 
 
 def _in_order(high: Words, low: Words) -> tuple[np.ndarray, np.ndarray]:

@@ -100,7 +100,7 @@ def decide_batch(
             verdicts = crew.path.decide(task, rows.publics, complete, 0)
             try:
                 kept = _keep_new(bench, rows, verdicts)
-                leaves = [rows.nonces[row] + rows.digests[row] for row in kept]
+                leaves = [rows.commitments[row] + rows.digests[row] for row in kept]
                 refused = {
                     row: verdict for row, verdict in enumerate(verdicts) if verdict[0] != Status.OK
                 }
@@ -141,9 +141,9 @@ def _sum_again(
 
 
 def _keep_new(bench: Bench, rows: Rows, verdicts: list[tuple[Status, int]]) -> list[int]:
-    """Accept a nonce once: later rows with it become replays. Returns the rows that count."""
+    """Accept a report once: later copies become replays. Returns the rows that count."""
     fine = [row for row, (status, _) in enumerate(verdicts) if status == Status.OK]
-    fresh = bench.burns.accept([rows.nonces[row] for row in fine])
+    fresh = bench.burns.accept([rows.commitments[row] for row in fine])
     for row, new in zip(fine, fresh, strict=True):
         if not new:
             verdicts[row] = (Status.REPLAY, -1)

@@ -10,6 +10,7 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal, cast
 
+from grievance.client.commitment import COMMITMENT_SIZE
 from grievance.client.flat_parquet import locate
 from grievance.client.report import columns
 from grievance.crypto.signing import VerifyingKey
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from grievance.pool.order import OrderedBatch
     from grievance.task import Task
 
-NONCE_SIZE = 16
-
 
 @dataclass(frozen=True)
 class Header:
@@ -45,7 +44,7 @@ class Header:
 
 @dataclass(frozen=True)
 class BatchRows:
-    """A batch that was looked at. `leaves`: nonce || report digest of every row, in order.
+    """A batch that was looked at. `leaves`: commitment || report digest of every row, in order.
 
     `leaves` is None when the order names another relay or another number of rows for it, which
     makes the whole batch refused.
@@ -186,7 +185,7 @@ def _place_problem(
 def _leaves(
     inspection: Inspection, task: Task, path: str, file: BinaryIO, header: Header, *, ordered: bool
 ) -> list[bytes] | None:
-    """Nonce || digest of every row; None where the content is not what was signed."""
+    """Commitment || digest of every row; None where the content is not what was signed."""
     window = cast("BinaryIO", _Window(file, HEADER_SIZE))
     try:
         flat = locate(window, header.payload_size)
@@ -205,7 +204,7 @@ def _leaves(
     content = hashlib.sha256(
         b"grievance/2 batch content"
         + hashlib.sha256(flat.frame(window, header.payload_size)).digest()
-        + b"".join(leaf[NONCE_SIZE:] for leaf in leaves)
+        + b"".join(leaf[COMMITMENT_SIZE:] for leaf in leaves)
     )
     if content.digest() != header.content:
         inspection.fault("batch.digest", path, "its reports are not those that were signed")
@@ -214,12 +213,12 @@ def _leaves(
 
 
 def leaves_of(task: Task, rows: Iterator[tuple[bytes, ...]]) -> Iterator[bytes]:
-    """Nonce || report digest of rows in the order of `columns(task)`."""
+    """Commitment || report digest of rows in the order of `columns(task)`."""
     head = b"grievance/2 report" + task.digest
     number = bytes([len(task.aggregators)])
-    for nonce, *parts in rows:
+    for commitment, *parts in rows:
         hashes = b"".join(hashlib.sha256(part).digest() for part in parts)
-        yield nonce + hashlib.sha256(head + nonce + number + hashes).digest()
+        yield commitment + hashlib.sha256(head + commitment + number + hashes).digest()
 
 
 class _Window(io.RawIOBase):

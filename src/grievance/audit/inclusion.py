@@ -16,6 +16,7 @@ from grievance.audit.files import PoolFiles
 from grievance.audit.inspection import Inspection
 from grievance.audit.opening import check_trust, note_followed, open_rounds
 from grievance.audit.verdicts import RoundVerdicts, check_agreement, read_decisions
+from grievance.client.commitment import COMMITMENT_SIZE
 from grievance.crypto.merkle import check_inclusion, inclusion_proof
 from grievance.errors import PoolError
 from grievance.pool.layout import parse_batch_name
@@ -177,7 +178,7 @@ class _Search:
             if leaves == DAMAGED:
                 continue
             for row, leaf in enumerate(leaves or ()):
-                if leaf[16:] == self.digest:
+                if leaf[COMMITMENT_SIZE:] == self.digest:
                     self.found.append(self._judge(BatchRows(path, leaves), batch, row))
 
     def _judge(self, rows: BatchRows, batch: OrderedBatch | None, row: int) -> Inclusion:

@@ -44,6 +44,7 @@ LIMIT = 1 << 20
 _KEYS = (
     "aggregators",
     "campaign",
+    "issuers",
     "kind",
     "ledger_heads",
     "plan",
@@ -53,6 +54,7 @@ _KEYS = (
     "rehearsal",
     "reserved",
     "round",
+    "translations",
     "vdaf",
     "verify_key_commitment",
 )
@@ -116,6 +118,10 @@ def read_terms(data: bytes) -> Terms:
         fields.refuse("is not the plan's", "campaign")
     layout = Layout(plan)
     _check_encoding(fields, layout)
+    if fields.items("issuers"):
+        fields.refuse("names issuers of tokens, which this audit does not know", "issuers")
+    if fields.mapping("translations"):
+        fields.refuse("has translations, which this audit does not know", "translations")
     privacy = _strict(fields.raw("privacy"), "cost lifetime mechanism statistics", "privacy")
     noise = _noise(privacy, plan)
     mechanism, kind, _ = noise
@@ -193,8 +199,12 @@ def _stated(
     names = [statistic.name for statistic in layout.charged]
     given = _strict(privacy.raw("statistics"), " ".join(names), "privacy.statistics")
     found = {}
-    for name in names:
-        item = _strict(given.raw(name), f"cost {key}", f"privacy.statistics.{name}")
+    for statistic in layout.charged:
+        name = statistic.name
+        where, ticks = f"privacy.statistics.{name}", _counts_ticks(statistic)
+        item = _strict(given.raw(name), f"cost {key} ticks" if ticks else f"cost {key}", where)
+        if ticks:
+            _check_ticks(_strict(item.raw("ticks"), "a t", f"{where}.ticks"))
         try:
             scale = parse_fraction(item.text(key))
         except PrivacyError:
@@ -203,6 +213,17 @@ def _stated(
             item.refuse("is zero", key)
         found[name] = Stated(mechanism, scale, _cost(item, "cost", kind))
     return found
+
+
+def _counts_ticks(statistic: StatisticLayout) -> bool:
+    """Whether one person may have several ticks in it."""
+    return any(axis.kind == "multi" for axis in statistic.axes)
+
+
+def _check_ticks(ticks: StrictObject) -> None:
+    """Refuse ticks released other than as they are: 64 of each, less nobody, under 64/64 noise."""
+    if (ticks.integer("a"), ticks.integer("t")) != (0, 64):
+        ticks.refuse("are centred or scaled, which this audit does not know")
 
 
 def _cost(fields: StrictObject, key: str, kind: Kind) -> Cost:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from grievance.audit.batches import NONCE_SIZE
 from grievance.audit.inspection import MALFORMED
 from grievance.audit.verifier_files import check_verify_files
+from grievance.client.commitment import nonce_of
 from grievance.crypto.documents import b64decode
 from grievance.crypto.merkle import EMPTY_ROOT, root
 from grievance.crypto.strict import StrictObject
@@ -301,11 +301,12 @@ def _true_root(rows: BatchRows, verdict: Verdict) -> bytes | None:
 def _replays(verdict: Verdict, rows: BatchRows, seen: set[bytes], *, certain: bool) -> list[str]:
     """A nonce counts once, and is called a replay only after it did. Adds to `seen`.
 
+    The nonce is how a commitment begins, so two reports that share it can never both count.
     Unless it is `certain` what the batches before counted, only the first is asked.
     """
     found = []
     for row, leaf in enumerate(rows.leaves or ()):
-        nonce = leaf[:NONCE_SIZE]
+        nonce = nonce_of(leaf)
         if verdict.bits[row]:
             if nonce in seen:
                 found.append(f"row {row} was counted before, with the same nonce")

@@ -12,13 +12,11 @@ from grievance.client.files import (
     write_report,
     write_reports,
 )
+from grievance.client.input_share import input_share_info, open_input_share
 from grievance.client.mapping import FieldMapping, TableMapping, load_mapping
 from grievance.client.report import (
     Report,
     columns,
-    derive_nonce,
-    input_share_info,
-    open_input_share,
     report_size,
 )
 from grievance.client.seal import seal, seal_blank
@@ -41,7 +39,6 @@ __all__ = [
     "SealedTable",
     "TableMapping",
     "columns",
-    "derive_nonce",
     "input_share_info",
     "load_mapping",
     "mapping_template",

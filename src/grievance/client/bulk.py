@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from grievance.client.commitment import nonce_of
 from grievance.client.seal import draw, seal_shares
 from grievance.errors import AnswerError
 
@@ -42,14 +43,13 @@ class BulkSealer:
                 sealed[place] = error
         if not drawn:
             return sealed
-        bits = np.array([row[0] for row in drawn], np.uint8)
-        rand = _matrix([row[2] for row in drawn])
-        nonces = _matrix([row[3] for row in drawn])
+        bits = np.array([row.bits for row in drawn], np.uint8)
+        nonces = _matrix([nonce_of(row.commitment) for row in drawn])
+        rand = _matrix([row.rand for row in drawn])
         publics, inputs = self._kernels.shard(task.ctx, bits, nonces, rand)
         for number, place in enumerate(places):
-            _, salt, _, nonce = drawn[number]
             shares = [share[number].tobytes() for share in inputs]
-            report = seal_shares(task, salt, nonce, publics[number].tobytes(), shares)
+            report = seal_shares(task, drawn[number], publics[number].tobytes(), shares)
             sealed[place] = report.to_bytes()
         return sealed
 

@@ -131,8 +131,8 @@ def read_reports(path: str | os.PathLike[str], task: Task) -> Iterator[Report]:
 def _reports(path: Path, found: FlatFile, task: Task) -> Iterator[Report]:
     with _old_file(path) as (file, _):
         try:
-            for nonce, public_share, *ciphertexts in found.rows(file):
-                yield Report(task.digest, nonce, public_share, tuple(ciphertexts))
+            for commitment, public_share, *ciphertexts in found.rows(file):
+                yield Report(task.digest, commitment, public_share, tuple(ciphertexts))
         except WireError as error:
             raise _bad(path, error) from None
 

@@ -1,9 +1,9 @@
 """Answers to a sealed report. Run on the worker's device.
 
 Nothing here needs Numba, Arrow, NumPy or OpenDP, so that a small device can seal. The answers
-are checked before anything is drawn, intermediate values are dropped as soon as they are
-used, and nothing is logged or kept: the report's bytes are what a device may store and send
-again; it never shards the same answers under the same nonce twice.
+are checked before anything is drawn, intermediate values live as long as the call, and
+nothing is logged or kept: the report's bytes are what a device may store and send again; it
+never shards the same answers under the same nonce twice.
 Source: design.md, section 6; VDAF draft-20, 7.2.1 "Sharding"; security.md, section 2.4.
 """
 
@@ -12,12 +12,15 @@ from __future__ import annotations
 import itertools
 import os
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from grievance.client.report import SALT_SIZE, Report, derive_nonce, input_share_info
+from grievance.client.commitment import SALT_SIZE, commitment_of, nonce_of, openings
+from grievance.client.input_share import input_share_info
+from grievance.client.report import Report
 from grievance.wire import length_prefixed
 
 if TYPE_CHECKING:
@@ -40,37 +43,58 @@ def seal(task: Task, answers: Mapping[str, object] | None) -> Report:
 
     Raises AnswerError naming the field and the rule, never the value.
     """
-    bits, salt, rand, nonce = draw(task, answers)
-    public_share, input_shares = task.vdaf._shard_with_rand(task.ctx, bits, nonce, rand)
-    del bits, rand
+    drawn = draw(task, answers)
+    public_share, input_shares = task.vdaf._shard_with_rand(
+        task.ctx, drawn.bits, nonce_of(drawn.commitment), drawn.rand
+    )
     encoded = [task.vdaf.encode_input_share(share) for share in input_shares]
-    return seal_shares(task, salt, nonce, task.vdaf.encode_public_share(public_share), encoded)
+    return seal_shares(task, drawn, task.vdaf.encode_public_share(public_share), encoded)
 
 
-def draw(task: Task, answers: Mapping[str, object] | None) -> tuple[list[int], bytes, bytes, bytes]:
-    """Check answers and draw what sharding needs: block bits, salt, randomness and nonce.
+@dataclass(frozen=True, repr=False)
+class Drawn:
+    """What one report is made of besides its shares: block bits, sharding randomness, salts.
 
-    Raises AnswerError naming the field and the rule, never the value.
+    `openings` has what opens the commitment (32 bytes) for each aggregator, in the task's order.
+    """
+
+    bits: list[int]
+    rand: bytes
+    commitment: bytes
+    openings: list[bytes]
+
+
+def draw(task: Task, answers: Mapping[str, object] | None) -> Drawn:
+    """Check answers and draw what sharding and sealing need.
+
+    Every salt is an output of its own of the generator: what an aggregator is sealed tells it
+    nothing about another one's. Raises AnswerError naming the field and the rule, never the
+    value.
     """
     bits = task.layout.encode(task.layout.answers({} if answers is None else answers))
-    salt = _hedged(b"grievance/2 report salt", task.digest, bits, SALT_SIZE)
+    salts = [
+        _hedged(b"grievance/2 report salt %d" % index, task.digest, bits, SALT_SIZE)
+        for index in range(len(task.aggregators))
+    ]
     rand = _hedged(b"grievance/2 shard randomness", task.digest, bits, task.vdaf.RAND_SIZE)
-    return bits, salt, rand, derive_nonce(task.digest, salt)
+    opened, hashes = openings(salts)
+    return Drawn(bits, rand, commitment_of(task.digest, hashes), opened)
 
 
 def seal_shares(
-    task: Task, salt: bytes, nonce: bytes, public_share: bytes, input_shares: Sequence[bytes]
+    task: Task, drawn: Drawn, public_share: bytes, input_shares: Sequence[bytes]
 ) -> Report:
     """Seal encoded input shares, one to each aggregator in the task's order."""
+    commitment = drawn.commitment
     ciphertexts = tuple(
         aggregator.hpke.seal(
-            salt + share, input_share_info(task.digest, index, nonce, public_share)
+            opening + share, input_share_info(task.digest, index, commitment, public_share)
         )
-        for index, (aggregator, share) in enumerate(
-            zip(task.aggregators, input_shares, strict=True)
+        for index, (aggregator, opening, share) in enumerate(
+            zip(task.aggregators, drawn.openings, input_shares, strict=True)
         )
     )
-    return Report(task.digest, nonce, public_share, ciphertexts)
+    return Report(task.digest, commitment, public_share, ciphertexts)
 
 
 def seal_blank(task: Task) -> Report:

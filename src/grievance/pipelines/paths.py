@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from grievance.client.commitment import COMMITMENT_SIZE, NONCE_SIZE
 from grievance.pipelines import rows as reference
 from grievance.pipelines.rows import Opened, Verified
 from grievance.pool.verdicts import Status, VerifierShares
@@ -91,7 +92,7 @@ class FastPath:
             seat.verify_key,
             seat.task.ctx,
             seat.index,
-            _matrix(opened.nonces, 16),
+            np.ascontiguousarray(_matrix(opened.commitments, COMMITMENT_SIZE)[:, :NONCE_SIZE]),
             _matrix(opened.publics, seat.task.vdaf.PUBLIC_SHARE_SIZE),
             _shares(seat, opened),
             np.frombuffer(bytes(opened.statuses), np.uint8).copy(),

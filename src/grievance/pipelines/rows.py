@@ -10,7 +10,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from grievance.client.report import InputShareOpener, report_digest
+from grievance.client.commitment import nonce_of
+from grievance.client.input_share import InputShareOpener
+from grievance.client.report import report_digest
 from grievance.errors import OpenError, ProofError, ReportError, TestPointError, WireError
 from grievance.pool.verdicts import Status, VerifierShares
 
@@ -40,12 +42,12 @@ class Opened:
     """Rows after decryption. `shares[row]` is the encoded input share where the status is OK.
 
     `inputs[row]` is SHA-256(public share) || SHA-256(own ciphertext), what the burn rule
-    remembers; `digests[row]` is the report's digest. Nonces and public shares are copies, and
-    the digests are of the very bytes that were opened: what is verified later is what was
-    burnt, even if the file has changed since.
+    remembers beside the commitment; `digests[row]` is the report's digest. Commitments and
+    public shares are copies, and the digests are of the very bytes that were opened: what is
+    verified later is what was burnt, even if the file has changed since.
     """
 
-    nonces: list[bytes]
+    commitments: list[bytes]
     publics: list[bytes]
     statuses: bytearray
     inputs: list[bytes]
@@ -71,27 +73,29 @@ def _cells(batch: pa.RecordBatch, index: int) -> Sequence[View]:
 
 
 def open_rows(seat: Seat, batch: pa.RecordBatch) -> Opened:
-    """Decrypt our share of every row and check its salt. Verifies nothing yet."""
+    """Decrypt our share of every row and check its commitment. Verifies nothing yet."""
     sha256, digest, own = hashlib.sha256, seat.task.digest, 1 + seat.index
-    nonces, *parts = (_cells(batch, i) for i in range(batch.num_columns))
+    cells, *parts = (_cells(batch, i) for i in range(batch.num_columns))
     # Copied before they are digested: what is opened is what was digested.
-    nonces, publics, sealed = ([bytes(c) for c in part] for part in (nonces, parts[0], parts[own]))
+    copied = ([bytes(cell) for cell in column] for column in (cells, parts[0], parts[own]))
+    commitments, publics, sealed = copied
     parts[0], parts[own] = publics, sealed
     hashes = [[sha256(cell).digest() for cell in column] for column in parts]
     opener = InputShareOpener(seat.hpke, seat.task, seat.index)
     statuses, shares = bytearray(batch.num_rows), list[bytes | None]()
-    for row, of in enumerate(zip(nonces, hashes[0], sealed, strict=True)):
+    for row, of in enumerate(zip(commitments, hashes[0], sealed, strict=True)):
         share: bytes | None = None
         try:
             share = opener.open(*of)
         except OpenError:
             statuses[row] = Status.OPEN
         except ReportError:
-            statuses[row] = Status.NONCE
+            statuses[row] = Status.COMMITMENT
         shares.append(share)
     inputs = [a + b for a, b in zip(hashes[0], hashes[own], strict=True)]
-    digests = [report_digest(digest, nonce, of) for nonce, *of in zip(nonces, *hashes, strict=True)]
-    return Opened(nonces, publics, statuses, inputs, digests, shares)
+    rows = zip(commitments, *hashes, strict=True)
+    digests = [report_digest(digest, commitment, of) for commitment, *of in rows]
+    return Opened(commitments, publics, statuses, inputs, digests, shares)
 
 
 def verify_rows(seat: Seat, opened: Opened) -> Verified:
@@ -113,7 +117,7 @@ def verify_rows(seat: Seat, opened: Opened) -> Verified:
                     seat.verify_key,
                     seat.task.ctx,
                     seat.index,
-                    opened.nonces[row],
+                    nonce_of(opened.commitments[row]),
                     prio3.decode_public_share(opened.publics[row]),
                     prio3.decode_input_share(seat.index, share),
                 )

@@ -46,7 +46,7 @@ class Examined:
     `inputs` and `digests` as in `rows.Opened`.
     """
 
-    nonces: list[bytes]
+    commitments: list[bytes]
     publics: list[bytes]
     inputs: list[bytes]
     digests: list[bytes]
@@ -57,7 +57,7 @@ def examine_rows(seat: Seat, rows: pa.RecordBatch, path: Path) -> Examined:
     """Open and verify rows."""
     opened = open_rows(seat, rows)
     verified = path.verify(seat, opened)
-    return Examined(opened.nonces, opened.publics, opened.inputs, opened.digests, verified)
+    return Examined(opened.commitments, opened.publics, opened.inputs, opened.digests, verified)
 
 
 class Crew:

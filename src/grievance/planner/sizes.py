@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from grievance.client.commitment import opening_size
+from grievance.client.report import FRAME_SIZE, LENGTH_SIZE
 from grievance.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,10 +18,6 @@ if TYPE_CHECKING:
 
 HPKE_OVERHEAD = {"MLKEM768_X25519": 1136, "X25519": 48}
 """Bytes a ciphertext is longer than its plaintext: encapsulated key and 16 bytes of tag."""
-
-SALT_SIZE = 32
-_FRAME_SIZE = 58  # magic 4, version 1, task digest 32, nonce 16, length 4, number of ciphertexts 1
-_LENGTH_SIZE = 4
 
 SEAL_MS_PER_BIT = 0.013
 """Proving one bit on plain integers, the path a worker's device takes."""
@@ -63,9 +61,10 @@ def sizes_of(layout: Layout, reports: int | None, aggregators: int, kem: str) ->
     if kem not in HPKE_OVERHEAD:
         raise UsageError(f"unknown kem; known are {', '.join(HPKE_OVERHEAD)}")
     vdaf = layout.vdaf(aggregators)
-    report_bytes = _FRAME_SIZE + vdaf.PUBLIC_SHARE_SIZE
+    report_bytes = FRAME_SIZE + vdaf.PUBLIC_SHARE_SIZE
     for index in range(aggregators):
-        report_bytes += _LENGTH_SIZE + HPKE_OVERHEAD[kem] + SALT_SIZE + vdaf.input_share_size(index)
+        plaintext = opening_size(aggregators) + vdaf.input_share_size(index)
+        report_bytes += LENGTH_SIZE + HPKE_OVERHEAD[kem] + plaintext
     verifier_bytes = aggregators * (aggregators - 1) * vdaf.VERIFIER_SHARE_SIZE
     per_bit = VERIFY_MS_PER_BIT_LARGE if (reports or 0) >= LARGE else VERIFY_MS_PER_BIT
     return Sizes(

@@ -123,9 +123,9 @@ def content_digest(frame: bytes, digests: Iterable[bytes]) -> bytes:
 
 def row_digests(task: Task, rows: Iterable[tuple[bytes, ...]]) -> Iterator[bytes]:
     """The report digest of rows in the order of `columns(task)`."""
-    for nonce, *parts in rows:
+    for commitment, *parts in rows:
         hashes = [hashlib.sha256(part).digest() for part in parts]
-        yield report_digest(task.digest, nonce, hashes)
+        yield report_digest(task.digest, commitment, hashes)
 
 
 def _signed_part(task_digest: bytes, relay: bytes, rows: int, size: int, content: bytes) -> bytes:

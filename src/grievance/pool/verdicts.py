@@ -53,13 +53,13 @@ class Status(IntEnum):
 
     OK = 0
     OPEN = 1  # the ciphertext does not open
-    NONCE = 2  # the nonce is not the one the salt gives
+    COMMITMENT = 2  # what is sealed does not open the commitment
     BURNT = 3  # this nonce was verified before with other bytes
     DECODE = 4  # the input share is not an encoding
     TEST_POINT = 5  # the test point is a root of unity
     PROOF = 6  # the proof does not hold
     JOINT_RANDOMNESS = 7  # the public share does not match what the aggregators hold
-    REPLAY = 8  # the nonce was accepted before
+    REPLAY = 8  # it was accepted before
     BATCH = 9  # the whole batch does not read
 
     @property
@@ -76,7 +76,7 @@ class Status(IntEnum):
 _CODES = {
     Status.OK: "accepted",
     Status.OPEN: "open",
-    Status.NONCE: "nonce",
+    Status.COMMITMENT: "commitment",
     Status.BURNT: "burnt",
     Status.DECODE: "decode",
     Status.TEST_POINT: "test-point",

@@ -34,6 +34,7 @@ from grievance.task.identity import (
     check_round_id,
     read_identity_fields,
 )
+from grievance.task.later import check_later, later_fields, ticks_of
 from grievance.task.verify_key import commitment
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ _MECHANISMS: Mapping[Mechanism, str] = {
 _KEYS = (
     "aggregators",
     "campaign",
+    "issuers",
     "kind",
     "ledger_heads",
     "plan",
@@ -69,6 +71,7 @@ _KEYS = (
     "rehearsal",
     "reserved",
     "round",
+    "translations",
     "vdaf",
     "verify_key_commitment",
 )
@@ -255,6 +258,7 @@ def _parse_task(data: bytes) -> Task:
     _check_aggregators(aggregators)
     _check_version(fields.mapping("vdaf"))
     terms = _Terms(Plan.from_json(fields.mapping("plan"), source="task"), len(aggregators))
+    check_later(fields, terms.layout)
     read: dict[str, Any] = {
         "round_id": check_round_id(fields.text("round")),
         "rehearsal": fields.flag("rehearsal"),
@@ -325,10 +329,12 @@ class _Terms:
                     name: {
                         "cost": given.cost.to_json(),
                         SCALE_NAMES[given.mechanism]: str(given.scale),
+                        **ticks_of(self.layout.statistics[name]),
                     }
                     for name, given in self.allocations.items()
                 },
             },
+            **later_fields(),
             "rehearsal": rehearsal,
             "reserved": reserved.to_json(),
             "round": round_id,
