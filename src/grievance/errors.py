@@ -29,6 +29,7 @@ share, a key or a salt; the hint is the next step.
     |-- LedgerError         an entry that does not extend the ledger
     |-- ReleaseError        a release that must not happen, or does not add up
     `-- UsageError          the command cannot be carried out as typed
+        `-- RoundChoiceError    it does not say which of several rounds it is about
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ import errno
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from grievance.cost import Cost
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -232,3 +235,19 @@ class UsageError(GrievanceError):
     """The command cannot be carried out as typed."""
 
     default_code = "usage"
+
+
+class RoundChoiceError(UsageError):
+    """The command does not say which round it is about.
+
+    `rounds`: those it could be, each with `round`, `title`, `stage` and `line`, what was typed
+    with the round named.
+    """
+
+    default_code = "round.which"
+
+    def __init__(
+        self, message: str, *, code: str, hint: str, rounds: Sequence[Mapping[str, str]]
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.rounds = [dict(one) for one in rounds]

@@ -9,8 +9,8 @@ import pytest
 
 from federation import Federation
 from grievance.aggregator import Desk
-from grievance.aggregator.destroy import destroy, key_files
-from grievance.errors import GrievanceError, StateError
+from grievance.aggregator.destroy import destroy, key_files, order_again
+from grievance.errors import BatchError, GrievanceError, StateError, UsageError
 from grievance.ledger import read_ledger
 from grievance.release import collect
 
@@ -105,6 +105,7 @@ def test_a_batch_that_never_arrives_is_voided(federation: Federation) -> None:
     federation.sync("north")
     seq = federation.chain().batches[-1].seq
     # It vanishes before the helper ever sees it: nobody can decide it, and later ones wait.
+    batch = federation.file(path).read_bytes()
     federation.file(path).unlink()
     federation.relay("nurses", federation.seal(5))
     federation.settle()
@@ -112,10 +113,25 @@ def test_a_batch_that_never_arrives_is_voided(federation: Federation) -> None:
     void(federation, seq)
     federation.settle()
     assert len(federation.reasons()) == 2
-    # Sent again, the same reports count.
-    federation.relay("carers", reports)
+    # Put back by its relay, it has no place by itself; the leader gives it one, once.
+    with Desk.open(federation.leader) as desk, pytest.raises(BatchError) as missing:
+        order_again(desk, desk.chain(federation.task), seq)
+    assert missing.value.code == "batch.missing"
+    federation.file(path).write_bytes(batch)
     federation.settle()
+    assert len(federation.reasons()) == 2
+    order(federation, seq)
+    federation.settle()
+    with Desk.open(federation.leader) as desk, pytest.raises(UsageError) as twice:
+        order_again(desk, desk.chain(federation.task), seq)
+    assert twice.value.code == "order.batch"
     assert federation.release().accepted == 20
+
+
+def order(federation: Federation, seq: int) -> None:
+    with Desk.open(federation.leader) as desk:
+        order_again(desk, desk.chain(federation.task), seq)
+        desk.publish()
 
 
 def test_voiding_a_decided_batch_is_the_leaders_fault(federation: Federation) -> None:

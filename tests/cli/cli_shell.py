@@ -207,6 +207,7 @@ class Town:
         """A filled round, relayed by nurses, checked by both."""
         inbox = self.fill(number)
         self.type("nurses", "relay", str(inbox), "--trust", self.digest).done()
+        (inbox / "all.reports").unlink()
         self.settle()
 
     def close(self) -> None:

@@ -115,13 +115,14 @@ def test_several_rounds_are_told_apart(opened: Town) -> None:
         ("round", "close", "--yes"),
         ("round", "invite", str(opened.folder / "x.json")),
         ("relay", str(opened.folder)),
-        ("release", "show"),
-        ("release", "propose", "--yes"),
         ("admit", "carers"),
     ):
         ran = opened.type("north", *words).refused(2, "several rounds fit")
         assert first in ran.err
         assert second in ran.err
+    for words in (("release", "show"), ("release", "propose", "--yes")):
+        ran = opened.type("north", *words).refused(2, "no round of this pool is at the stage")
+        assert f"grievance {' '.join(words)} --round {first}" in ran.err
     opened.type("north", "round", "close", "--round", "trial-", "--yes").refused(2, "several")
     # The start of a name is enough.
     start = next(second[:n] for n in range(1, 99) if not first.startswith(second[:n]))
@@ -256,6 +257,11 @@ def test_status_in_json(opened: Town) -> None:
         "admitted": True,
         "batches": 1,
         "rows": 100,
+        "waiting": 0,
+        "late": 0,
+        "late_rows": 0,
+        "given_up": [],
+        "leader": "north",
         "opens": "2026-10-01",
         "closes": "2026-12-20",
         "overdue_days": 0,

@@ -51,6 +51,7 @@ ROWS = ["North"] * 7 + ["South"] * 3
 EXTRA = "South"
 TOTALS = [7, 4]
 AGGREGATORS = ("north", "south")
+RELAYS = ("nurses", "carers")
 
 Command = tuple[str, tuple[str, ...]]
 
@@ -311,6 +312,7 @@ class Town:
                 self.check_counted(again)
             index = stop
         self.check_kept(before)
+        self.check_relayed_once()
         self.check_charged_once(2)
         self.check_audit()
         for name in AGGREGATORS:
@@ -335,8 +337,8 @@ class Town:
         return task
 
     def memory(self, name: str) -> Memory:
-        """What an aggregator's state holds on disk now, read from a copy; the log stays."""
-        path = self.folder / self.homes[name] / "state.sqlite"
+        """What an organisation's state holds on disk now, read from a copy; the log stays."""
+        path = self.folder / self.homes.get(name, name) / "state.sqlite"
         with tempfile.TemporaryDirectory(dir=self.base) as copies:
             for suffix in ("", "-wal"):
                 if path.with_name(path.name + suffix).exists():
@@ -353,7 +355,7 @@ class Town:
                 )
 
     def memories(self) -> dict[str, Memory]:
-        return {name: self.memory(name) for name in AGGREGATORS}
+        return {name: self.memory(name) for name in AGGREGATORS + RELAYS}
 
     def totals(self) -> list[int]:
         """What all aggregators together hold of accepted reports, un-noised: the truth."""
@@ -377,6 +379,11 @@ class Town:
                 assert (self.pool / path).read_bytes() == data, path
                 assert now.outgoing[path] == data
             assert now.ledger[: len(memory.ledger)] == memory.ledger
+
+    def check_relayed_once(self) -> None:
+        """Each relay typed its command once or twice, and made one batch."""
+        made = [path.name.rsplit("-", 1)[0] for path in self.pool.glob("rounds/*/batches/*")]
+        assert sorted(made) == sorted(RELAYS)
 
     def check_charged_once(self, entries: int) -> None:
         """One release, charged once by everybody; `entries` with the ones about destruction."""

@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 INITS = 4
 STARTS = [0, *range(INITS, len(ROUND + END))]
-# Where a cut would hurt most: between charging and publishing, around the burnt nonces.
+# Where a cut would hurt most: between charging and publishing, around the burnt nonces, and
+# between a relay's memory and what it puts.
 CRITICAL = [
+    ("relay.remembered", 14),
+    ("state.commit.after", 14),
+    ("pool.put.done", 14),
     ("verify.burnt", 15),
     ("charge.spooled", 24),
     ("state.commit.after", 23),

@@ -1,15 +1,6 @@
-"""The plan of all histories, what workers answer, and a machine whose power is cut."""
+"""The plan of all histories, and what workers answer."""
 
 from __future__ import annotations
-
-import contextlib
-import os
-from typing import TYPE_CHECKING
-
-from grievance import failpoints
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 PLAN = b"""
 title = "Three questions"
@@ -58,30 +49,3 @@ ANSWERS: tuple[dict[str, object], ...] = (
 
 OUTSIDER = "porters"
 """A partner that is not admitted when the round opens."""
-
-
-class PowerCutError(BaseException):
-    """The moment at which a machine stops; no `except Exception` survives it either."""
-
-
-@contextlib.contextmanager
-def power(cut: tuple[str, int] | None) -> Iterator[None]:
-    """Run a step on a machine that stops when it reaches a failpoint for the n-th time.
-
-    An exception stands in for SIGKILL, which tests/crash uses: blocks that tidy up still run.
-    """
-    if cut is None:
-        yield
-        return
-
-    def fail(_action: str) -> None:
-        raise PowerCutError
-
-    kept, failpoints._fail = failpoints._fail, fail  # type: ignore[assignment]
-    failpoints._reached.clear()
-    os.environ[failpoints.VARIABLE] = f"{cut[0]}:{cut[1]}:kill"
-    try:
-        yield
-    finally:
-        del os.environ[failpoints.VARIABLE]
-        failpoints._fail = kept

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from history_model import Book, Paper, Purse
-from history_plan import ANSWERS, OUTSIDER, PLAN, PowerCutError, power
+from history_plan import ANSWERS, OUTSIDER, PLAN
 from history_pool import RememberedPool
 
+from cuts import PowerCutError, power
 from dishonest import Snapshot, new_seed, weigh
 from federation import encode, seal_measurement
 from grievance.aggregator import Desk, SyncResult, sync

@@ -16,7 +16,6 @@ from grievance.pool.order import read_chain
 from grievance.relay import Look, Passed, Rule, look, pass_on, read_files, recall
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from grievance.client import Report
@@ -67,6 +66,9 @@ class Scene(Federation):
             write_report(folder / f"{report.digest.hex()[:16]}.report", report)
         return folder
 
+    def seal_here(self, number: int) -> list[Report]:
+        return [seal(self.task, NORTH) for _ in range(number)]
+
     def pass_on(self, *files: Path, name: str = "nurses", lost: bool = False) -> Passed:
         """What `grievance relay FILES` does, without words."""
         task = self.task
@@ -114,7 +116,3 @@ class Scene(Federation):
     def lose_memory(self, name: str = "nurses") -> None:
         for path in self.homes[name].root.glob("state.sqlite*"):
             path.unlink()
-
-
-def digests(reports: Sequence[Report]) -> set[bytes]:
-    return {report.digest for report in reports}

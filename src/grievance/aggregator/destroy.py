@@ -1,8 +1,8 @@
-"""Give up a batch that never arrived; destroy a round, so that nothing of it can be opened.
+"""Give up a batch that never arrived, or take it after all; destroy a round for good.
 
-Before it, all aggregators together could open every report in the pool, or be made to; after
-it, a seizure of every one of them opens nothing that is not in an old backup. Source:
-design.md, section 5.
+Before a round is destroyed, all aggregators together could open every report in the pool, or be
+made to; after it, a seizure of every one of them opens nothing that is not in an old backup.
+Source: design.md, section 5.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from grievance.aggregator.bench import find_file
 from grievance.aggregator.releases import own_ledger, spool_entry
-from grievance.errors import StateError
+from grievance.errors import BatchError, StateError, UsageError
 from grievance.failpoints import failpoint
 from grievance.ledger import DestroyedEvent, LedgerEntry
 from grievance.pool.proposals import read_releases
@@ -38,6 +39,34 @@ def void(desk: Desk, chain: OrderChain, seq: int) -> None:
             hint="wait for the other aggregators; if the file is gone from the pool, put it back",
         )
     desk.order(chain, {"type": "void", "batch": seq})
+
+
+def order_again(desk: Desk, chain: OrderChain, seq: int) -> int:
+    """Give a batch that was given up, and has arrived after all, a new place. Run by the leader.
+
+    Returns its place. Raises UsageError `order.batch` when it was not given up, or has a new place
+    already, BatchError when its file has not arrived whole, OrderError when the round is closed
+    or its relay was expelled.
+    """
+    task = chain.task
+    batch = next((b for b in chain.batches if b.seq == seq and seq in chain.voided), None)
+    if batch is None or chain.has_batch(batch.digest):
+        raise UsageError(
+            f"batch {seq} of {task.round_id} was not given up, or has a new place already",
+            code="order.batch",
+            hint="`grievance status` lists the batches that were given up",
+        )
+    file = find_file(desk.bench(task), batch.partner, batch.digest)
+    if file is None:
+        raise BatchError(
+            f"batch {seq} from {batch.partner} has not arrived whole",
+            code="batch.missing",
+            hint=f"wait for the folder; `grievance sync` of {batch.partner} puts its files back",
+        )
+    file.check_rows()
+    event = {"type": "batch", "partner": batch.partner, "batch": batch.digest.hex()}
+    desk.order(chain, {**event, "rows": file.header.rows})
+    return chain.length
 
 
 def pending(desk: Desk, chain: OrderChain) -> list[str]:

@@ -197,10 +197,14 @@ def _admit_waiting(desk: Desk, chain: OrderChain, result: SyncResult) -> None:
 
 
 def _new_batches(bench: Bench, chain: OrderChain) -> list[OrderedBatch]:
-    """Batches of admitted partners that have no place yet, without one. Run by the leader."""
+    """Batches of admitted partners that never had a place, without one. Run by the leader.
+
+    One that was given up is not among them: its relay puts it back as long as it keeps it, and
+    whether it is to have a new place is for the leader's steward to say (`destroy.order_again`).
+    """
     if chain.closed:
         return []
-    found, waiting = [], {batch.digest for batch in chain.counted}
+    found, waiting = [], {batch.digest for batch in chain.batches}
     for name in bench.store.names(bench.paths.batches):
         parsed = parse_batch_name(name)
         if parsed is None or parsed[0] not in chain.partners or parsed[0] in chain.expelled:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from grievance.aggregator import decisions, releases, shares, sightings
 from grievance.aggregator.bench import find_batch
+from grievance.aggregator.collected import collected, never_released
 from grievance.errors import GrievanceError
 from grievance.plan.period import days_overdue
 from grievance.pool import rounds as pool_rounds
@@ -41,7 +42,9 @@ class RoundStatus:
     """Where one round stands, seen from this desk.
 
     `opens` and `closes` are the plan's dates; `overdue_days` is how long a round that still
-    takes reports is past its closing day.
+    takes reports is past its closing day. `silent` are relays that have passed nothing on;
+    `given_up` the places of batches that were voided and have none now. `cannot_be_released` says
+    why a closed round never can be.
     """
 
     round: str
@@ -61,6 +64,9 @@ class RoundStatus:
     releases: dict[str, str] = field(default_factory=dict)
     waiting: list[Waiting] = field(default_factory=list)
     evidence: list[str] = field(default_factory=list)
+    silent: list[str] = field(default_factory=list)
+    given_up: list[int] = field(default_factory=list)
+    cannot_be_released: str | None = None
     fault: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -138,6 +144,12 @@ def _fill(desk: Desk, invitation: Invitation, line: RoundStatus) -> None:
     _fill_batches(bench, chain, line)
     for view in read_releases(home.store, task):
         _fill_release(bench, chain, view, line)
+    came = collected(desk.state, chain)
+    line.silent = came.silent
+    given_up = (batch for batch in chain.batches if batch.seq in chain.voided)
+    line.given_up = [batch.seq for batch in given_up if not chain.has_batch(batch.digest)]
+    if line.stage != "released":
+        line.cannot_be_released = never_released(home.store, chain, came)
 
 
 def _fill_batches(bench: Bench, chain: OrderChain, line: RoundStatus) -> None:

@@ -13,6 +13,7 @@ import typer
 from grievance.cli import (
     auditor,
     backup,
+    choice,
     demo,
     exposure,
     partner,
@@ -96,6 +97,7 @@ def run(words: Sequence[str] | None = None) -> NoReturn:
     _speak_utf8()
     typed = list(sys.argv[1:] if words is None else words)
     code: object = 0
+    choice.typed.set(tuple(typed))
     with errors_to_words(as_json="--json" in typed):
         code = app(args=typed, prog_name="grievance", standalone_mode=False)
     if code == INTERRUPTED:

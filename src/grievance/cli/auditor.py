@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from grievance.cli import statistical as statistical_audit
+from grievance.cli.choice import any_round, pick_round
 from grievance.cli.output import (
     REFUSED,
     WAITING,
@@ -25,7 +26,7 @@ from grievance.cli.output import (
     refuse_usage,
     say,
 )
-from grievance.cli.places import TrustOption, pick_round
+from grievance.cli.places import TrustOption
 from grievance.errors import GrievanceError, UsageError
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def audit(
         refuse_usage("--without-batches says what goes into a bundle", "add --bundle FILE")
 
     store = open_store(pool)
-    round_id = pick_round(store, round_) if round_ is not None else None
+    round_id = pick_round(store, round_, any_round) if round_ is not None else None
     with progress_bars() as progress:
         report = audit_pool(
             store,

@@ -37,10 +37,12 @@ def sync_once(own: Home, workers: int | None = None) -> SyncResult:
     from grievance.aggregator import sync as run_sync
     from grievance.aggregator.rehearsal import sync_helper
     from grievance.cli.backup import refresh_quietly
+    from grievance.relay import tidy_destroyed
 
     with progress_bars() as progress:
         with Desk.open(own, workers) as desk:
             result = run_sync(desk, progress)
+            tidy_destroyed(desk)
         while (helper := sync_helper(own)).done:
             with Desk.open(own, workers) as desk:
                 again = run_sync(desk, progress)

@@ -21,6 +21,7 @@ from grievance.errors import (
     GrievanceError,
     MappingError,
     PlanError,
+    RoundChoiceError,
     UsageError,
     after_fault,
 )
@@ -99,12 +100,22 @@ def exit_code(error: GrievanceError) -> int:
 def tell(error: GrievanceError, *, as_json: bool = False) -> None:
     """Say what went wrong and what to do next."""
     if as_json:
-        value = {"error": error.code, "message": error.message, "hint": error.hint}
+        value: dict[str, Any] = {
+            "error": error.code,
+            "message": error.message,
+            "hint": error.hint,
+        }
+        if isinstance(error, RoundChoiceError):
+            value["rounds"] = error.rounds
         print(json.dumps(value, ensure_ascii=False), file=sys.stderr)
         return
     say(f"grievance: error: {error.message}")
     if error.hint:
         say(f"grievance: hint: {error.hint}")
+    if isinstance(error, RoundChoiceError):
+        for one in error.rounds:
+            # Not broken between words: people select the whole line and type it.
+            print(f"    {one['line']}", file=sys.stderr)
 
 
 @contextlib.contextmanager

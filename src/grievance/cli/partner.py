@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from grievance.cli.choice import pick_round, takes_reports
 from grievance.cli.desk import warn_of_rehearsal
 from grievance.cli.output import (
     REFUSED,
@@ -34,7 +35,6 @@ from grievance.cli.places import (
     RoundOption,
     TrustOption,
     open_home,
-    pick_round,
     trusted_task,
 )
 from grievance.errors import GrievanceError, PoolError, StateError, UsageError
@@ -118,7 +118,7 @@ def relay(
     if spool is not None and at is not None:
         refuse_usage("--at is for files", "a spool waits with --every-hours or --at-least")
     own = open_home(home)
-    round_id = pick_round(own.store, round_)
+    round_id = pick_round(own.store, round_, takes_reports, own)
     task = trusted_task(own.store, round_id, trust, own)
     warn_of_rehearsal(task.rehearsal)
     if spool is None:

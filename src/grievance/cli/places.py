@@ -137,28 +137,6 @@ def _there(store: Store, round_id: str, what: Literal["task", "plan"]) -> bool:
         raise
 
 
-def pick_round(store: Store, text: str | None) -> str:
-    """The round that `text` begins to name; the only one when it is None. Raises UsageError."""
-    every = round_ids(store)
-    found = [name for name in every if name.startswith(text or "")]
-    if text in every:
-        return text or ""
-    if len(found) == 1:
-        return found[0]
-    if not every:
-        raise UsageError(
-            "this pool has no round yet",
-            code="round.missing",
-            hint="`grievance round new PLAN` opens one; a synced folder may need a moment",
-        )
-    listed = ", ".join(found or every)
-    raise UsageError(
-        f"this pool has no round {text!r:.60}" if not found else "several rounds fit",
-        code="round.missing" if not found else "round.which",
-        hint=f"name one, the start of its name is enough; there are: {listed}",
-    )
-
-
 def trusted_task(
     store: Store, round_id: str, trust: Sequence[str] | None, home: Home | None = None
 ) -> Task:

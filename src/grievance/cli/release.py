@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
+from grievance.cli.choice import can_be_proposed, has_release, pick_round, waits_for_answer
 from grievance.cli.desk import warn_of_rehearsal
 from grievance.cli.output import (
     Json,
@@ -23,7 +24,6 @@ from grievance.cli.places import (
     RoundOption,
     TrustOption,
     open_home,
-    pick_round,
     trusted_task,
 )
 from grievance.errors import ReleaseError
@@ -83,7 +83,7 @@ def propose(
     from grievance.aggregator.releases import propose as propose_release
 
     own = open_home(home)
-    round_id = pick_round(own.store, round_)
+    round_id = pick_round(own.store, round_, can_be_proposed, own)
     with Desk.open(own) as desk:
         bench, chain = desk.open_bench(round_id)
         task = bench.seat.task
@@ -185,7 +185,7 @@ def _answer(
     from grievance.pool.proposals import Approval
 
     own = open_home(home)
-    round_id = pick_round(own.store, round_)
+    round_id = pick_round(own.store, round_, waits_for_answer(release), own)
     with Desk.open(own) as desk:
         bench, chain = desk.open_bench(round_id)
         view = find_release(bench, release or _only_open(bench))
@@ -227,7 +227,7 @@ def _load(
 
     own = open_home(home) if pool is None else None
     store = own.store if own is not None else open_store(pool or "")
-    round_id = pick_round(store, round_)
+    round_id = pick_round(store, round_, has_release(release), own)
     task = trusted_task(store, round_id, trust, own)
     return collect(store, task, release), store
 

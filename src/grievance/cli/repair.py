@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from grievance.cli.backup import refresh_quietly
-from grievance.cli.desk import leading, sync_quietly, warn_of_rehearsal
+from grievance.cli.choice import can_be_destroyed, gave_up_batch, has_batch, pick_round
+from grievance.cli.desk import leading, refuse_closed, sync_quietly, warn_of_rehearsal
 from grievance.cli.output import Json, Yes, confirm, emit, emit_json, progress_bars, say
-from grievance.cli.places import HomeOption, RoundOption, open_home, pick_round
+from grievance.cli.places import HomeOption, RoundOption, open_home
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,12 +51,12 @@ def void(
 ) -> None:
     """Give up a batch that never arrived (leader).
 
-    Later batches wait for it until then. If it turns up after all, it gets a new place.
+    Later batches wait for it until then. If it turns up after all: grievance round order BATCH.
     """
     from grievance.aggregator.destroy import void as void_batch
 
     own = open_home(home)
-    round_id = pick_round(own.store, round_)
+    round_id = pick_round(own.store, round_, has_batch(batch), own)
     confirm(f"Go on without batch {batch} of {round_id}?", yes=yes)
     with leading(own, round_id) as (desk, chain):
         void_batch(desk, chain, batch)
@@ -66,6 +67,33 @@ def void(
         emit_json({"round": round_id, "void": batch})
         return
     say(f"Batch {batch} is void; nothing in it counts. Later batches go on.")
+
+
+def order(
+    batch: Annotated[int, typer.Argument(help="The number it had, as `grievance status` says.")],
+    round_: RoundOption = None,
+    home: HomeOption = None,
+    as_json: Json = False,
+) -> None:
+    """Take a batch that was given up after all (leader).
+
+    It gets a new number, and its reports count like any others.
+    """
+    from grievance.aggregator.destroy import order_again
+
+    own = open_home(home)
+    round_id = pick_round(own.store, round_, gave_up_batch(batch), own)
+    sync_quietly(own)
+    with leading(own, round_id) as (desk, chain):
+        refuse_closed(chain)
+        place = order_again(desk, chain, batch)
+        desk.publish()
+        warn_of_rehearsal(chain.task.rehearsal)
+    sync_quietly(own)
+    if as_json:
+        emit_json({"round": round_id, "was": batch, "batch": place})
+        return
+    say(f"Batch {batch} is now batch {place} of {round_id}.")
 
 
 def destroy(
@@ -86,7 +114,7 @@ def destroy(
     from grievance.aggregator.rehearsal import helper_key_files, helper_pending
 
     own = open_home(home)
-    round_id = pick_round(own.store, round_)
+    round_id = pick_round(own.store, round_, can_be_destroyed, own)
     before = _key_files(own, round_id)
     sync_quietly(own)
     helper_files, helper_needs = helper_key_files(own, round_id), helper_pending(own, round_id)

@@ -9,13 +9,14 @@ import typer
 
 from grievance.cli import dates, repair
 from grievance.cli.backup import NoBackupOption, refresh_quietly, require_backup
+from grievance.cli.choice import can_be_handed_out, is_led_and_open, is_to_be_joined, pick_round
+from grievance.cli.collected import show_collected
 from grievance.cli.desk import leading, sync_quietly, warn_of_rehearsal
 from grievance.cli.output import Json, Yes, confirm, emit, emit_json, refuse_usage, say
 from grievance.cli.places import (
     HomeOption,
     RoundOption,
     open_home,
-    pick_round,
     split_partner,
     trusted_task,
     vouch,
@@ -35,6 +36,7 @@ def register(app: typer.Typer) -> None:
     group.command("invite")(invite)
     group.command("close")(close)
     group.command("void")(repair.void)
+    group.command("order")(repair.order)
     group.command("destroy")(repair.destroy)
     group.command("status")(status)
     app.add_typer(group, name="round")
@@ -158,7 +160,7 @@ def join(
     from grievance.task.backup import backup_in_words, overlap_in_words
 
     own = open_home(home)
-    round_id = pick_round(own.store, round_)
+    round_id = pick_round(own.store, round_, is_to_be_joined, own)
     invitation = own.invitation(round_id)
     if invitation is None:
         raise UsageError(
@@ -224,7 +226,7 @@ def invite(
     from grievance.task import bundle
 
     own = open_home(home)
-    round_id = pick_round(own.store, round_)
+    round_id = pick_round(own.store, round_, can_be_handed_out, own)
     task = trusted_task(own.store, round_id, None, own)
     found = read_task_and_signatures(own.store, round_id)
     signatures = list(found[1].values()) if found else []
@@ -257,24 +259,33 @@ def close(
 ) -> None:
     """Take no more reports into a round (leader).
 
-    It cannot be opened again. Says where the plan's closing day lies; it is for you to decide.
+    It cannot be opened again. Shows what each relay has passed on, whether that is enough for a
+    release, and where the plan's closing day lies; it is for you to decide.
     """
+    from grievance.aggregator.collected import collected
     from grievance.plan.period import closing_in_words, days_overdue
 
     own = open_home(home)
-    round_id = pick_round(own.store, round_)
+    round_id = pick_round(own.store, round_, is_led_and_open, own)
     today = dates.today()
     with leading(own, round_id) as (_, chain):
         was_closed, plan = chain.closed, chain.task.plan
         warn_of_rehearsal(chain.task.rehearsal)
     if not was_closed:
+        # So that what has arrived has its place, and is in the table.
+        sync_quietly(own)
+        with leading(own, round_id) as (desk, chain):
+            came = collected(desk.state, chain)
         say(f"By its plan {round_id} closes on {closing_in_words(plan, today)}.")
+        show_collected(came)
         confirm(f"Close {round_id} for good? Reports that arrive later are not counted.", yes=yes)
         sync_quietly(own)
         with leading(own, round_id) as (desk, chain):
             desk.order(chain, {"type": "close"})
             desk.publish()
     sync_quietly(own)
+    with leading(own, round_id) as (desk, chain):
+        came = collected(desk.state, chain)
     if as_json:
         emit_json(
             {
@@ -283,8 +294,15 @@ def close(
                 "was_closed": was_closed,
                 "closes": plan.closes.isoformat(),
                 "overdue_days": days_overdue(plan, today),
+                **came.to_json(),
             }
         )
         return
     say(f"{round_id} {'was closed already' if was_closed else 'is closed'}.")
-    say("When every aggregator has synced: grievance release propose")
+    if came.can_be_met:
+        say("When every aggregator has synced: grievance release propose")
+    else:
+        say(
+            f"It can never be released: {came.accepted + came.waiting:,} reports at most count, "
+            f"and the plan asks for {came.minimum:,}."
+        )

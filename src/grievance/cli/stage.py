@@ -11,6 +11,7 @@ import io
 import os
 from typing import TYPE_CHECKING
 
+from grievance.cli.choice import typed
 from grievance.cli.desk import NOTHING_TO_DO
 from grievance.cli.output import INTERRUPTED, emit, tell
 from grievance.errors import GrievanceError, UsageError
@@ -73,6 +74,7 @@ class Stage:
         out, err = io.StringIO(), io.StringIO()
         failed = False
         listening = contextlib.nullcontext() if live else contextlib.redirect_stderr(err)
+        typed.set(tuple(words))
         with self._at_home(name), contextlib.redirect_stdout(out), listening:
             try:
                 code = app(list(words), prog_name="grievance", standalone_mode=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,9 @@ from grievance.cli.places import HomeOption, open_home, round_ids
 if TYPE_CHECKING:
     import typer
 
+    from grievance.aggregator import Desk
     from grievance.aggregator.status import RoundStatus
-    from grievance.home import Home
+    from grievance.relay import Standing
 
 
 def register(app: typer.Typer) -> None:
@@ -38,10 +39,14 @@ def status(
     own = open_home(home)
     with Desk.open(own) as desk:
         rounds = read_status(desk, dates.today())
-    relayed = _relayed(own, {line.round for line in rounds})
+        ours = {line.round: _ours(desk, line) for line in rounds}
+        relayed = _relayed(desk, set(ours))
     if as_json:
         emit_json(
-            [{"role": "aggregator", **line.to_json()} for line in rounds]
+            [
+                {"role": "aggregator", **line.to_json(), **_as_json(ours[line.round])}
+                for line in rounds
+            ]
             + [{"role": "relay", **vars(line)} for line in relayed]
         )
         return
@@ -49,29 +54,47 @@ def status(
         emit(f"There is no round in this pool that {own.name} could take part in yet.")
         emit("  next: grievance plan new, then grievance round new PLAN, or wait for an invitation")
     for line in rounds:
-        _show_round(line, own.name)
+        _show_round(line, own.name, ours[line.round])
     for one in relayed:
         _show_relayed(one, own.name)
 
 
-def _show_round(line: RoundStatus, me: str) -> None:
-    emit(f"{line.round}: {line.title} [{line.stage}]")
+def _ours(desk: Desk, line: RoundStatus) -> Standing | None:
+    """Our own batches in a round that we count and relay into; None where we do not."""
+    from grievance.errors import GrievanceError
+    from grievance.relay import standing
+
+    if desk.home.name not in (*line.partners, *line.expelled):
+        return None
+    try:
+        task = desk.task(line.round)
+        return standing(desk, desk.chain(task)) if task is not None else None
+    except GrievanceError:
+        return None
+
+
+def _as_json(ours: Standing | None) -> dict[str, object]:
+    return {"ours": asdict(ours)} if ours is not None else {}
+
+
+def _show_round(line: RoundStatus, me: str, ours: Standing | None) -> None:
+    lost = line.cannot_be_released
+    emit(f"{line.round}: {line.title} [{'closed, cannot be released' if lost else line.stage}]")
     if line.rehearsal:
         emit(f"  {NO_SPLIT_TRUST}")
     emit(f"  aggregators: {', '.join(line.aggregators)} (the first one leads)")
     relays = ", ".join(line.partners) or "none yet"
     expelled = f"; expelled: {', '.join(line.expelled)}" if line.expelled else ""
     emit(f"  relays: {relays}{expelled}")
+    if line.silent and line.stage == "open":
+        emit(f"  nothing passed on yet: {', '.join(line.silent)}")
     if line.overdue_days:
         leads = line.aggregators[0] == me
         close = f"grievance round close --round {line.round}"
         emit(_overdue(line) + (close if leads else f"{line.aggregators[0]} types: {close}"))
-    if line.batches:
-        emit(
-            f"  {counted(line.rows, 'report')} in {counted(line.batches, 'batch', 'batches')}; "
-            f"{counted(line.decided, 'batch', 'batches')} decided, "
-            f"{counted(line.accepted, 'report')} accepted"
-        )
+    _show_batches(line, ours)
+    if lost:
+        emit(f"  it can never be released: {lost}; a new round needs new reports")
     for release_id, stage in line.releases.items():
         emit(f"  release {release_id}: {stage}")
     for item in line.waiting:
@@ -85,6 +108,21 @@ def _show_round(line: RoundStatus, me: str) -> None:
         emit(f"  fault: {line.fault}")
     elif not line.waiting and line.stage != "destroyed":
         emit(f"  next: {_next(line, me)}")
+
+
+def _show_batches(line: RoundStatus, ours: Standing | None) -> None:
+    """What was passed on, by everybody and by us."""
+    if line.batches:
+        emit(
+            f"  {counted(line.rows, 'report')} in {counted(line.batches, 'batch', 'batches')}; "
+            f"{counted(line.decided, 'batch', 'batches')} decided, "
+            f"{counted(line.accepted, 'report')} accepted"
+        )
+    if line.stage == "open":
+        for place in line.given_up:
+            emit(f"  batch {place} was given up; if it has arrived: grievance round order {place}")
+    if ours is not None:
+        _show_standing(ours, line.aggregators[0], is_open=line.stage == "open")
 
 
 def _overdue(line: RoundStatus | Relayed) -> str:
@@ -106,6 +144,8 @@ def _next(line: RoundStatus, me: str) -> str:
     leads = line.aggregators[0] == me
     leader = line.aggregators[0]
     live = [stage for stage in line.releases.values() if not stage.startswith("declined")]
+    if line.cannot_be_released:
+        return f"grievance round destroy --round {line.round}"
     if line.stage == "open" and not line.partners:
         return "grievance admit NAME" if leads else f"{leader} admits relays: grievance admit NAME"
     if line.stage == "open":
@@ -129,19 +169,25 @@ class Relayed:
     admitted: bool
     batches: int
     rows: int
+    waiting: int
+    late: int
+    late_rows: int
+    given_up: tuple[int, ...]
+    leader: str
     opens: str
     closes: str
     overdue_days: int
 
 
-def _relayed(own: Home, known: set[str]) -> list[Relayed]:
+def _relayed(desk: Desk, known: set[str]) -> list[Relayed]:
     """The signed rounds of the pool in which we are at most a relay."""
     from grievance.errors import GrievanceError
     from grievance.plan.period import days_overdue
     from grievance.pool.order import read_chain
     from grievance.pool.rounds import read_task
+    from grievance.relay import standing
 
-    found, today = [], dates.today()
+    own, found, today = desk.home, [], dates.today()
     for round_id in round_ids(own.store):
         if round_id in known:
             continue
@@ -150,9 +196,9 @@ def _relayed(own: Home, known: set[str]) -> list[Relayed]:
             if task is None:
                 continue
             chain = read_chain(own.store, task)
+            ours = standing(desk, chain)
         except GrievanceError:
             continue
-        ours = [batch for batch in chain.batches if batch.relay == own.identity.key]
         found.append(
             Relayed(
                 round_id,
@@ -160,8 +206,13 @@ def _relayed(own: Home, known: set[str]) -> list[Relayed]:
                 "closed" if chain.closed else "open",
                 task.rehearsal,
                 chain.partners.get(own.name) == own.identity.key and own.name not in chain.expelled,
-                len(ours),
-                sum(batch.rows for batch in ours),
+                ours.batches,
+                ours.rows,
+                ours.waiting,
+                ours.late,
+                ours.late_rows,
+                ours.given_up,
+                task.aggregators[0].name,
                 task.plan.opens.isoformat(),
                 task.plan.closes.isoformat(),
                 0 if chain.closed else days_overdue(task.plan, today),
@@ -170,15 +221,35 @@ def _relayed(own: Home, known: set[str]) -> list[Relayed]:
     return found
 
 
+def _show_standing(ours: Standing | Relayed, leader: str, *, is_open: bool) -> None:
+    """Where our own batches stand."""
+    if ours.batches:
+        emit(
+            f"  {counted(ours.rows, 'report')} of ours in "
+            f"{counted(ours.batches, 'batch', 'batches')} (blank ones included) have their place"
+        )
+    if ours.waiting:
+        waits = "waits" if ours.waiting == 1 else "wait"
+        batches = counted(ours.waiting, "batch", "batches")
+        emit(
+            f"  {batches} of ours {waits} for {leader}, who gives them their place: grievance sync"
+        )
+    if ours.late:
+        emit(
+            f"  {counted(ours.late, 'batch', 'batches')} of ours came after the close: "
+            f"{counted(ours.late_rows, 'report')} (blank ones included) are not counted"
+        )
+    for place in ours.given_up:
+        order = f"if its file has arrived, {leader} types: grievance round order {place}"
+        what = order if is_open else "its reports are not counted"
+        emit(f"  batch {place} of ours was given up; {what}")
+
+
 def _show_relayed(line: Relayed, me: str) -> None:
     emit(f"{line.round}: {line.title} [{line.stage}]")
     if line.rehearsal:
         emit(f"  {NO_SPLIT_TRUST}")
-    if line.batches:
-        emit(
-            f"  {counted(line.rows, 'report')} of ours in "
-            f"{counted(line.batches, 'batch', 'batches')} (blank ones included) have their place"
-        )
+    _show_standing(line, line.leader, is_open=line.stage == "open")
     if line.overdue_days:
         emit(_overdue(line) + "the leader may close it any day")
     if line.stage == "closed":

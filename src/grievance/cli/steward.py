@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from grievance.cli.backup import ThresholdOption, make_backup
+from grievance.cli.choice import is_led_and_open, may_admit, pick_round
 from grievance.cli.desk import (
     leading,
     refuse_closed,
@@ -23,7 +24,6 @@ from grievance.cli.places import (
     home_path,
     open_home,
     passphrase,
-    pick_round,
     vouch,
 )
 from grievance.errors import GrievanceError, UsageError
@@ -104,7 +104,7 @@ def admit(
     from grievance.aggregator import Desk
 
     own = open_home(home)
-    round_id = pick_round(own.store, round_)
+    round_id = pick_round(own.store, round_, may_admit, own)
     invitation = own.invitation(round_id)
     if invitation is None or invitation.members[0] != own.identity:
         leader = invitation.members[0].name if invitation else "the leader"
@@ -153,7 +153,7 @@ def expel(
     Reports it relayed before still count.
     """
     own = open_home(home)
-    round_id = pick_round(own.store, round_)
+    round_id = pick_round(own.store, round_, is_led_and_open, own)
     with leading(own, round_id) as (desk, chain):
         refuse_closed(chain)
         present = [name for name in chain.partners if name not in chain.expelled]

@@ -131,6 +131,10 @@ def _seal_one(
     emit(report.digest.hex())
     nobody = "" if task.rehearsal else "; nobody there can read it"
     say(f"Sealed into {path}. Give the file to your union or network{nobody}.")
+    say(
+        "Hand it in at one place only. If that fails, hand in this same file there again; do not "
+        "seal twice."
+    )
     say("The line above is your receipt: it shows that your report was counted, not what it says.")
 
 

@@ -220,6 +220,7 @@ def _state(home: Home, found: Inventory, rounds: Mapping[str, RoundFacts]) -> No
                 _task_state(found, state, tasks.parse_task(data), rounds)
             outgoing = state.all_outgoing()
             entries = len(state.ledger())
+            _relayed(found, state, rounds)
         finally:
             state.close()
     if outgoing:
@@ -237,6 +238,22 @@ def _state(home: Home, found: Inventory, rounds: Mapping[str, RoundFacts]) -> No
             _FOREVER,
             "what was released, when and at what cost: public in the pool",
         )
+
+
+def _relayed(found: Inventory, state: State, rounds: Mapping[str, RoundFacts]) -> None:
+    """What we remember as a relay: our batches lie among the copies of what we published."""
+    for round_id in state.relaying_rounds():
+        known = state.relayed(rounds[round_id].task.digest) if round_id in rounds else {}
+        if known:
+            number = sum(len(digests) for digests in known.values()) // 32
+            found.add(
+                f"the digests of {count(number, 'report')} we passed on in {round_id}, blank ones "
+                f"included, in {count(len(known), 'batch', 'batches')}",
+                "state.sqlite",
+                "when all aggregators have destroyed the round, or days after its last release",
+                "what our batches in the pool say; not which of their reports are real",
+                "grievance relay --keep DAYS",
+            )
 
 
 def _task_state(

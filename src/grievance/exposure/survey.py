@@ -183,7 +183,7 @@ def _published(world: World, party: Party) -> None:
                     f"the report files it collected for {round_id}, before they were shuffled",
                     "its own machine",
                     "inferred",
-                    "when it deletes them, which `grievance relay` asks for",
+                    "when it deletes them; a spool's are deleted when their batch is decided",
                     "which report came when, and from whom if it kept that; no answer",
                 )
             )

@@ -22,8 +22,9 @@ from grievance.errors import LedgerError, PoolError, StateError
 from grievance.ledger import read_ledger
 from grievance.pool.batch import BatchFile, max_batch_size, read_header
 from grievance.pool.layout import RoundPaths, parse_batch_name
-from grievance.pool.order import KIND
+from grievance.pool.order import KIND, read_chain
 from grievance.pool.proposals import read_releases
+from grievance.pool.rounds import read_task
 from grievance.pool.store import SMALL_FILE_SIZE, find, find_source
 
 if TYPE_CHECKING:
@@ -137,11 +138,11 @@ def own_batches(home: Home, task: Task) -> dict[str, int]:
     return found
 
 
-def tidy(desk: Desk, task: Task, chain: OrderChain, now: datetime, keep_days: int) -> bool:
+def tidy(desk: Desk, task: Task, chain: OrderChain, now: datetime, keep_days: int | None) -> bool:
     """Note what is over, and forget the round when nobody needs our batches any more.
 
-    That is when every aggregator has destroyed its keys, or `keep_days` after the last release.
-    Returns whether it was forgotten: batches, digests and all.
+    That is when every aggregator has destroyed its keys, or `keep_days` after the last release
+    where days are given. Returns whether it was forgotten: batches, digests and all.
     """
     state, known = desk.state, desk.state.relaying(task.digest)
     if known is None or not chain.closed:
@@ -165,9 +166,23 @@ def tidy(desk: Desk, task: Task, chain: OrderChain, now: datetime, keep_days: in
     return True
 
 
-def is_over(since: str | None, now: datetime, keep_days: int) -> bool:
+def tidy_destroyed(desk: Desk) -> None:
+    """Forget every round whose keys all aggregators have destroyed."""
+    for round_id in desk.state.relaying_rounds():
+        try:
+            task = read_task(desk.home.store, round_id)
+            if task is not None:
+                chain = read_chain(desk.home.store, task)
+                tidy(desk, task, chain, datetime.now(UTC), None)
+        except (PoolError, LedgerError):  # one that does not hold is kept
+            continue
+
+
+def is_over(since: str | None, now: datetime, keep_days: int | None) -> bool:
     """Whether `keep_days` have passed since a moment we noted."""
-    return since is not None and now >= datetime.fromisoformat(since) + timedelta(days=keep_days)
+    if since is None or keep_days is None:
+        return False
+    return now >= datetime.fromisoformat(since) + timedelta(days=keep_days)
 
 
 def _split(rows: bytes) -> Iterator[bytes]:

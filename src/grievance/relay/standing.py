@@ -1,0 +1,51 @@
+"""Where our own batches stand in a round: counted, waiting, given up, or too late."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from grievance.pool.layout import RoundPaths
+from grievance.relay.memory import own_batches
+
+if TYPE_CHECKING:
+    from grievance.aggregator import Desk
+    from grievance.pool.order import OrderChain
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Our batches, and the reports in those that have a place; blank ones included everywhere.
+
+    `late` came after the close, `waiting` may still get a place, `given_up` are the places of
+    those the leader voided.
+    """
+
+    batches: int
+    rows: int
+    waiting: int
+    late: int
+    late_rows: int
+    given_up: tuple[int, ...]
+
+
+def standing(desk: Desk, chain: OrderChain) -> Standing:
+    """Read it from our memory, the pool and the order of events."""
+    task, paths = chain.task, RoundPaths(chain.task.round_id)
+    rows = own_batches(desk.home, task)
+    for path, digests in desk.state.relayed(task.digest).items():
+        rows.setdefault(path, len(digests) // 32)
+    ours = [batch for batch in chain.batches if batch.relay == desk.home.key.public]
+    placed = [batch for batch in ours if batch.seq not in chain.voided]
+    again = {batch.digest for batch in placed}
+    ordered = {paths.batch(batch.partner, batch.digest) for batch in ours}
+    without = [path for path in rows if path not in ordered]
+    late = without if chain.closed else []
+    return Standing(
+        len(placed),
+        sum(batch.rows for batch in placed),
+        len(without) - len(late),
+        len(late),
+        sum(rows[path] for path in late),
+        tuple(b.seq for b in ours if b.seq in chain.voided and b.digest not in again),
+    )
