@@ -38,9 +38,10 @@ from grievance.errors import (
 from grievance.failpoints import failpoint
 from grievance.names import check_name
 from grievance.pool.layout import RoundPaths, mailbox_path, partner_path
+from grievance.pool.places import check_apart
 from grievance.pool.preflight import try_folder
 from grievance.pool.rounds import Invitation, read_invitations
-from grievance.pool.store import SMALL_FILE_SIZE, find, open_store, sync_folder
+from grievance.pool.store import SMALL_FILE_SIZE, WHEN_MOVED, find, open_store, sync_folder
 from grievance.task import (
     Identity,
     make_identity,
@@ -113,6 +114,7 @@ class Home:
                 code="home.exists",
                 hint="finish it with `grievance restore`, or use another --home",
             )
+        check_apart(root, pool)
         store = open_store(pool)
         key_path = root / "identity.pem"
         begun = keys.read_identity(key_path, passphrase) if key_path.exists() else None
@@ -138,7 +140,7 @@ class Home:
 
     @classmethod
     def open(cls, root: Path, passphrase: str | None = None) -> Self:
-        """Open an existing folder. Raises UsageError when there is none."""
+        """Open an existing folder. Raises UsageError when there is none, or it is in its pool."""
         path = root / "organisation.json"
         try:
             settings = json.loads(path.read_text(encoding="utf-8"))
@@ -154,6 +156,7 @@ class Home:
             ) from None
         except (ValueError, KeyError, TypeError, RecursionError):
             raise StateError(f"{path} is damaged", code="home.damaged") from None
+        check_apart(root, settings["pool"])
         return cls(root, settings, passphrase)
 
     @cached_property
@@ -163,8 +166,18 @@ class Home:
 
     @cached_property
     def store(self) -> Store:
-        """The pool."""
-        return open_store(self.pool)
+        """The pool. Raises PoolError."""
+        try:
+            return open_store(self.pool)
+        except PoolError as error:
+            if error.code != "pool.missing":
+                raise
+            raise PoolError(error.message, code=error.code, hint=WHEN_MOVED) from None
+
+    def point_to(self, pool: str) -> None:
+        """Remember that the pool is elsewhere now; whether it is the same one, others looked."""
+        kept = {"name": self.name, "display_name": self.display_name}
+        self.write_settings("organisation", {**kept, "pool": pool})
 
     @property
     def identity(self) -> Identity:

@@ -63,7 +63,7 @@ def sync_helper(home: Home) -> SyncResult:
     round is among the `faults` and stops no other.
     """
     result = SyncResult()
-    helper = _find_helper(home)
+    helper = find_helper(home)
     if helper is None:
         return result
     with Desk.open(home) as desk:
@@ -110,13 +110,13 @@ def _collect(result: SyncResult) -> Iterator[None]:
 
 def helper_key_files(home: Home, round_id: str) -> list[Path]:
     """The files with keys of a rehearsal in the local helper's folder; none in a real round."""
-    helper = _find_helper(home)
+    helper = find_helper(home)
     return destroy.files_of(helper, round_id) if helper is not None else []
 
 
 def helper_pending(home: Home, round_id: str) -> list[str]:
     """What the local helper would lose if a rehearsal's keys were deleted now, in words."""
-    helper = _find_helper(home)
+    helper = find_helper(home)
     if helper is None:
         return []
     with Desk.open(helper) as desk:
@@ -126,7 +126,8 @@ def helper_pending(home: Home, round_id: str) -> list[str]:
         return destroy.pending(desk, desk.chain(task))
 
 
-def _find_helper(home: Home) -> Home | None:
+def find_helper(home: Home) -> Home | None:
+    """The local helper of an organisation's rehearsals, where there is one."""
     if not (_helper_root(home) / "organisation.json").exists():
         return None
     return Home.open(_helper_root(home), home.passphrase)

@@ -33,7 +33,8 @@ from grievance.pool.bundle import (
     is_sealed,
     size_limit,
 )
-from grievance.pool.store import LocalStore, open_store, sync_folder
+from grievance.pool.places import refuse_in_pool
+from grievance.pool.store import open_store, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,12 +155,7 @@ def _check_target(store: Store, target: Path) -> None:
             code="bundle.exists",
             hint="a bundle is evidence and never overwritten; choose another name",
         )
-    if isinstance(store, LocalStore) and target.resolve().is_relative_to(store.root):
-        raise UsageError(
-            f"{target} lies inside the pool",
-            code="bundle.place",
-            hint="the pool holds nothing but its own files; choose a place outside",
-        )
+    refuse_in_pool(target, store.location, "a bundle")
 
 
 class _Maker:

@@ -31,6 +31,7 @@ from grievance.failpoints import failpoint
 from grievance.home import Home, read_identity
 from grievance.ledger import read_ledger
 from grievance.pool.layout import RoundPaths
+from grievance.pool.places import check_apart
 from grievance.pool.rounds import read_cards, read_task, read_task_and_signatures
 from grievance.pool.store import SMALL_FILE_SIZE, find
 
@@ -97,6 +98,7 @@ def ask(
             code="home.exists",
             hint="restore into a new folder: --home NEW",
         )
+    check_apart(folder, store.location)
     identity = read_identity(store, name)
     if fingerprint is not None and not matches(fingerprint, identity.key.fingerprint):
         raise TrustError(

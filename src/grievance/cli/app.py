@@ -16,6 +16,7 @@ from grievance.cli import (
     choice,
     demo,
     exposure,
+    homes,
     partner,
     plans,
     release,
@@ -49,6 +50,7 @@ app = typer.Typer(
 for module in (
     steward,
     status,
+    homes,
     plans,
     rounds,
     worker,

@@ -117,7 +117,11 @@ def relay(
         refuse_usage("--at-least, --every-hours and --watch belong to --spool")
     if spool is not None and at is not None:
         refuse_usage("--at is for files", "a spool waits with --every-hours or --at-least")
+    from grievance.pool.places import refuse_in_pool
+
     own = open_home(home)
+    for path in files or ([] if spool is None else [spool]):
+        refuse_in_pool(path, own.pool, "reports that wait")
     round_id = pick_round(own.store, round_, takes_reports, own)
     task = trusted_task(own.store, round_id, trust, own)
     warn_of_rehearsal(task.rehearsal)

@@ -279,9 +279,11 @@ def export(
 
     That is release.json, tidy tables as CSV and Parquet, and report.html for people.
     """
+    from grievance.pool.places import refuse_in_pool
     from grievance.release import export as export_release
 
     found, store = _load(home, pool, round_, release, trust)
+    refuse_in_pool(folder, store.location, "an export")
     relays = _relays(store, found.task)
     written = export_release(found, folder, overwrite=overwrite, relays=relays)
     warn_of_rehearsal(found.task.rehearsal)

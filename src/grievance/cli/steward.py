@@ -17,6 +17,7 @@ from grievance.cli.desk import (
     tell_sync,
     warn_of_rehearsal,
 )
+from grievance.cli.homes import warnings
 from grievance.cli.output import REFUSED, Json, Yes, confirm, emit, emit_json, of_system, say, tell
 from grievance.cli.places import (
     HomeOption,
@@ -78,11 +79,14 @@ def init(
                 "fingerprint_hex": identity.key.fingerprint.hex(),
                 "home": str(made.root),
                 "pool": made.pool,
+                "warnings": warnings(made),
                 **({"backup": backed_up.set_id} if backed_up else {}),
             }
         )
         return
     say(f"{name} now has an identity in {made.root}; back this folder up.")
+    for warning in warnings(made):
+        say(f"warning: {warning}")
     if backed_up is None:
         say("An aggregator does it with trustees: grievance backup make --to NAME --to NAME")
     say("Put the fingerprint above on your web site and posters, and read it out when called.")
@@ -195,6 +199,7 @@ def sync(
     own = open_home(home)
     if not watch:
         result = sync_once(own, workers)
+        result.warnings += warnings(own)
         tell_sync(own, result, as_json=as_json)
         if result.faults:
             raise typer.Exit(REFUSED)

@@ -138,6 +138,12 @@ def find_source(store: Store, path: str, limit: int) -> Source | None:
         raise
 
 
+WHEN_MOVED = (
+    "connect or mount it again, or wait until the synced folder has arrived; where the pool was "
+    "moved: grievance home move-pool POOL"
+)
+"""The next step of an organisation whose pool is gone from where it was."""
+
 OCCUPIED = ("pool.place", "pool.link")
 """Codes of PoolError where something else stands in a file's place; other files can be written."""
 _TAKEN = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP)
@@ -165,7 +171,7 @@ class LocalStore:
             raise PoolError(
                 f"the pool folder {self.root} is gone",
                 code="pool.missing",
-                hint="connect or mount it again, then run the command again",
+                hint=WHEN_MOVED,
             )
         full = self.root / PurePosixPath(path)
         # Also where the last folders do not exist yet: they would be made behind the link.
