@@ -71,6 +71,12 @@ def imports(path: Path) -> list[tuple[str, bool]]:
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 
 
+def test_the_table_for_contributors_is_this_one() -> None:
+    text = (SOURCE.parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    block = text.split("<!-- tiers -->\n```text\n")[1].split("```")[0]
+    assert [set(line.split()) for line in block.splitlines()] == TIERS
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_imports_point_leftwards(path: Path) -> None:
     own = package_of(path)
