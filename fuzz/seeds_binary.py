@@ -22,7 +22,7 @@ from grievance.crypto.boxes import seal_at_rest
 from grievance.crypto.documents import b64encode, canonical
 from grievance.crypto.merkle import inclusion_proof, root
 from grievance.pool.archive import checksum, directory, place_members
-from grievance.pool.batch import HEADER_SIZE, reports_to_table, write_batch
+from grievance.pool.batch import HEADER_SIZE, write_batch
 from grievance.pool.bundle import Manifest
 from grievance.pool.verdicts import Status, VerifierShares, signed_size, write_verify_file
 from grievance.secret import StateKey
@@ -48,8 +48,7 @@ def reports() -> tuple[Report, ...]:
 @cache
 def batch_file() -> bytes:
     """The three reports as a signed batch."""
-    table = reports_to_table(world().task, reports())
-    return write_batch(world().task, table, signing_key("nurses"))
+    return write_batch(world().task, reports(), signing_key("nurses"))
 
 
 def payload() -> bytes:

@@ -19,7 +19,6 @@ from grievance.errors import WireError
 from grievance.pool.batch import (
     batch_digest,
     content_digest,
-    reports_to_table,
     row_digests,
     write_batch,
 )
@@ -76,7 +75,7 @@ def flip(data: bytes, at: int, bit: int = 0) -> bytes:
 def publish(federation: Federation, relay: str, reports: Sequence[Report]) -> str:
     """Publish a batch with exactly these rows in this order, repetitions included."""
     home, task = federation.homes[relay], federation.task
-    data = write_batch(task, reports_to_table(task, reports), home.key)
+    data = write_batch(task, reports, home.key)
     return publish_batch(home.store, task, relay, data)
 
 

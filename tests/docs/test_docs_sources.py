@@ -1,4 +1,4 @@
-"""What comments name as their source is there: sections of the design and of the threats, faults."""
+"""What comments name as their source is there: sections of the design, of the threats, faults."""
 
 from __future__ import annotations
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from arrow_world import reports_to_table
 from cli.cli_shell import type_words
 from grievance.crypto.documents import canonical, sign_document
 from grievance.errors import GrievanceError
 from grievance.pipelines.rows import Seat, decide_rows, open_rows, verify_rows
 from grievance.plan import Plan
-from grievance.pool.batch import reports_to_table
 from grievance.task.signatures import KIND as SIGNATURE_KIND
 from grievance.testing import EXAMPLE_PLAN
 

@@ -31,7 +31,7 @@ from grievance.aggregator import Desk
 from grievance.client import Report, open_input_share, seal, seal_blank, write_report
 from grievance.client.input_share import input_share_info
 from grievance.crypto.hpke import HpkePrivateKey
-from grievance.pool.batch import HEADER_SIZE, reports_to_table, write_batch
+from grievance.pool.batch import HEADER_SIZE, write_batch
 from grievance.pool.relay import make_batches
 from grievance.testing import make_coalition
 
@@ -302,7 +302,7 @@ def test_b11_share_of_one_report_under_the_nonce_of_another(round_: Collecting) 
 
 def _batch(round_: Collecting, reports: Sequence[Report]) -> bytes:
     key = round_.federation.homes["nurses"].key
-    return write_batch(round_.task, reports_to_table(round_.task, reports), key)
+    return write_batch(round_.task, reports, key)
 
 
 def test_b12_rows_reordered_dropped_or_doubled(round_: Collecting) -> None:
@@ -344,9 +344,8 @@ def test_b13_batches_without_a_right_to_be_there(round_: Collecting, elsewhere: 
     federation, task = round_.federation, round_.task
     good = _batch(round_, [round_.honest()])
     unsigned = good[: HEADER_SIZE - 64] + bytes(64) + good[HEADER_SIZE:]
-    rows = reports_to_table(task, [round_.honest()])
-    stranger = write_batch(task, rows, federation.homes["aardvark"].key)
-    foreign_rows = reports_to_table(elsewhere, [seal(elsewhere, TINY_ANSWERS)])
+    stranger = write_batch(task, [round_.honest()], federation.homes["aardvark"].key)
+    foreign_rows = [seal(elsewhere, TINY_ANSWERS)]
     foreign = write_batch(elsewhere, foreign_rows, federation.homes["nurses"].key)
     number, before = len(federation.chain().batches), exact_totals(federation)
     placed = {

@@ -94,7 +94,6 @@ _OURS = {
     "plan/implied.py": "names of statistics of a plan that was read",
     "plan/answers.py": "answers, through target `answers`",
     "plan/problems.py": "findings of pydantic, which targets `plan` and `plan-json` provoke",
-    "client/flat_parquet.py:open_writer": "writes",
     "client/arrow_rows.py": "the caller's own table, which Arrow reads",
     "pool/store.py": "a place, not bytes",
     "cli/places.py": "a place, not bytes",

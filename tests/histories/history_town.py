@@ -27,7 +27,7 @@ from grievance.aggregator import Desk, SyncResult, sync
 from grievance.aggregator.recover import recover
 from grievance.client import Report, seal
 from grievance.errors import GrievanceError
-from grievance.pool.batch import reports_to_table, write_batch
+from grievance.pool.batch import write_batch
 from grievance.pool.relay import publish_batch
 
 if TYPE_CHECKING:
@@ -169,8 +169,7 @@ class Town(RememberedPool):
     def carry(self, relay: str, papers: Sequence[Paper]) -> str:
         """Publish a batch of exactly these rows; whoever does it again puts the same file back."""
         task, home = self.book.task, self.homes[relay]
-        table = reports_to_table(task, [paper.report for paper in papers])
-        data = write_batch(task, table, home.key)
+        data = write_batch(task, [paper.report for paper in papers], home.key)
         path = publish_batch(home.store, task, relay, data)
         self.book.batches[path[-64:]] = (relay, list(papers), data)
         return path

@@ -148,7 +148,7 @@ def signed_batch(coalition: HostileCoalition, key: SigningKey, payload: bytes) -
 
     honest = batch.write_batch(
         coalition.task,
-        batch.reports_to_table(coalition.task, coalition.seal(1)),
+        coalition.seal(1),
         key,
     )
     head = honest[: batch.HEADER_SIZE]

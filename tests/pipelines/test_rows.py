@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
+from arrow_world import reports_to_table
 from dishonest import (
     TINY_ANSWERS,
     TINY_PLAN,
@@ -34,7 +35,6 @@ from grievance.pipelines import (
     verify_rows,
 )
 from grievance.pipelines.rows import sum_opened
-from grievance.pool.batch import reports_to_table
 from grievance.pool.verdicts import Status, VerifierShares
 from grievance.secret import VerifyKey
 from grievance.testing import make_coalition

@@ -31,7 +31,6 @@ from grievance.pool.batch import (
     HEADER_SIZE,
     LABEL,
     _signed_part,
-    reports_to_table,
     write_batch,
 )
 from grievance.pool.verdicts import Status
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
 def batch_of(federation: Federation, relay: str, rows: int) -> bytes:
     task = federation.task
     reports = [seal(task, TINY_ANSWERS) for _ in range(rows)]
-    return write_batch(task, reports_to_table(task, reports), federation.homes[relay].key)
+    return write_batch(task, reports, federation.homes[relay].key)
 
 
 def signed_again(federation: Federation, relay: str, payload: bytes, rows: int) -> bytes:
@@ -143,7 +142,7 @@ def test_files_among_the_batches_that_are_never_ordered(
     good = batch_of(federation, "nurses", 2)
     other = make_coalition(TINY_PLAN.decode(), kem="X25519").task
     reports = [seal(other, TINY_ANSWERS)]
-    foreign = write_batch(other, reports_to_table(other, reports), federation.homes["nurses"].key)
+    foreign = write_batch(other, reports, federation.homes["nurses"].key)
     publish_raw(federation, "carers", good)  # under another partner's name
     publish_raw(federation, "aardvark", batch_of(federation, "aardvark", 2))
     publish_raw(federation, "nurses", foreign)

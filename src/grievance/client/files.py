@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from grievance.client.flat_parquet import FlatFile, locate, open_writer, rows_per_group
+from grievance.client.flat_parquet import FlatFile, FlatWriter, locate, rows_per_group
 from grievance.client.report import Report, columns, report_size, to_row
 from grievance.errors import ReportError, UsageError, WireError, after_fault
 from grievance.failpoints import failpoint
@@ -80,27 +80,17 @@ def write_reports(path: str | os.PathLike[str], task: Task, reports: Iterable[Re
     The file appears when it is complete. Raises ReportError for a report of another task,
     UsageError when the file exists, ReportError `report.write` when the disk refuses.
     """
-    import pyarrow as pa
-
-    schema = report_schema(task)
     rows_at_once = rows_per_group(columns(task))
     iterator = iter(reports)
     count = 0
-    with (
-        new_file(Path(path)) as file,
-        open_writer(file, schema) as writer,
-    ):
+    with new_file(Path(path)) as file:
+        writer = FlatWriter(file, columns(task))
         while group := list(islice(iterator, rows_at_once)):
             for report in group:
                 report.check(task)
-            rows = [to_row(report) for report in group]
-            arrays = [
-                pa.array([row[place] for row in rows], field.type)
-                for place, field in enumerate(schema)
-            ]
-            writer.write_batch(pa.record_batch(arrays, schema=schema))
+            writer.write([to_row(report) for report in group])
             count += len(group)
-        writer.add_key_value_metadata({_TASK_KEY: task.digest.hex().encode()})
+        writer.finish({_TASK_KEY: task.digest.hex().encode()})
     return count
 
 

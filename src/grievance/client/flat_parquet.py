@@ -13,14 +13,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from grievance.client.thrift import CompactReader, Value
-from grievance.errors import WireError
+from grievance.client.thrift import (
+    CompactReader,
+    Value,
+    Written,
+    binary,
+    i32,
+    i64,
+    items,
+    struct,
+)
+from grievance.errors import ShapeError, WireError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
 MAGIC = b"PAR1"
 MAX_GROUP_ROWS = 10_000
@@ -29,7 +35,10 @@ MAX_GROUP_SIZE = 64 << 20
 MAX_FOOTER_SIZE = 1 << 20
 # Our page headers take some 25 bytes.
 _MAX_PAGE_HEADER = 64
-_FIXED_LEN_BYTE_ARRAY, _REQUIRED, _UNCOMPRESSED, _DATA_PAGE, _PLAIN = 7, 0, 0, 0, 0
+CREATED_BY = b"grievance"
+_FIXED_LEN_BYTE_ARRAY, _REQUIRED, _UNCOMPRESSED, _DATA_PAGE, _PLAIN, _RLE = 7, 0, 0, 0, 0, 3
+_NO_STRUCTS: Written = (9, b"\x0c")
+"""An empty list of structs: a file without rows has no row groups."""
 
 Column = tuple[str, int]
 """Name and width in bytes."""
@@ -79,21 +88,79 @@ class FlatFile:
                 )
 
 
-def open_writer(file: BinaryIO, schema: pa.Schema) -> pq.ParquetWriter:
-    """Return a writer of this layout. Write at most `rows_per_group` rows at once."""
-    import pyarrow.parquet as pq
+class FlatWriter:
+    """Writes a file of this layout, a row group at a time, and the footer at `finish`.
 
-    return pq.ParquetWriter(
-        file,
-        schema,
-        compression="none",
-        use_dictionary=False,
-        column_encoding="PLAIN",
-        write_statistics=False,
-        store_schema=False,
-        data_page_size=2 * MAX_GROUP_SIZE,
-        max_rows_per_page=MAX_GROUP_ROWS,
-    )
+    Byte for byte what Arrow writes with no compression, dictionary, statistics or schema of its
+    own, apart from the name of the writer: a file does not tell which version made it.
+    """
+
+    def __init__(self, file: BinaryIO, columns: Sequence[Column]) -> None:
+        self._file, self._columns = file, columns
+        self._place, self._rows = len(MAGIC), 0
+        self._groups: list[Written] = []
+        file.write(MAGIC)
+
+    def write(self, rows: Sequence[Sequence[bytes]]) -> None:
+        """Write 1 to `rows_per_group` rows, each of one cell a column, as one row group.
+
+        Raises ShapeError for another number of rows, and for cells that are not as wide as their
+        column: the rows behind one would stand in other places than readers look for them.
+        """
+        count, start = len(rows), self._place
+        widths = [width for _, width in self._columns]
+        if not 1 <= count <= rows_per_group(self._columns):
+            raise ShapeError("a row group has too many rows, or none")
+        if any([len(cell) for cell in row] != widths for row in rows):
+            raise ShapeError("a cell is not as wide as its column")
+        chunks = [self._chunk(place, rows) for place in range(len(self._columns))]
+        size = i64(self._place - start)
+        self._rows += count
+        group = {1: items(chunks), 2: size, 3: i64(count), 5: i64(start), 6: size}
+        self._groups.append(struct(group))
+
+    def _chunk(self, place: int, rows: Sequence[Sequence[bytes]]) -> Written:
+        """Write one column of a row group; return what the footer says of it."""
+        name, width = self._columns[place]
+        count = len(rows)
+        plain, rle = i32(_PLAIN), i32(_RLE)
+        page = {1: i32(count), 2: plain, 3: rle, 4: rle, 5: struct({})}
+        size = i32(count * width)
+        _, header = struct({1: i32(_DATA_PAGE), 2: size, 3: size, 5: struct(page)})
+        self._file.write(header)
+        self._file.write(b"".join(row[place] for row in rows))
+        start, length = self._place, i64(len(header) + count * width)
+        self._place += len(header) + count * width
+        meta = {
+            1: i32(_FIXED_LEN_BYTE_ARRAY),
+            2: items([rle, plain]),
+            3: items([binary(name.encode())]),
+            4: i32(_UNCOMPRESSED),
+            5: i64(count),
+            6: length,
+            7: length,
+            9: i64(start),
+            13: items([struct({1: i32(_DATA_PAGE), 2: plain, 3: i32(1)})]),
+        }
+        return struct({2: i64(0), 3: struct(meta)})
+
+    def finish(self, metadata: Mapping[bytes, bytes] | None = None) -> None:
+        """Write the footer. The file stays open."""
+        root = struct({3: i32(_REQUIRED), 4: binary(b"schema"), 5: i32(len(self._columns))})
+        kind, required = i32(_FIXED_LEN_BYTE_ARRAY), i32(_REQUIRED)
+        leaves = [
+            struct({1: kind, 2: i32(width), 3: required, 4: binary(name.encode())})
+            for name, width in self._columns
+        ]
+        pairs = [struct({1: binary(k), 2: binary(v)}) for k, v in (metadata or {}).items()]
+        parts = {1: i32(2), 2: items([root, *leaves]), 3: i64(self._rows)}
+        parts[4] = items(self._groups) if self._groups else _NO_STRUCTS
+        if pairs:
+            parts[5] = items(pairs)
+        parts[6] = binary(CREATED_BY)
+        parts[7] = items([struct({1: struct({})})] * len(self._columns))
+        _, footer = struct(parts)
+        self._file.write(footer + len(footer).to_bytes(4, "little") + MAGIC)
 
 
 def rows_per_group(columns: Sequence[Column]) -> int:

@@ -1,4 +1,4 @@
-"""A small reader of Thrift's compact protocol, as far as a Parquet footer needs it.
+"""A small reader and writer of Thrift's compact protocol, as far as a Parquet footer needs it.
 
 Arrow's own reader can be made to end the process by one wrong byte in a footer (an unknown
 enumerator is not an exception there), so bytes from strangers are taken apart here first.
@@ -9,7 +9,12 @@ Source: Apache Thrift, "Thrift Compact protocol encoding"; field numbers: parque
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from grievance.errors import WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 Value = int | bytes | list["Value"] | dict[int, "Value"]
 """Integers and booleans as int, strings as bytes, lists, structs as {field number: value}."""
@@ -89,3 +94,47 @@ class CompactReader:
     def _zigzag(self) -> int:
         value = self._varint()
         return (value >> 1) ^ -(value & 1)
+
+
+Written = tuple[int, bytes]
+"""What a writer has made of a value: its type in the protocol, and its bytes."""
+
+
+def i32(value: int) -> Written:
+    """Write a 32-bit integer, zero or above."""
+    return _I32, _varint_of(2 * value)
+
+
+def i64(value: int) -> Written:
+    """Write a 64-bit integer, zero or above."""
+    return _I64, _varint_of(2 * value)
+
+
+def binary(value: bytes) -> Written:
+    """Write a string."""
+    return _BINARY, _varint_of(len(value)) + value
+
+
+def items(values: Sequence[Written]) -> Written:
+    """Write a list that is not empty, of values of one type."""
+    kind, size = values[0][0], len(values)
+    head = bytes([size << 4 | kind]) if size < 15 else bytes([0xF0 | kind]) + _varint_of(size)
+    return _LIST, head + b"".join(data for _, data in values)
+
+
+def struct(fields: Mapping[int, Written]) -> Written:
+    """Write a struct; fields in the order of their numbers, steps of at most 15."""
+    pieces, before = [], 0
+    for number, (kind, data) in fields.items():
+        pieces += [bytes([number - before << 4 | kind]), data]
+        before = number
+    return _STRUCT, b"".join((*pieces, b"\0"))
+
+
+def _varint_of(value: int) -> bytes:
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

@@ -24,7 +24,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from grievance.client.files import report_schema
-from grievance.client.flat_parquet import FlatFile, locate, open_writer, rows_per_group
+from grievance.client.flat_parquet import FlatFile, FlatWriter, locate, rows_per_group
 from grievance.client.report import columns, report_digest, to_row
 from grievance.crypto.signing import SigningKey, VerifyingKey
 from grievance.errors import BatchError, CryptoError, PoolError, WireError
@@ -78,35 +78,25 @@ def row_width(task: Task) -> int:
     return sum(width for _, width in columns(task))
 
 
-def reports_to_table(task: Task, reports: Sequence[Report]) -> pa.Table:
-    """Lay reports out in columns."""
-    import pyarrow as pa
+def write_batch(task: Task, reports: Sequence[Report], key: SigningKey) -> bytes:
+    """Sign and serialise reports of one task. Run by a relay.
 
-    rows = [to_row(report) for report in reports]
-    arrays = [
-        pa.array([row[i] for row in rows], type=pa.binary(width))
-        for i, (_, width) in enumerate(columns(task))
-    ]
-    return pa.Table.from_arrays(arrays, schema=report_schema(task))
-
-
-def write_batch(task: Task, table: pa.Table, key: SigningKey) -> bytes:
-    """Sign and serialise a table with the task's schema. Run by a relay.
-
-    Raises BatchError when the table has another schema, no rows, or too many.
+    Raises BatchError when there are none or too many, ReportError for a report of another round.
     """
-    if table.schema != report_schema(task):
-        raise BatchError("these rows are not reports of this round", code="batch.schema")
-    if not 0 < table.num_rows <= MAX_BATCH_ROWS:
+    if not 0 < len(reports) <= MAX_BATCH_ROWS:
         raise BatchError(f"a batch has 1 to {MAX_BATCH_ROWS} reports", code="batch.rows")
-    sink = io.BytesIO()
-    with open_writer(sink, table.schema) as writer:
-        writer.write_table(table, row_group_size=rows_per_group(columns(task)))
+    for report in reports:
+        report.check(task)
+    sink, at_once = io.BytesIO(), rows_per_group(columns(task))
+    writer = FlatWriter(sink, columns(task))
+    for start in range(0, len(reports), at_once):
+        writer.write([to_row(report) for report in reports[start : start + at_once]])
+    writer.finish()
     payload = sink.getbuffer()
     flat = locate(sink, len(payload))
     frame = flat.frame(sink, len(payload))
     content = content_digest(frame, row_digests(task, flat.rows(sink)))
-    signed = _signed_part(task.digest, key.public.raw, table.num_rows, len(payload), content)
+    signed = _signed_part(task.digest, key.public.raw, len(reports), len(payload), content)
     return b"".join((signed, key.sign(LABEL, signed), payload))
 
 

@@ -15,7 +15,6 @@ from grievance.errors import BatchError
 from grievance.pool.batch import (
     MAX_BATCH_ROWS,
     batch_digest,
-    reports_to_table,
     row_width,
     write_batch,
 )
@@ -49,8 +48,6 @@ def make_batches(
     round, BatchError when there is nothing to send.
     """
     unique = list({report.digest: report for report in reports}.values())
-    for report in unique:
-        report.check(task)
     if not unique:
         raise BatchError("there are no reports to relay", code="batch.rows")
     padding = -len(unique) % pad_to
@@ -62,7 +59,7 @@ def make_batches(
     most = min(MAX_BATCH_ROWS, BATCH_SIZE // row_width(task))
     most = max(pad_to, most - most % pad_to)  # whole multiples, as all of it is
     pieces = [unique[at : at + most] for at in range(0, len(unique), most)]
-    return [write_batch(task, reports_to_table(task, piece), key) for piece in pieces]
+    return [write_batch(task, piece, key) for piece in pieces]
 
 
 def publish_batch(store: Store, task: Task, partner: str, data: bytes) -> str:
