@@ -131,7 +131,9 @@ def test_two_of_one_stage_are_asked_about(two: tuple[Town, list[str]], what: str
     )
     ran = town.type(name, *words).refused(2, "several rounds fit", "hint: ")
     lines = [f"    grievance {shlex.join(words)} --round {round_id}" for round_id in rounds]
-    assert [line for line in ran.err.splitlines() if line.startswith("    ")] == lines
+    assert [line for line in ran.err.splitlines() if line.startswith("    grievance")] == lines
+    for round_id in rounds:
+        assert f"    # {round_id}: Pressure at work [open]\n" in ran.err
     # The line, typed as it stands, is no longer asked about.
     again = type_words(*shlex.split(lines[0])[1:], "--help", home=town.home(name)).done()
     assert "Usage: grievance" in again.out

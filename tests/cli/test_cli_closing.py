@@ -23,7 +23,7 @@ def demanding(folder: Path, minimum: int) -> Town:
 def test_closing_shows_who_has_passed_on_what(tmp_path: Path) -> None:
     town = demanding(tmp_path / "town", 10)
     town.collect()
-    assert "nothing passed on yet: carers" in town.type("north", "status").done().out
+    assert "no batch so far from: carers" in town.type("north", "status").done().out
     asked = town.type("north", "round", "close", keyboard="n\n")
     assert asked.code == 1
     lines = asked.err.splitlines()
@@ -89,7 +89,7 @@ def test_what_came_after_the_close_is_told_at_the_relay(tmp_path: Path) -> None:
     inbox = town.fill(3)
     town.type("nurses", "relay", str(inbox)).done()
     waits = town.type("nurses", "status").done().out
-    assert "1 batch of ours waits for north, who gives them their place" in waits
+    assert "1 batch of ours waits for its place; north types: grievance sync" in waits
     (late,) = set(town.pool.rglob("batches/nurses-*")) - {
         town.pool / "rounds" / town.round_id / "batches" / name for name in placed(town)
     }

@@ -257,6 +257,7 @@ def test_status_in_json(opened: Town) -> None:
         "admitted": True,
         "batches": 1,
         "rows": 100,
+        "decided": 1,
         "waiting": 0,
         "late": 0,
         "late_rows": 0,

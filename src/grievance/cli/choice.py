@@ -283,12 +283,11 @@ def pick_round(
 
 
 def _refusal(choices: Sequence[_Choice], message: str, code: str) -> RoundChoiceError:
-    listed = "; ".join(choice.words for choice in choices)
     what = "to hear what one waits for" if code == "round.stage" else "for the one you mean"
     return RoundChoiceError(
         message,
         code=code,
-        hint=f"there are {listed}. Type the line {what}:",
+        hint=f"type the line {what}:",
         rounds=[
             {
                 "round": choice.seen.round_id,
@@ -310,7 +309,8 @@ def _asked(choices: Sequence[_Choice]) -> str:
         reply = ask(f"Which one? [1-{len(choices)}]: ").strip()
         if reply.isdecimal() and 1 <= int(reply) <= len(choices):
             chosen = choices[int(reply) - 1]
-            say(f"Next time: {chosen.line}")
+            # Not broken between words: people select the whole line and type it.
+            print(f"Next time: {chosen.line}", file=sys.stderr)
             return chosen.seen.round_id
         say("Please type a number.")
 

@@ -115,6 +115,7 @@ def tell(error: GrievanceError, *, as_json: bool = False) -> None:
     if isinstance(error, RoundChoiceError):
         for one in error.rounds:
             # Not broken between words: people select the whole line and type it.
+            print(f"    # {one['round']}: {one['title']} [{one['stage']}]", file=sys.stderr)
             print(f"    {one['line']}", file=sys.stderr)
 
 

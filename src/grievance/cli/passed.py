@@ -48,20 +48,21 @@ def tell_look(
     if passed is not None:
         tell_passed(own, task, passed, admitted=admitted)
     elif not chain.closed:
-        say(f"{counted(done.waiting, 'new report')} in {spool}; {_waits_for(rule)}.")
+        goes = "it goes" if done.waiting == 1 else "they go"
+        say(f"{counted(done.waiting, 'new report')} in {spool}; {goes} out when {_until(rule)}.")
     if chain.closed:
         tell_left(task, done.left)
     if done.deleted:
         say(f"Deleted {counted(done.deleted, 'file')} that nobody needs any more.")
 
 
-def _waits_for(rule: Rule) -> str:
+def _until(rule: Rule) -> str:
     """What has to happen before what lies in the spool goes out."""
     number = f"there are {rule.at_least:,}" if rule.at_least is not None else ""
     hours = ""
     if rule.every is not None:
         hours = f"{rule.every / timedelta(hours=1):g} hours have passed since the last time"
-    return f"they go out when {' or '.join(filter(None, (number, hours)))}"
+    return ", or ".join(filter(None, (number, hours)))
 
 
 def tell_left(task: Task, left: Left | None) -> None:

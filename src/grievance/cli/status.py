@@ -87,7 +87,7 @@ def _show_round(line: RoundStatus, me: str, ours: Standing | None) -> None:
     expelled = f"; expelled: {', '.join(line.expelled)}" if line.expelled else ""
     emit(f"  relays: {relays}{expelled}")
     if line.silent and line.stage == "open":
-        emit(f"  nothing passed on yet: {', '.join(line.silent)}")
+        emit(f"  no batch so far from: {', '.join(line.silent)}")
     if line.overdue_days:
         leads = line.aggregators[0] == me
         close = f"grievance round close --round {line.round}"
@@ -169,6 +169,7 @@ class Relayed:
     admitted: bool
     batches: int
     rows: int
+    decided: int
     waiting: int
     late: int
     late_rows: int
@@ -208,6 +209,7 @@ def _relayed(desk: Desk, known: set[str]) -> list[Relayed]:
                 chain.partners.get(own.name) == own.identity.key and own.name not in chain.expelled,
                 ours.batches,
                 ours.rows,
+                ours.decided,
                 ours.waiting,
                 ours.late,
                 ours.late_rows,
@@ -224,16 +226,16 @@ def _relayed(desk: Desk, known: set[str]) -> list[Relayed]:
 def _show_standing(ours: Standing | Relayed, leader: str, *, is_open: bool) -> None:
     """Where our own batches stand."""
     if ours.batches:
+        files = "; all are decided, and their files can be deleted"
         emit(
             f"  {counted(ours.rows, 'report')} of ours in "
             f"{counted(ours.batches, 'batch', 'batches')} (blank ones included) have their place"
+            + (files if ours.decided == ours.batches else f"; {ours.decided:,} decided by all")
         )
     if ours.waiting:
-        waits = "waits" if ours.waiting == 1 else "wait"
+        waits, its = ("waits", "its") if ours.waiting == 1 else ("wait", "their")
         batches = counted(ours.waiting, "batch", "batches")
-        emit(
-            f"  {batches} of ours {waits} for {leader}, who gives them their place: grievance sync"
-        )
+        emit(f"  {batches} of ours {waits} for {its} place; {leader} types: grievance sync")
     if ours.late:
         emit(
             f"  {counted(ours.late, 'batch', 'batches')} of ours came after the close: "

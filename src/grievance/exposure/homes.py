@@ -250,9 +250,9 @@ def _relayed(found: Inventory, state: State, rounds: Mapping[str, RoundFacts]) -
                 f"the digests of {count(number, 'report')} we passed on in {round_id}, blank ones "
                 f"included, in {count(len(known), 'batch', 'batches')}",
                 "state.sqlite",
-                "when all aggregators have destroyed the round, or days after its last release",
+                "when all aggregators have destroyed the round, at the next grievance sync",
                 "what our batches in the pool say; not which of their reports are real",
-                "grievance relay --keep DAYS",
+                "grievance sync",
             )
 
 

@@ -39,10 +39,7 @@ KEEP_DAYS = 90
 """How long batches are kept after the last release, and uncounted files after the close."""
 _DIGEST_SIZE = 32
 _FIRST_DAY = timedelta(days=1)
-_SEEN_AGAIN = (
-    "every report that goes out a second time is refused in public as a replay, and so shown to "
-    "be no blank one"
-)
+_SEEN_AGAIN = "as public replays, which shows which reports are no blank ones"
 
 
 @dataclass(frozen=True)
@@ -198,8 +195,8 @@ def _refuse_blank(home: Home, chain: OrderChain, found: int, now: datetime) -> N
             code="relay.memory",
             hint="relay from the folder of the machine that did, or wait until the pool has "
             "arrived whole. If that folder is gone for good, add --memory-lost: what our "
-            f"{found or 'no'} {several} in the pool hold is left out then; anything else we passed "
-            f"on goes out again, and {_SEEN_AGAIN}",
+            f"{found or 'no'} {several} in the pool hold is left out; anything else we passed on "
+            f"goes out again, {_SEEN_AGAIN}",
         )
     admitted = _admitted_at(home, chain)
     if admitted is not None and now - admitted > _FIRST_DAY:
@@ -208,7 +205,7 @@ def _refuse_blank(home: Home, chain: OrderChain, found: int, now: datetime) -> N
             "remember passing anything on there",
             code="relay.memory",
             hint="if nothing was passed on yet, add --memory-lost once. If it was, relay from the "
-            "folder of the machine that did: what went out before would go out again, and "
+            "folder of the machine that did: what went out before would go out again, "
             f"{_SEEN_AGAIN}",
         )
 
@@ -223,7 +220,7 @@ def _missing(task: Task, missing: list[OrderedBatch]) -> StateError:
         code="relay.memory",
         hint="wait until the pool has arrived whole, or relay from the machine that made "
         f"{'them' if several else 'it'}. If the file is gone for good, add --memory-lost: what it "
-        f"held goes out again, and {_SEEN_AGAIN}",
+        f"held goes out again, {_SEEN_AGAIN}",
     )
 
 
@@ -254,6 +251,16 @@ def _is_whole(home: Home, task: Task, release_id: str) -> bool:
 def there(home: Home, path: str) -> bool:
     """Whether a regular file lies at a path of the pool; who wrote it is not asked."""
     return find_source(home.store, path, SMALL_FILE_SIZE) is not None
+
+
+def is_decided(home: Home, task: Task, seq: int) -> bool:
+    """Whether a decision of every aggregator about a batch lies in the pool.
+
+    Whether they hold is for aggregators and auditors to say: here nothing hangs on it, for the
+    batch itself is kept.
+    """
+    paths = RoundPaths(task.round_id)
+    return all(there(home, paths.decide(seq, party.name)) for party in task.aggregators)
 
 
 def _all_destroyed(home: Home, task: Task) -> bool:

@@ -21,7 +21,7 @@ from grievance.failpoints import failpoint
 from grievance.pool.layout import RoundPaths
 from grievance.pool.store import sync_folder
 from grievance.relay.files import REFUSED, Refused, files_in, move, read_files, set_aside
-from grievance.relay.memory import Memory, is_over, recall, there, tidy
+from grievance.relay.memory import Memory, is_decided, is_over, recall, tidy
 from grievance.relay.passing import Passed, pass_on
 
 if TYPE_CHECKING:
@@ -152,11 +152,10 @@ def _put_away(spool: Path, taken: Sequence[Taken], memory: Memory) -> None:
 
 def _delete_decided(desk: Desk, chain: OrderChain, spool: Path) -> int:
     """Delete the files of batches that every aggregator has decided; the batches are kept."""
-    paths, names = RoundPaths(chain.task.round_id), [p.name for p in chain.task.aggregators]
-    deleted = 0
+    paths, deleted = RoundPaths(chain.task.round_id), 0
     for batch in chain.counted:
         folder = spool / RELAYED / paths.batch(batch.partner, batch.digest).rsplit("/", 1)[-1]
-        if folder.is_dir() and all(there(desk.home, paths.decide(batch.seq, n)) for n in names):
+        if folder.is_dir() and is_decided(desk.home, chain.task, batch.seq):
             deleted += _delete(folder)
     return deleted
 

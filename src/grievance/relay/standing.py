@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grievance.pool.layout import RoundPaths
-from grievance.relay.memory import own_batches
+from grievance.relay.memory import is_decided, own_batches
 
 if TYPE_CHECKING:
     from grievance.aggregator import Desk
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 class Standing:
     """Our batches, and the reports in those that have a place; blank ones included everywhere.
 
-    `late` came after the close, `waiting` may still get a place, `given_up` are the places of
-    those the leader voided.
+    `decided` by every aggregator; `late` came after the close, `waiting` may still get a place,
+    `given_up` are the places of those the leader voided.
     """
 
     batches: int
     rows: int
+    decided: int
     waiting: int
     late: int
     late_rows: int
@@ -44,6 +45,7 @@ def standing(desk: Desk, chain: OrderChain) -> Standing:
     return Standing(
         len(placed),
         sum(batch.rows for batch in placed),
+        sum(is_decided(desk.home, task, batch.seq) for batch in placed),
         len(without) - len(late),
         len(late),
         sum(rows[path] for path in late),
