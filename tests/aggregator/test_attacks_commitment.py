@@ -8,6 +8,9 @@ theirs, and remembers nothing of them.
 
 Two controls: with one salt for all aggregators, and with the check left out, the same forgeries
 get in and the victims' reports do not.
+
+And one maker with two commitments that begin alike, so that both have one nonce: only the first is
+ever verified.
 """
 
 from __future__ import annotations
@@ -20,10 +23,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dishonest import TINY_ANSWERS, TINY_PLAN, at_bench, decisions, exact_totals, publish
-from federation import Federation, encode
+from federation import Federation, drawn_from, encode, seal_measurement
+from grievance.aggregator import burns
 from grievance.aggregator.burns import BurnIndex
+from grievance.audit import audit_pool
 from grievance.client import Report, seal
-from grievance.client.commitment import SALT_SIZE, nonce_of, opening_size, salt_hash
+from grievance.client.commitment import (
+    NONCE_SIZE,
+    SALT_SIZE,
+    OpeningReader,
+    nonce_of,
+    opening_size,
+    salt_hash,
+)
 from grievance.client.input_share import InputShareOpener, _info, input_share_info
 
 if TYPE_CHECKING:
@@ -249,3 +261,59 @@ def test_a_part_changed_beside_the_honest_one_spoils_only_the_changer(
     found = {row: (status.code, by) for row, (status, by) in said.refused.items()}
     # The changer's own table has the other bytes: it is the one that refuses, and is named.
     assert found == {0: ("report.joint-randomness", -1), 1: ("report.burnt", 1)}
+
+
+# -- one maker, two commitments that begin alike ---------------------------------------------
+
+
+@pytest.fixture
+def alike(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], bytes]:
+    """A hash that is broken in its first half, in place of 2^64 tries of a sound one."""
+    reader = OpeningReader.commitment
+
+    def broken(commitment: bytes) -> bytes:
+        return bytes(NONCE_SIZE) + commitment[NONCE_SIZE:]
+
+    monkeypatch.setattr(OpeningReader, "commitment", lambda self, data: broken(reader(self, data)))
+    return broken
+
+
+def twins(town: Town, alike: Callable[[bytes], bytes], start: int) -> list[Report]:
+    """Two reports that open, with one nonce and two commitments."""
+    task, found = town.task, []
+    for seed in (bytes([start]), bytes([start + 1])):
+        name = alike(drawn_from(task, seed).commitment)
+        found.append(seal_measurement(task, encode(task, TINY_ANSWERS), seed=seed, commitment=name))
+    return found
+
+
+def codes_of(town: Town, reports: Sequence[Report]) -> list[str]:
+    publish(town.federation, "nurses", reports)
+    town.federation.settle()
+    refused = town.federation.reasons()[town.federation.chain().batches[-1].seq]
+    return [refused.get(row, "counted") for row in range(len(reports))]
+
+
+def rules_broken(town: Town) -> set[str]:
+    return {fault.rule for fault in audit_pool(town.federation.pool).faults}
+
+
+def test_of_two_commitments_with_one_nonce_one_is_verified(
+    tmp_path: Path, alike: Callable[[bytes], bytes]
+) -> None:
+    town = Town(tmp_path, 2)
+    one, other = twins(town, alike, 1)
+    assert nonce_of(one.commitment) == nonce_of(other.commitment)
+    assert one.commitment != other.commitment
+    assert codes_of(town, [one, other]) == ["counted", "report.burnt"]
+    assert codes_of(town, [other, one]) == ["report.burnt", "report.replay"]
+    assert "decide.replay" not in rules_broken(town)
+
+
+def test_with_a_table_that_goes_by_commitment_both_would_be(
+    tmp_path: Path, alike: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(burns, "nonce_of", lambda commitment: commitment[NONCE_SIZE:])
+    town = Town(tmp_path, 2)
+    assert codes_of(town, twins(town, alike, 1)) == ["counted", "counted"]
+    assert "decide.replay" in rules_broken(town)  # aggregators that did so are found out

@@ -12,6 +12,7 @@ import pytest
 from docs_world import DOCS
 
 from federation import Federation
+from grievance.client.commitment import commitment_of
 from grievance.client.report import report_digest
 from grievance.crypto.merkle import root
 from grievance.crypto.signing import VerifyingKey
@@ -165,6 +166,18 @@ def test_a_report_by_its_table(town: Federation) -> None:
     hashes = [hashlib.sha256(p).digest() for p in (report.public_share, *report.ciphertexts)]
     head = b"grievance/2 report" + task.digest + report.commitment + b"\2"
     assert hashlib.sha256(head + b"".join(hashes)).digest() == report.digest
+
+
+def test_known_answers_of_the_commitment() -> None:
+    """The page's own numbers by the page's own formulas, and by the library."""
+    said = dict(tables("report.md", "value")[0])
+    hashes = [hashlib.sha256(b"grievance/2 salt" + bytes([n]) * 32).digest() for n in (1, 2, 3)]
+    head = b"grievance/2 commitment" + bytes(range(32))
+    for number, name in ((2, "commitment of two"), (3, "commitment of three")):
+        made = hashlib.sha256(head + b"".join(hashes[:number]) + bytes(32)).digest()
+        assert made == commitment_of(bytes(range(32)), hashes[:number])
+        assert said[name] == f"`{made.hex()}`"
+    assert [said[f"H {n}"] for n in range(3)] == [f"`{one.hex()}`" for one in hashes]
 
 
 def batch_of(town: Federation, seq: int) -> tuple[bytes, dict[str, object]]:
