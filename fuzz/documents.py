@@ -194,8 +194,16 @@ def _approval(data: bytes) -> None:
 
 
 def _noisy(data: bytes) -> None:
-    found = noisy.parse_noisy_share(data, world().task, 1)
-    same(found.sign(world().task, signing_key("south")), data)
+    task = world().task
+    found = noisy.parse_noisy_share(data, task, 1)
+    encode = task.vdaf.field.encode_vec
+    body = {
+        "task": task.digest.hex(),
+        "release": found.release,
+        "aggregator": found.aggregator,
+        "statistics": {name: b64encode(encode(list(v))) for name, v in found.values.items()},
+    }
+    same(sign_document(noisy.KIND, body, signing_key("south")), data)
 
 
 def _own_share(data: bytes) -> None:
