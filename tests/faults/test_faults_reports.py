@@ -1,4 +1,4 @@
-"""Faults B1 to B16: reports on their way, and the relays that carry them. docs/faults.md.
+"""Faults B1 to B17: reports on their way, and the relays that carry them. docs/faults.md.
 
 Two real aggregators decide. A refused report has a public code, a sentence for whoever handed
 it in, and a next step; the un-noised totals of the aggregators move by the honest reports alone.
@@ -29,7 +29,9 @@ from dishonest import (
 from federation import Federation, drawn_from, encode, seal_measurement
 from grievance.aggregator import Desk
 from grievance.client import Report, open_input_share, seal, seal_blank, write_report
+from grievance.client.commitment import OpeningReader, nonce_of, salt_hash
 from grievance.client.input_share import input_share_info
+from grievance.client.seal import Drawn, seal_shares
 from grievance.crypto.hpke import HpkePrivateKey
 from grievance.pool.batch import HEADER_SIZE, write_batch
 from grievance.pool.relay import make_batches
@@ -409,3 +411,44 @@ def test_b16_a_blank_report_is_a_report(round_: Collecting) -> None:
     assert exact_totals(round_.federation) == before
     assert worker_reads(round_.federation, blank).startswith("counted: ")
     assert len(blank.to_bytes()) == len(round_.honest().to_bytes())
+
+
+def test_b17_an_aggregator_takes_a_commitment(
+    round_: Collecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """South spoils its own part, so that only north could be made to remember the commitment."""
+    task, vdaf = round_.task, round_.task.vdaf
+
+    def taken(victim: Report) -> Report:
+        info = input_share_info(task.digest, 1, victim.commitment, victim.public_share)
+        with Desk.open(round_.federation.homes["south"]) as desk:
+            bench, _ = desk.open_bench(task.round_id)
+            opening = bench.seat.hpke.open(victim.ciphertexts[1], info)[:64]
+        guess = new_seed() + salt_hash(opening[:32])
+        own = Drawn([], b"", victim.commitment, [guess, opening])
+        nonce, rand = nonce_of(victim.commitment), bytes(vdaf.RAND_SIZE)
+        public, shares = vdaf._shard_encoded(task.ctx, encode(task, TINY_ANSWERS), nonce, rand)
+        encoded = [vdaf.encode_input_share(share) for share in shares]
+        made = seal_shares(task, own, vdaf.encode_public_share(public), encoded)
+        return with_parts(made, second=flip(made.ciphertexts[1], 40))
+
+    victim = round_.honest()
+    assert round_.hand_in(taken(victim)) == ["report.commitment"]
+    assert round_.hand_in(victim) == [OK]
+    # The control: what opens without the check is burnt, and the victim's report refused.
+    monkeypatch.setattr(OpeningReader, "commitment", lambda *_: AnyBytes())
+    victim = round_.honest()
+    assert round_.hand_in(taken(victim)) == ["report.open"]
+    assert round_.hand_in(victim) == ["report.burnt"]
+
+
+class AnyBytes(bytes):
+    """Equal to whatever it is compared with."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
