@@ -12,6 +12,7 @@ share, a key or a salt; the hint is the next step.
     |   `-- TestPointError      the test point is a root of unity
     |-- PlanError           the plan file breaks a rule
     |-- AnswerError         answers that do not fit the plan
+    |-- RowsRefusedError    rows of a table do not fit (in `client`, with the causes)
     |-- MappingError        the mapping file, or a table that does not fit it
     |-- CryptoError         keys and signatures
     |   |-- SignatureError      a signature is missing or does not hold

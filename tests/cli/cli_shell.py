@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import os
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,8 +85,12 @@ class Ran:
         return self
 
 
+_OFFICES = tempfile.TemporaryDirectory(prefix="grievance-offices-")
+_NUMBERS = itertools.count()
+
+
 class Terminal(io.StringIO):
-    """Input that says it is a keyboard."""
+    """Input that says it is a keyboard, or output that says it is a screen."""
 
     def isatty(self) -> bool:
         return True
@@ -96,12 +102,20 @@ def type_words(
     stdin: str = "",
     keyboard: str | None = None,
     env: dict[str, str] | None = None,
+    screen: Terminal | None = None,
 ) -> Ran:
-    """Type a command. `stdin` is a pipe; `keyboard` is what a person types in a terminal."""
-    out, err = io.StringIO(), io.StringIO()
+    """Type a command. `stdin` is a pipe; `keyboard` is what a person types in a terminal.
+
+    `screen` takes what is said, in place of a pipe.
+    """
+    out = io.StringIO()
+    err = io.StringIO() if screen is None else screen
     settings = dict(env or {})
     if home is not None:
         settings["GRIEVANCE_HOME"] = str(home)
+    elif words[:1] == ("seal",):
+        # It remembers whom it sealed: nobody's own folder is for tests, and each is a new office.
+        settings["GRIEVANCE_HOME"] = f"{_OFFICES.name}/{next(_NUMBERS)}"
     source = io.StringIO(stdin) if keyboard is None else Terminal(keyboard)
     clean = {k: v for k, v in os.environ.items() if not k.startswith("GRIEVANCE_")}
     code: object = 0

@@ -95,6 +95,11 @@ def test_answers_that_do_not_fit(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_name_that_is_an_answer_is_not_repeated(round_: Town) -> None:
+    ran = round_.seal("--answers", "-", stdin='{"London": "region"}').refused(1, "does not have")
+    assert "London" not in ran.err
+
+
 def test_files_that_are_not_there(round_: Town) -> None:
     round_.seal("--answers", "no.json").refused(2, "no.json: No such file")
     round_.seal("--table", "no.csv").refused(2, "no.csv: No such file")
@@ -106,14 +111,17 @@ def test_files_that_are_not_there(round_: Town) -> None:
 
 def test_what_does_not_go_together(round_: Town) -> None:
     round_.seal("--blank", "--answers", "x").refused(2, "give one of")
-    round_.seal("--mapping", "m.toml").refused(2, "belong to --table")
-    round_.seal("--blank", "--workers", "2").refused(2, "belong to --table")
+    for words in (["--mapping", "m"], ["--workers", "2"], ["--rows", "2"], ["--dry-run"]):
+        round_.seal("--blank", *words).refused(2, "belong to --table")
+    for word in ("--partial", "--again", "--show-cells"):
+        round_.seal(word).refused(2, "belong to --table")
+    round_.seal("--forget", "--table", "t.csv").refused(2, "give one of")
 
 
 def test_nothing_is_written_over(round_: Town, tmp_path: Path) -> None:
     (tmp_path / "my.report").write_text("precious")
     # Said before any question is asked.
-    ran = round_.seal("--out", "my.report", keyboard="1\n1\n1\n").refused(2, "exists already")
+    ran = round_.seal("--out", "my.report", keyboard="1\n1\n1\ny\n").refused(2, "exists already")
     assert "Question" not in ran.err
     assert (tmp_path / "my.report").read_text() == "precious"
 
@@ -123,7 +131,7 @@ def test_nobody_to_ask(round_: Town) -> None:
 
 
 def test_questions_are_asked_and_asked_again(round_: Town, tmp_path: Path) -> None:
-    typed = "\n9\nlondon\n1,2,3\n1 2\n11\n4\n"
+    typed = "\n9\nlondon\n1,2,3\n1 2\n11\n4\ny\n"
     ran = round_.seal("--out", "my.report", keyboard=typed).done()
     assert reads(round_, tmp_path / "my.report", ran.out.strip())
     assert "Question 1 of 3: Where do you work?" in ran.err
@@ -134,12 +142,12 @@ def test_questions_are_asked_and_asked_again(round_: Town, tmp_path: Path) -> No
     assert "this is not one of the choices; please try again" in ran.err
     assert "these are more than 2; please try again" in ran.err
     assert "the number is outside the limits; please try again" in ran.err
-    # The questions are not listed before they are asked.
-    assert ran.err.count("Where do you work?") == 2
+    # The questions are not listed before they are asked, but beside the answers at the end.
+    assert ran.err.count("Where do you work?") == 3
 
 
 def test_questions_may_be_left_out(round_: Town) -> None:
-    ran = round_.seal("--out", "my.report", keyboard="3\n\n\n").done()
+    ran = round_.seal("--out", "my.report", keyboard="3\n\n\ny\n").done()
     assert ran.err.count("empty for no answer") == 2
 
 
@@ -153,7 +161,7 @@ def test_in_a_real_terminal(round_: Town, tmp_path: Path) -> None:
             [*command, *words], stdin=slave, stdout=out, stderr=slave, cwd=tmp_path
         )
     os.close(slave)
-    seen, replies = "", ["2\r", "targets\r", "3\r"]
+    seen, replies = "", ["2\r", "targets\r", "4,5\r", "3\r", "y\r"]
     text = codecs.getincrementaldecoder("utf-8")()  # what comes may end inside a character
     deadline = time.monotonic() + 600
     while time.monotonic() < deadline and (replies or running.poll() is None):
@@ -163,91 +171,20 @@ def test_in_a_real_terminal(round_: Town, tmp_path: Path) -> None:
             seen += text.decode(os.read(master, 4096))
         except OSError:
             break
-        if replies and seen.endswith("  > "):
+        if replies and seen.endswith(("  > ", "n to stop]: ")):
             os.write(master, replies.pop(0).encode())
     code = running.wait(timeout=300)
     os.close(master)
     assert code == 0, seen
     assert "Question 3 of 3" in seen
+    assert "decimals are written with a point here, as in 4.5" in " ".join(seen.split())
+    # The review, whatever the width of the window.
+    for line in ("1 Where do you work? North 2 ", "3 Unpaid hours in a usual week 3 hours Seal"):
+        assert line in " ".join(seen.split())
     assert max(map(len, seen.splitlines())) < 200
     receipt = (tmp_path / "out.txt").read_text()
     assert re.fullmatch(r"[0-9a-f]{64}\n", receipt)
     assert reads(round_, tmp_path / "my.report", receipt.strip())
-
-
-def table(path: Path, *rows: str) -> tuple[str, str, str, str]:
-    (path / "rows.csv").write_text("\n".join(["where,problems,hours,union", *rows, ""]))
-    (path / "mapping.toml").write_text(
-        'partner = "union"\n'
-        '[fields.region]\ncolumn = "where"\n'
-        '[fields.problems]\nseparator = ";"\nnothing = "none"\n'
-    )
-    return "--table", "rows.csv", "--mapping", "mapping.toml"
-
-
-def test_a_table(round_: Town, tmp_path: Path) -> None:
-    words = table(
-        tmp_path, "London,targets;overtime,3,nurses", "Wales,none,,carers", "North,,0,nurses"
-    )
-    ran = round_.seal(*words).done()
-    assert "sealed/carers.reports        1" in ran.out
-    assert "sealed/nurses.reports        2" in ran.out
-    assert "3 rows sealed" in ran.err
-
-
-def test_a_table_with_refused_rows(round_: Town, tmp_path: Path) -> None:
-    words = table(
-        tmp_path,
-        "London,targets,3,nurses",
-        "Paris,targets,3,nurses",
-        "London,targets,77,nurses",
-        "London,targets,3,Nurses United!",
-        "Wales,none,1,nurses",
-    )
-    ran = round_.seal(*words)
-    assert ran.code == 1
-    assert "sealed/nurses.reports        2" in ran.out
-    assert "refused: row 3: region: " in ran.err
-    assert "refused: row 4: hours: " in ran.err
-    assert "refused: row 5: " in ran.err
-    for secret in ("Paris", "77", "United"):
-        assert secret not in ran.err
-    as_json = round_.seal(*words, "--out", "again", "--json")
-    assert as_json.code == 1
-    assert as_json.json["sealed"] == 2
-    assert [r["row"] for r in as_json.json["refused"]] == [3, 4, 5]
-    assert as_json.json["files"] == {"again/nurses.reports": 2}
-    assert as_json.err == ""
-
-
-def test_many_refused_rows_are_summed_up(round_: Town, tmp_path: Path) -> None:
-    ran = round_.seal(*table(tmp_path, *["Paris,none,1,nurses"] * 25))
-    assert ran.code == 1
-    assert ran.err.count("refused: row") == 20
-    assert "5 more refused; --json lists them all" in ran.err
-
-
-def test_a_table_in_several_processes(round_: Town, tmp_path: Path) -> None:
-    words = table(tmp_path, *["London,targets,3,nurses"] * 70, "Paris,none,1,nurses")
-    ran = round_.seal(*words, "--workers", "2", "--json")
-    assert (ran.code, ran.json["sealed"]) == (1, 70)
-
-
-def test_a_table_and_its_mapping_must_fit(round_: Town, tmp_path: Path) -> None:
-    words = table(tmp_path, "London,targets,3,nurses")
-    (tmp_path / "mapping.toml").write_text('[fields.regio]\ncolumn = "where"\n')
-    round_.seal(*words).refused(2, "mapping.toml", "no such field")
-    (tmp_path / "mapping.toml").write_text("= broken")
-    round_.seal(*words).refused(2, "mapping.toml")
-    round_.seal("--table", "rows.csv").refused(2)
-    assert not (tmp_path / "sealed").exists()
-
-
-def test_tables_go_into_an_empty_folder(round_: Town, tmp_path: Path) -> None:
-    words = table(tmp_path, "London,targets,3,nurses")
-    (tmp_path / "sealed").mkdir()
-    (tmp_path / "sealed" / "x").write_text("x")
-    round_.seal(*words).refused(2, "is not an empty folder", "--out")
 
 
 def test_sealed_files_are_nobody_elses_business(round_: Town) -> None:

@@ -43,23 +43,26 @@ def reader(text, plan, kinds=None):
 
 def answers(text, plan, kinds=None, **cells):
     rows = reader(text, plan, kinds)
-    return rows.read([cells.get(column, "") for column in rows.columns])[1]
+    return rows.read([cells.get(column, "") for column in rows.columns]).answers
 
 
 def test_a_good_mapping(plan):
     rows = reader(GOOD, plan)
     assert rows.columns == ("Q1", "problems", "h", "union")
-    assert rows.read(["1", "OT; bullying", "12.3", "Union North"]) == (
+    row = rows.read(["1", "OT; bullying", "12.3", "Union North"])
+    assert (row.partner, row.answers) == (
         "north",
         {"region": "London", "problems": ["unpaid overtime", "bullying"], "hours": Decimal("12.5")},
     )
-    assert rows.read([" Wales ", "none", "40+", "Union North"])[1] == {
+    assert repr(row) == "ReadRow(partner='north')"
+    assert rows.read([" Wales ", "none", "40+", "Union North"]).answers == {
         "region": "Wales",
         "problems": [],
         "hours": Decimal(40),
     }
-    assert rows.read(["NA", "", None, "Union North"])[1] == {}
-    assert rows.read(["2", None, "-3", "Union North"])[1] == {"region": "North", "hours": 0}
+    assert rows.read(["NA", "", None, "Union North"]).answers == {}
+    row = rows.read(["2", None, "-3", "Union North"])
+    assert row.answers == {"region": "North", "hours": 0}
 
 
 _LABELS = 'columns = { targets = "t", bullying = "%s", "unpaid overtime" = "o" }'
@@ -74,7 +77,18 @@ TWO_MEANINGS = '[fields.problems]\nticked = "1"\nunticked = "1"\n' + _LABELS % "
         ("colour = 1", "colour: no such key here"),
         ("blank = 7", "blank: must be a text or a list of texts"),
         ('blank = ["x", " x "]', "blank: the same text is listed twice"),
-        ('delimiter = "|"', "delimiter: a delimiter is a comma"),
+        ('delimiter = "/"', "delimiter: a delimiter is a comma"),
+        ("header_rows = 6", "header_rows: must be a whole number from 0 to 5"),
+        ("header_rows = true", "header_rows: must be a whole number"),
+        ("person = 0", "person: columns are counted from 1"),
+        ("only = 1", "only: this must be a table"),
+        ("only = { a = 1 }", "only.a: must be a text or a list of texts"),
+        ("only = { a = [] }", "only.a: lists no cell"),
+        ('[fields.region]\nother = "Paris"', "fields.region.other: 'Paris' is not a choice"),
+        ("[fields.region]\nother = true", "fields.region.other: must be text"),
+        ('[fields.region]\ntoo_many = "blank"', "too_many: no such key here"),
+        ('[fields.problems]\ntoo_many = "first"', 'too_many: is "refuse" or "blank"'),
+        ('[fields.hours]\nother = "1"', "other: no such key here"),
         ("encoding = 8", "encoding: must be text"),
         ('partners = { "A" = "a" }', "partners: names partners, but no column"),
         ('partner = "u"\npartners = { "A" = "../a" }', "is not the name of an organisation"),
@@ -84,7 +98,8 @@ TWO_MEANINGS = '[fields.problems]\nticked = "1"\nunticked = "1"\n' + _LABELS % "
         ("[fields.region]\nsteps = 1", "fields.region.steps: no such key here"),
         ('[fields.region]\nseparator = ";"', "fields.region.separator: no such key here"),
         ("[fields.region]\nround = true", "fields.region.round: no such key here"),
-        ("[fields.region]\ncolumn = 1", "fields.region.column: must be text"),
+        ("[fields.region]\ncolumn = 1.5", "fields.region.column: must be text"),
+        ("[fields.region]\ncolumn = 0", "fields.region.column: columns are counted from 1"),
         ("[fields.region]\nskip = true", "the plan requires an answer"),
         ('[fields.contract]\nskip = "yes"', "must be true or false"),
         ('[fields.contract]\nskip = true\ncolumn = "c"', "a skipped field has no other keys"),
@@ -164,7 +179,8 @@ WITH_SEPARATOR = '[fields.problems]\nseparator = ";"\n'
         ({"region": "sentinel"}, "region", "neither a choice"),
         ({"region": "london"}, "region", "neither a choice"),
         ({"problems": "targets;sentinel"}, "problems", "neither a choice"),
-        ({"problems": "targets;"}, "problems", "neither a choice"),
+        ({"problems": "targets;;bullying"}, "problems", "neither a choice"),
+        ({"problems": ";"}, "problems", "neither a choice"),
         ({"problems": "targets;targets"}, "problems", "twice"),
         ({"problems": "none"}, "problems", "neither a choice"),
         ({"problems": ["targets", "sentinel"]}, "problems", "neither a choice"),
@@ -228,7 +244,12 @@ def test_one_column_per_choice(plan):
     }
     assert answers(COLUMNS, plan, o="0", t="0", b="0") == {"problems": []}
     assert answers(COLUMNS, plan, o="", t=None, b="") == {}
-    for wrong in ("sentinel", "", None, "true"):
+    for blank in ("", None, " "):  # a choice that was added later
+        assert answers(COLUMNS, plan, o="1", t="0", b=blank) == {"problems": ["unpaid overtime"]}
+        assert answers(COLUMNS, plan, o="0", t=blank, b=blank) == {"problems": []}
+    # Some programs write the label itself into the column of a choice that is ticked.
+    assert answers(COLUMNS, plan, o="", t="targets", b="") == {"problems": ["targets"]}
+    for wrong in ("sentinel", "true", "targets"):
         with pytest.raises(AnswerError) as caught:
             answers(COLUMNS, plan, o="1", t="0", b=wrong)
         assert "sentinel" not in str(caught.value)
@@ -242,7 +263,7 @@ def test_several_choices_need_a_separator_or_a_list(plan):
         RowReader(plan, TableMapping.by_name(plan))
     assert caught.value.code == "mapping.separator"
     rows = RowReader(plan, TableMapping.by_name(plan), {"problems": "list"})
-    assert rows.read(["Wales", None, ["targets"], None])[1]["problems"] == ["targets"]
+    assert rows.read(["Wales", None, ["targets"], None]).answers["problems"] == ["targets"]
     with pytest.raises(MappingError) as caught:
         RowReader(plan, TableMapping.by_name(plan), {"problems": "list", "region": "list"})
     assert caught.value.code == "table.type"
@@ -267,7 +288,8 @@ def test_decimal_commas(plan):
         ("round = true", "12.75", "13"),
         ("round = true", "40.2", "40.2"),
         ("clip = true", "41", "40"),
-        ("clip = true", "-1e3", "0"),
+        ("clip = true", "-1e1", "0"),
+        ("clip = true", "8e1", "40"),
         ("clip = true", "12.3", "12.3"),
         ("clip = true\nround = true", "40.2", "40"),
         ("", "12.3", "12.3"),
@@ -296,7 +318,7 @@ def test_fitted_numbers_lie_on_the_grid_and_are_nearest(value, low, steps, step)
 
 
 @pytest.mark.parametrize(
-    "text", ["", ".", "1.", ".5", "1_0", "0x1", "inf", "1e", "1e100", "9" * 21, "½", "1\n"]
+    "text", ["", ".", "+.", ".e1", "1..", "1_0", "0x1", "inf", "1e", "1e100", "9" * 21, "½", "1\n"]
 )
 def test_what_is_no_number(text):
     assert parse_number(text) is None

@@ -15,9 +15,9 @@ from strategies import answers_for, plans
 from survey_rows import CSV, MAPPING, expected, measured, refused
 
 from grievance.client import (
-    RefusedRow,
-    SealedRow,
+    RowsRefusedError,
     TableMapping,
+    check_table,
     load_mapping,
     mapping_template,
     read_reports,
@@ -36,7 +36,7 @@ from grievance.errors import UsageError
 
 def test_without_a_mapping_names_and_labels_are_those_of_the_plan(small):
     table = pl.DataFrame({"region": ["North", "", "north", None]})
-    sealed = seal_many(small.task, table)
+    sealed = seal_many(small.task, table, partial=True)
     assert measured(small, sealed) == expected(small, [{"region": "North"}, {}, {}])
     assert refused(sealed) == [(3, "region", "answers.cell")]
     assert sealed.partners == ()
@@ -57,30 +57,39 @@ def test_reports_as_arrow_and_as_a_file(full, write, tmp_path):
 
 
 def test_rows_as_a_stream(full, write):
+    mapping = load_mapping(MAPPING, full.task.plan)
     table = read_table(write(CSV.replace("2,Wales", "2,Wels")))
     assert (table.num_rows, table.columns[:2]) == (4, ("id", "region"))
-    rows = list(seal_rows(full.task, table, load_mapping(MAPPING, full.task.plan)))
-    assert [type(row) for row in rows] == [SealedRow, RefusedRow, SealedRow, SealedRow]
-    assert [row.row for row in rows] == [2, 3, 4, 5]
-    assert [row.partner for row in rows if isinstance(row, SealedRow)] == ["north"] * 3
-    assert [row.is_blank for row in rows if isinstance(row, SealedRow)] == [False, False, True]
-    assert {len(r.report.to_bytes()) for r in rows if isinstance(r, SealedRow)} == {
-        report_size(full.task)
-    }
+    reading = check_table(full.task, table, mapping)
+    assert [row.row for row in reading.refused] == [3]
+    rows = list(seal_rows(reading))
+    assert [row.row for row in rows] == reading.taken == [2, 4, 5]
+    assert [row.partner for row in rows] == ["north"] * 3
+    assert not list(seal_rows(reading, "south"))
+    assert reading.num_blank == 1
+    assert {len(r.report.to_bytes()) for r in rows} == {report_size(full.task)}
     # An open table, a mapping object and a path of a mapping do as well.
-    mapping = load_mapping(MAPPING, full.task.plan)
     assert isinstance(mapping, TableMapping)
-    assert seal_many(full.task, table, mapping).num_sealed == 3
-    assert seal_many(full.task, table, write(MAPPING, "ours.toml")).num_sealed == 3
+    assert seal_many(full.task, table, mapping, partial=True).num_sealed == 3
+    path = write(MAPPING, "ours.toml")
+    assert seal_many(full.task, table, path, partial=True).num_sealed == 3
 
 
-def test_refused_rows_at_the_end_are_not_lost(small):
-    table = pl.DataFrame({"region": ["North", "x", "y"]})
-    assert refused(seal_many(small.task, table)) == [
-        (2, "region", "answers.cell"),
-        (3, "region", "answers.cell"),
-    ]
-    assert seal_many(small.task, table.tail(1)).num_sealed == 0
+def test_a_table_is_sealed_whole_or_not_at_all(small):
+    table = pl.DataFrame({"region": ["North", "x", "y", "London"]})
+    with pytest.raises(RowsRefusedError) as caught:
+        seal_many(small.task, table)
+    (cause,) = caught.value.causes
+    assert (caught.value.code, cause.rows, cause.share) == ("table.rows", [2, 3], 0.5)
+    assert "2 of 4 rows are refused" in str(caught.value)
+    sealed = seal_many(small.task, table, partial=True)
+    assert refused(sealed) == [(2, "region", "answers.cell"), (3, "region", "answers.cell")]
+    assert sealed.num_sealed == 2
+    assert str(sealed.causes[0]).startswith("region: the cell is neither")
+    # Rows that are named are the whole table.
+    assert seal_many(small.task, table, rows={1, 4}).num_sealed == 2
+    with pytest.raises(RowsRefusedError):
+        seal_many(small.task, table, rows={1, 9})
     assert seal_many(small.task, table.head(0)).num_sealed == 0
 
 
@@ -93,8 +102,10 @@ def test_several_processes_give_what_one_gives(full):
     }
     frame = pl.DataFrame(rows)
     seen = []
-    one = seal_many(full.task, frame)
-    two = seal_many(full.task, frame, workers=2, progress=lambda *args: seen.append(args))
+    one = seal_many(full.task, frame, partial=True)
+    two = seal_many(
+        full.task, frame, partial=True, workers=2, progress=lambda *args: seen.append(args)
+    )
     assert measured(full, two) == measured(full, one)
     assert two.refused == one.refused
     assert (one.num_sealed, len(one.refused)) == (110, 90)
@@ -103,11 +114,11 @@ def test_several_processes_give_what_one_gives(full):
         "answers.range",
         "answers.required",
     }
-    assert seen == [(done, 200) for done in range(1, 201)]
+    assert seen == [(done, 110) for done in range(1, 111)]
     nonces = {report.commitment for sealed in (one, two) for report in sealed.reports()}
     assert len(nonces) == 220
     with pytest.raises(UsageError):
-        seal_many(full.task, frame, workers=0)
+        seal_many(full.task, frame, partial=True, workers=0)
 
 
 def test_a_script_without_a_guard_is_told_so(small, write):

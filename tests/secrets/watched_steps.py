@@ -103,14 +103,18 @@ def seal_reports(typist: Typist, digest: str, bundle: Path) -> None:
     typist(None, *seal, "--answers", str(inputs / "answers.json"), "--out", str(inbox))
     piped = json.dumps(GOOD)
     typist(None, *seal, "--answers", "-", "--out", str(inbox), "--json", stdin=piped)
-    typed = f"{watch.REFUSED}\nLondon\n{watch.OUT_OF_RANGE}\n{watch.ANSWER}\n"
+    typed = f"{watch.REFUSED}\nLondon\n{watch.OUT_OF_RANGE}\n{watch.ANSWER}\ny\n"
     typist(None, *seal, "--out", str(inbox), keyboard=typed)
     rows = f"region,pay\nLondon,{watch.ANSWER}\n"
     rows += f"North,{watch.ANSWER}\n" * 11 + f"{watch.REFUSED},{watch.ANSWER}\n"
     rows += f"Wales,{watch.OUT_OF_RANGE}\n"
     (inputs / "rows.csv").write_text(rows)
     out = typist.folder / "sealed"
-    typist(None, *seal, "--table", str(inputs / "rows.csv"), "--out", str(out), "--json", code=1)
+    table = ("--table", str(inputs / "rows.csv"), "--out", str(out))
+    for how in (("--dry-run",), (), ("--json",)):
+        typist("office", *seal, *table, *how, code=1)
+    typist("office", *seal, *table, "--partial", "--json")
+    typist("office", *seal, *table[:3], f"{out}-again", "--partial", code=1)
     (out / "all.reports").rename(inbox / "all.reports")
 
 
@@ -147,7 +151,7 @@ def refuse_answers(typist: Typist, digest: str, bundle: Path) -> None:
         path.write_bytes(data)
         out = str(typist.folder / "cwd" / f"out-{number}")
         table = ("seal", str(bundle), "--trust", digest, "--table", str(path), "--out", out)
-        typist(None, *table, code=REFUSED)
+        typist("office", *table, code=REFUSED)
         answers = ("seal", str(bundle), "--trust", digest, "--answers", str(path))
         typist(None, *answers, code=REFUSED)
     good = json.dumps(GOOD)

@@ -3,39 +3,44 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from grievance.client.rows import RowTable
 from grievance.errors import MappingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pyarrow as pa
 
-    from grievance.client.rows import Row
+    from grievance.client.rows import Column, Row
+    from grievance.client.table_file import TableFile
 
 _SLICE = 1_000
 
 
 class ArrowTable(RowTable):
-    """Anything with the Arrow PyCapsule interface. Rows are numbered from 1."""
+    """Anything with the Arrow PyCapsule interface. Rows are numbered from 1.
+
+    A stream gives its rows once and a table is read several times, so they are kept in memory;
+    those of a table are there already.
+    """
 
     def __init__(self, source: Any, name: str = "table") -> None:
         import pyarrow as pa
 
         self.source = name
         with _readable(name):
-            self._reader = pa.RecordBatchReader.from_stream(source)
-        rows = getattr(source, "num_rows", None)
-        self.num_rows = rows if isinstance(rows, int) else _length(source)
-        self.columns, self.kinds = _describe(self._reader.schema)
+            self._table = pa.RecordBatchReader.from_stream(source).read_all()
+        self.num_rows = self._table.num_rows
+        self.names, self.types = _describe(self._table.schema)
 
-    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Yield every row once; a stream cannot be read twice. Raises MappingError."""
+    def rows(self, columns: Sequence[Column]) -> Iterator[Row]:
+        """Yield every row. Raises MappingError when a text is none."""
+        chosen = self._table.select([self.place(column) for column in columns])
         with _readable(self.source):
-            yield from _cells(iter(self._reader), columns)
+            yield from _cells(chosen.to_batches(), chosen.num_rows)
 
 
 class ParquetTable(RowTable):
@@ -44,20 +49,31 @@ class ParquetTable(RowTable):
     Rows are numbered from 1.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: TableFile) -> None:
         import pyarrow.parquet as pq
 
-        self.source = path.name
-        with _readable(self.source):
-            self._file = pq.ParquetFile(path)
-        self.num_rows = self._file.metadata.num_rows
-        self.columns, self.kinds = _describe(self._file.schema_arrow)
+        self.source = file.name
+        self._file = file
+        with _readable(self.source), file.open() as opened:
+            parquet = pq.ParquetFile(opened)
+            self.num_rows = parquet.metadata.num_rows
+            self.names, self.types = _describe(parquet.schema_arrow)
 
-    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
+    def rows(self, columns: Sequence[Column]) -> Iterator[Row]:
         """Yield every row. Raises MappingError when the file is damaged inside."""
-        with _readable(self.source):
-            batches = self._file.iter_batches(batch_size=_SLICE, columns=list(columns))
-            yield from _cells(batches, columns)
+        import pyarrow.parquet as pq
+
+        names = [self.names[self.place(column)][0] for column in columns]
+        with _readable(self.source), self._file.open() as opened:
+            parquet = pq.ParquetFile(opened)
+            if len(set(names)) != len(names) or len(set(self.columns)) != len(self.columns):
+                # Parquet finds columns by name; of two with one name only the place decides.
+                table = parquet.read().select([self.place(column) for column in columns])
+                yield from _cells(table.to_batches(), self.num_rows)
+                return
+            batches = parquet.iter_batches(batch_size=_SLICE, columns=names)
+            # In the order asked for, which is not that of the file.
+            yield from _cells((batch.select(names) for batch in batches), self.num_rows)
 
 
 @contextlib.contextmanager
@@ -73,16 +89,9 @@ def _readable(source: str) -> Iterator[None]:
         ) from None
 
 
-def _length(source: Any) -> int | None:
-    return len(source) if hasattr(source, "__len__") else None
-
-
-def _describe(schema: pa.Schema) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the column names and what each column's cells are."""
-    kinds: dict[str, str] = {}
-    for field in schema:
-        kinds[field.name] = "twice" if field.name in kinds else _kind(field.type)
-    return tuple(schema.names), kinds
+def _describe(schema: pa.Schema) -> tuple[list[list[str]], list[str]]:
+    """Return the names of every column and what its cells are."""
+    return [[name] for name in schema.names], [_kind(field.type) for field in schema]
 
 
 def _kind(arrow: pa.DataType) -> str:
@@ -97,8 +106,13 @@ def _kind(arrow: pa.DataType) -> str:
     if types.is_list(arrow) or types.is_large_list(arrow):
         item = arrow.value_type
         is_text = _is_text(item.value_type if types.is_dictionary(item) else item)
-        return "list" if is_text else str(arrow)
-    return str(arrow)
+        return "list" if is_text else _words(arrow)
+    return _words(arrow)
+
+
+def _words(arrow: pa.DataType) -> str:
+    """A type that cannot be read, without the names inside it, which are somebody's data."""
+    return re.split(r"[<\[(]", str(arrow))[0]
 
 
 def _is_text(arrow: pa.DataType) -> bool:
@@ -109,16 +123,19 @@ def _is_text(arrow: pa.DataType) -> bool:
     )
 
 
-def _cells(batches: Iterator[pa.RecordBatch], columns: Sequence[str]) -> Iterator[Row]:
+def _cells(batches: Iterable[pa.RecordBatch], num_rows: int) -> Iterator[Row]:
     """Yield the rows of record batches, a slice at a time, so that memory stays flat."""
     number = 0
     for batch in batches:
         for start in range(0, batch.num_rows, _SLICE):
             part = batch.slice(start, _SLICE)
-            texts = [_texts(part.column(column)) for column in columns]
+            texts = [_texts(column) for column in part.columns]
             for offset in range(part.num_rows):
                 number += 1
                 yield number, [column[offset] for column in texts]
+    # A selection of no columns has no batches, and still as many rows.
+    for rest in range(number + 1, num_rows + 1):
+        yield rest, []
 
 
 def _texts(column: Any) -> Any:

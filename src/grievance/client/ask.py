@@ -67,6 +67,10 @@ class Question:
 
     def _parse_number(self, text: str) -> Decimal:
         value = parse_number(text)
+        if value is None and parse_number(text, ",") is not None:
+            raise self._error(
+                "decimals are written with a point here, as in 4.5, and thousands without a sign"
+            )
         if value is None:
             raise self._error("this is not a number")
         minimum, maximum, step = self.limits or (None, None, None)

@@ -4,23 +4,28 @@ A mapping is a small TOML file written by whoever holds the table. It is read st
 unknown keys, choices the plan does not have and tokens with two meanings are refused.
 
     blank = ["", "NA"]                 # cells that mean: not answered; default [""]
-    delimiter = ";"                    # CSV only; default: the one the header row uses
+    delimiter = ";"                    # CSV only; default: the one the first row uses
     encoding = "cp1252"                # CSV only; default UTF-8
+    header_rows = 2                    # CSV only; default 1; 0: the first row is a person
+    person = "respondent id"           # the column that tells people apart; never sealed
+    only = { Finished = ["True"] }     # take rows with these cells alone
     partner = "union"                  # the column that says who relays the row
     partners = { "Union North" = "north" }
 
     [fields.region]
-    column = "Q1"                      # default: the field's own name
+    column = "Q1"                      # default: the field's own name; 3 is the third column
     values = { "1" = "London" }        # a label stands for itself without being listed
+    other = "elsewhere"                # what nothing explains counts as this choice
 
     [fields.problems]                  # several choices in one cell
     separator = ";"
     nothing = "none"                   # the cell that means: ticked nothing
+    too_many = "blank"                 # more than the plan allows: not answered; default: refuse
 
     [fields.provided]                  # or one column for each choice
     columns = { "targets" = "q7_targets", "caseload" = "q7_caseload" }
-    ticked = ["1", "yes"]              # default ["true"]
-    unticked = ["0", "no"]             # default ["false"]
+    ticked = ["1", "yes"]              # default ["true"]; the label itself is a tick, too
+    unticked = ["0", "no"]             # default ["false"]; blank beside an answer is one, too
 
     [fields.unpaid_hours]
     values = { "40+" = "40" }
@@ -31,7 +36,8 @@ unknown keys, choices the plan does not have and tokens with two meanings are re
     [fields.not_asked_here]
     skip = true                        # every row leaves it unanswered
 
-Nothing is guessed: a cell that none of this explains refuses its row.
+Nothing is guessed: a cell that none of this explains refuses its row. Tokens that are numbers
+are compared as numbers, so "-99" is "-99.0" too.
 """
 
 from __future__ import annotations
@@ -40,61 +46,45 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from grievance.client.csv_rows import ALL_DELIMITERS
+from grievance.client.mapping_fields import FieldMapping, read_field
 from grievance.client.mapping_toml import Node, parse_toml
-from grievance.client.text import parse_number
+from grievance.client.text import normal
 from grievance.errors import MappingError
 from grievance.names import is_name
-from grievance.plan import NumberField
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    from grievance.plan import Field, Plan
+    from grievance.client.rows import Column
+    from grievance.plan import Plan
 
 MAX_MAPPING_SIZE = 1 << 20
 _EMPTY = frozenset({""})
-_COMMON = ("column", "blank", "skip", "values")
-_KEYS = {
-    "choice": _COMMON,
-    "multi": (*_COMMON, "separator", "nothing", "columns", "ticked", "unticked"),
-    "number": (*_COMMON, "round", "clip", "decimal"),
-}
-
-
-@dataclass(frozen=True)
-class FieldMapping:
-    """How one field is read from a row. Made by `load_mapping` or `TableMapping.by_name`.
-
-    `columns` is empty, or gives the column of every choice; `values` goes from cell text to
-    label (or, for numbers, to the number as text).
-    """
-
-    name: str
-    column: str
-    columns: Mapping[str, str] = field(default_factory=dict)
-    values: Mapping[str, str] = field(default_factory=dict)
-    blank: frozenset[str] = _EMPTY
-    skip: bool = False
-    separator: str | None = None
-    nothing: frozenset[str] = frozenset()
-    ticked: frozenset[str] = frozenset({"true"})
-    unticked: frozenset[str] = frozenset({"false"})
-    decimal: str = "."
-    round: bool = False
-    clip: bool = False
+_MAX_HEADER_ROWS = 5
+_TOP = (
+    *("blank", "delimiter", "encoding", "header_rows", "person", "only", "partner", "partners"),
+    "fields",
+)
 
 
 @dataclass(frozen=True)
 class TableMapping:
-    """A whole mapping: one entry per field of the plan, in the plan's order, and the partner."""
+    """A whole mapping: one entry per field of the plan, in the plan's order, and rules for rows.
+
+    `person` tells whose a row is, `only` which rows count, `partner` who relays them.
+    """
 
     source: str
     fields: Mapping[str, FieldMapping]
-    partner: str | None = None
+    partner: Column | None = None
     partners: Mapping[str, str] | None = None
     delimiter: str | None = None
     encoding: str | None = None
+    header_rows: int = 1
+    person: Column | None = None
+    only: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def by_name(cls, plan: Plan) -> TableMapping:
@@ -108,25 +98,35 @@ class TableMapping:
         Raises MappingError naming source, key, value and what to do: `mapping.syntax`,
         `mapping.key`, `mapping.value`, `mapping.field`, `mapping.conflict`.
         """
+        text = text.removeprefix("\ufeff")
         if len(text) > MAX_MAPPING_SIZE:
             raise MappingError(f"{source}: more than 1 MiB of mapping", code="mapping.syntax")
         top = parse_toml(text, source)
-        top.allow("blank", "delimiter", "encoding", "partner", "partners", "fields")
+        top.allow(*_TOP)
         blank = top.tokens("blank", _EMPTY)
         entries = top.child("fields")
         for name in entries:
             if name not in plan.fields:
                 raise entries.error(name, "the plan has no such field", list(plan.fields))
         fields = {
-            name: _read_field(entries.child(name), name, plan.fields[name], blank)
+            name: read_field(entries.child(name), name, plan.fields[name], blank)
             for name in plan.fields
         }
         delimiter = top.text("delimiter", None)
-        if delimiter not in (None, ",", ";", "\t"):
-            raise top.error("delimiter", "a delimiter is a comma, a semicolon or a tab")
+        if delimiter not in (None, *ALL_DELIMITERS):
+            raise top.error("delimiter", "a delimiter is a comma, a semicolon, a tab or a bar")
         partner, partners = _read_partners(top)
-        encoding = top.text("encoding", None)
-        return cls(source, fields, partner, partners, delimiter, encoding)
+        return cls(
+            source,
+            fields,
+            partner,
+            partners,
+            delimiter,
+            top.text("encoding", None),
+            top.whole("header_rows", 1, 0, _MAX_HEADER_ROWS),
+            top.column("person", None),
+            _read_only(top),
+        )
 
 
 def load_mapping(source: str | os.PathLike[str], plan: Plan) -> TableMapping:
@@ -150,9 +150,19 @@ def load_mapping(source: str | os.PathLike[str], plan: Plan) -> TableMapping:
     return TableMapping.from_toml(text, plan, path.name)
 
 
-def _read_partners(top: Node) -> tuple[str | None, dict[str, str] | None]:
+def _read_only(top: Node) -> dict[str, frozenset[str]]:
+    """Read which cells a row must have, column by column."""
+    node = top.child("only")
+    wanted = {column: node.tokens(column, _EMPTY) for column in node}
+    for column, tokens in wanted.items():
+        if not tokens:
+            raise node.error(column, "lists no cell, so no row could be sealed")
+    return {normal(column): tokens for column, tokens in wanted.items()}
+
+
+def _read_partners(top: Node) -> tuple[Column | None, dict[str, str] | None]:
     """Read the partner column and the names its values stand for."""
-    partner = top.text("partner", None)
+    partner = top.column("partner", None)
     if not top.has("partners"):
         return partner, None
     partners = top.texts("partners")
@@ -166,114 +176,3 @@ def _read_partners(top: Node) -> tuple[str | None, dict[str, str] | None]:
                 " digits and hyphens",
             )
     return partner, partners
-
-
-def _read_field(
-    node: Node, name: str, plan_field: Field, inherited: frozenset[str]
-) -> FieldMapping:
-    """Read one `[fields.name]` table. An absent one is an empty one."""
-    node.allow(*_KEYS[plan_field.kind])
-    if node.flag("skip"):
-        if plan_field.required:
-            raise node.error("skip", "the plan requires an answer, so no row could be sealed")
-        if len(node) > 1:
-            raise node.error("skip", "a skipped field has no other keys")
-        return FieldMapping(name, name, skip=True)
-    values = node.texts("values")
-    _check_targets(node, plan_field, values)
-    nothing = node.tokens("nothing", frozenset())
-    explained = set(values) | nothing
-    blank = node.tokens("blank", inherited)
-    if node.has("blank"):
-        for token in blank & explained:
-            raise node.error("blank", f"{token!r:.60} has two meanings in this field")
-    blank -= explained
-    entry = FieldMapping(
-        name,
-        node.text("column", None) or name,
-        values=values,
-        blank=blank,
-        separator=node.text("separator", None),
-        nothing=nothing,
-        decimal=node.text("decimal", None) or ".",
-        round=node.flag("round"),
-        clip=node.flag("clip"),
-    )
-    if isinstance(plan_field, NumberField):
-        if entry.decimal not in (".", ","):
-            raise node.error("decimal", 'the decimal sign is "." or ","')
-        return entry
-    for key in ("ticked", "unticked"):
-        if node.has(key) and not node.has("columns"):
-            raise node.error(key, "belongs to `columns`")
-    _check_tokens(node, entry, plan_field.choices)
-    return _read_columns(node, entry, plan_field.choices) if node.has("columns") else entry
-
-
-def _check_targets(node: Node, plan_field: Field, values: Mapping[str, str]) -> None:
-    """Refuse `values` that stand for something the field cannot hold."""
-    for target in values.values():
-        if isinstance(plan_field, NumberField):
-            if parse_number(target) is None:
-                raise node.error("values", f"{target!r:.60} is not a number")
-        elif target not in plan_field.choices:
-            raise node.error(
-                "values", f"{target!r:.60} is not a choice of this field", plan_field.choices
-            )
-
-
-def _check_tokens(node: Node, entry: FieldMapping, choices: tuple[str, ...]) -> None:
-    """Refuse a token that is also a label, or a separator that stands inside one."""
-    labels = {label for label in choices if label not in entry.values.values()}
-    for token in labels & entry.blank:
-        raise node.error(
-            "blank",
-            f"{token!r:.60} means `not answered` but is also a choice",
-            hint="give this field its own `blank`, or map another cell value to that choice",
-        )
-    for token in entry.nothing:
-        if token in choices or token in entry.values:
-            raise node.error("nothing", f"{token!r:.60} means `ticked nothing` and a choice")
-    if entry.separator is None:
-        if entry.nothing:
-            raise node.error("nothing", "belongs to a `separator`")
-        return
-    if node.has("columns"):
-        raise node.error("separator", "there is a column for each choice: nothing to separate")
-    if not entry.separator:
-        raise node.error("separator", "a separator has at least one character")
-    for token in sorted(labels | set(entry.values)):
-        if entry.separator in token:
-            raise node.error(
-                "separator",
-                f"stands inside {token!r:.60}, so cells could be read in two ways",
-                hint="export the table with another separator, or with one column per choice",
-            )
-
-
-def _read_columns(node: Node, entry: FieldMapping, choices: tuple[str, ...]) -> FieldMapping:
-    """Read one column per choice: `columns`, `ticked`, `unticked`."""
-    for key in ("column", "values"):
-        if node.has(key):
-            raise node.error(key, "does not go together with `columns`")
-    columns = node.texts("columns", labels=True)
-    for label in columns:
-        if label not in choices:
-            raise node.error("columns", f"{label!r:.60} is not a choice of this field", choices)
-    for label in choices:
-        if label not in columns:
-            raise node.error("columns", f"the choice {label!r:.60} has no column")
-    if len(set(columns.values())) != len(columns):
-        raise node.error("columns", "one column stands for two choices")
-    ticked = node.tokens("ticked", entry.ticked)
-    unticked = node.tokens("unticked", entry.unticked)
-    for token in ticked & unticked:
-        raise node.error("unticked", f"{token!r:.60} has two meanings in this field")
-    return FieldMapping(
-        entry.name,
-        entry.column,
-        columns=columns,
-        blank=entry.blank - ticked - unticked,
-        ticked=ticked,
-        unticked=unticked,
-    )

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 from grievance.client.text import normal
 from grievance.errors import MappingError
 from grievance.plan.load import check_keys
+from grievance.plan.toml_words import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from grievance.client.rows import Column
 
 
 def parse_toml(text: str, source: str) -> Node:
@@ -20,12 +23,17 @@ def parse_toml(text: str, source: str) -> Node:
     try:
         check_keys(text)
         return Node(tomllib.loads(text), source, ())
-    except (ValueError, RecursionError) as error:  # also an integer of thousands of digits
-        raise MappingError(
-            f"{source}: not TOML: {error}",
-            code="mapping.syntax",
-            hint="text values stand in double quotes, lists in square brackets",
-        ) from None
+    except tomllib.TOMLDecodeError as error:
+        why = explain(error, text)
+    except RecursionError:
+        why = "it is nested too deeply"
+    except ValueError as error:  # keys of many parts, or an integer of thousands of digits
+        why = str(error) if str(error).startswith("has ") else "a number in it cannot be read"
+    raise MappingError(
+        f"{source}: not TOML: {why}",
+        code="mapping.syntax",
+        hint="`grievance plan mapping PLAN` writes a mapping to start from",
+    )
 
 
 class Node:
@@ -76,6 +84,35 @@ class Node:
             raise self.error(key, f"must be text in double quotes, got {value!r:.60}")
         return None if value is None else unicodedata.normalize("NFC", value)
 
+    def column(self, key: str, default: Column | None) -> Column | None:
+        """Return a column: its name, without white space around it, or its place, from 1."""
+        value = self._table.get(key, default)
+        if isinstance(value, int) and not isinstance(value, bool):
+            if value < 1:
+                raise self.error(key, "columns are counted from 1")
+            return value
+        name = self.text(key, None)
+        return default if name is None else normal(name)
+
+    def whole(self, key: str, default: int, low: int, high: int) -> int:
+        """Return a whole number from `low` to `high`."""
+        value = self._table.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise self.error(key, f"must be a whole number from {low} to {high}, got {value!r:.60}")
+        return value
+
+    def columns(self, key: str) -> dict[str, Column]:
+        """Return a table from label to column."""
+        node = self.child(key)
+        found: dict[str, Column] = {}
+        for name in node:
+            label = unicodedata.normalize("NFC", name)
+            column = node.column(name, None)
+            if label in found or column is None:
+                raise self.error(key, f"{label!r:.60} is listed twice")
+            found[label] = column
+        return found
+
     def flag(self, key: str) -> bool:
         """Return true or false; absent is false."""
         value = self._table.get(key, False)
@@ -96,8 +133,8 @@ class Node:
             raise self.error(key, "the same text is listed twice")
         return frozenset(tokens)
 
-    def texts(self, key: str, *, labels: bool = False) -> dict[str, str]:
-        """Return a table from cell text (or, with `labels`, from label) to text."""
+    def texts(self, key: str) -> dict[str, str]:
+        """Return a table from cell text to text."""
         table = self.child(key)._table
         result: dict[str, str] = {}
         for name, value in table.items():
@@ -105,7 +142,7 @@ class Node:
                 raise self.error(
                     key, f"{name!r:.60} must stand for text in quotes, got {value!r:.60}"
                 )
-            token = unicodedata.normalize("NFC", name) if labels else normal(name)
+            token = normal(name)
             if token in result:
                 raise self.error(key, f"{token!r:.60} is listed twice")
             result[token] = unicodedata.normalize("NFC", value)

@@ -1,8 +1,8 @@
 """A table of survey rows to sealed reports: the on-ramp for whoever already holds answers.
 
 Whoever runs this sees those rows, which a worker who seals on their own device shows nobody.
-A row that does not fit the plan is set aside with its number and a reason, never with what
-a cell says, and does not stop the others.
+A table is sealed whole or not at all: rows that do not fit the plan are told by number and
+rule, never with what a cell says, and only who asks for it seals the others without them.
 """
 
 from __future__ import annotations
@@ -13,28 +13,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grievance.client.arrow_rows import ArrowTable, ParquetTable
-from grievance.client.cells import RowReader
 from grievance.client.csv_rows import CsvTable
 from grievance.client.files import report_schema
 from grievance.client.mapping import TableMapping, load_mapping
+from grievance.client.reading import check_table
 from grievance.client.report import Report, columns, to_row
 from grievance.client.rows import RowTable
+from grievance.client.table_file import TableFile
 from grievance.client.workers import seal_in_order
 from grievance.errors import AnswerError, MappingError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     import pyarrow as pa
 
+    from grievance.client.reading import TableReading
+    from grievance.client.refusals import Cause, RefusedRow
     from grievance.task import Task
-
-_MAGICS = {
-    b"PK\x03\x04": "a spreadsheet or zip file: save the sheet as CSV",
-    b"\xd0\xcf\x11\xe0": "an old Excel file: save the sheet as CSV",
-    b"\x1f\x8b": "compressed: unpack it first",
-}
 
 
 def read_table(
@@ -42,11 +39,13 @@ def read_table(
     *,
     delimiter: str | None = None,
     encoding: str | None = None,
+    header_rows: int = 1,
 ) -> RowTable:
     """Open a table: a path of a CSV or Parquet file, or an object with `__arrow_c_stream__`.
 
-    A file is Parquet when it begins with `PAR1`, whatever its name. `delimiter` and
-    `encoding` are for CSV. Raises MappingError `table.*` for anything else.
+    A file is Parquet when it begins with `PAR1`, whatever its name. A pipe is read once and
+    kept, as is a stream; "-" is standard input. `delimiter`, `encoding` and `header_rows` are
+    for CSV. Raises MappingError `table.*` for anything else, naming files of other programs.
     """
     if hasattr(source, "__arrow_c_stream__"):
         return ArrowTable(source)
@@ -56,35 +55,23 @@ def read_table(
             code="table.type",
             hint="give a path, or a polars, pandas 3 or Arrow table",
         )
-    path = Path(source)
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-    except OSError as error:
-        raise MappingError(f"{path}: {error.strerror}", code="table.read") from None
-    if magic == b"PAR1":
-        return ParquetTable(path)
-    for start, words in _MAGICS.items():
-        if magic.startswith(start):
-            raise MappingError(f"{path.name} is {words}", code="table.type")
-    return CsvTable(path, delimiter=delimiter, encoding=encoding)
+    file = TableFile(Path(source))
+    if file.head.startswith(b"PAR1"):
+        return ParquetTable(file)
+    file.refuse_foreign()
+    return CsvTable(file, delimiter=delimiter, encoding=encoding, header_rows=header_rows)
 
 
-@dataclass(frozen=True)
-class RefusedRow:
-    """A row that was not sealed: its number as in the file, the field, the rule it breaks.
-
-    In a CSV file the header is row 1, as a spreadsheet shows it; other tables count from 1.
-    `field` is None when the row as a whole, or its partner, is the problem.
-    """
-
-    row: int
-    field: str | None
-    reason: str
-    code: str
-
-    def __str__(self) -> str:
-        return f"row {self.row}: {self.field + ': ' if self.field else ''}{self.reason}"
+def open_table(source: str | os.PathLike[str] | Any, mapping: TableMapping) -> RowTable:
+    """Open a table as a mapping describes it; an open one stays as it is."""
+    if isinstance(source, RowTable):
+        return source
+    return read_table(
+        source,
+        delimiter=mapping.delimiter,
+        encoding=mapping.encoding,
+        header_rows=mapping.header_rows,
+    )
 
 
 @dataclass(frozen=True)
@@ -94,29 +81,39 @@ class SealedRow:
     row: int
     partner: str | None
     report: Report
-    is_blank: bool
 
 
 class SealedTable:
-    """What `seal_many` gives: sealed reports in the order of the table, and refused rows.
+    """What `seal_many` gives: sealed reports in the order of the table.
 
-    `num_blank` counts sealed rows in which nothing was answered; when it is surprising, the
-    mapping probably reads the wrong columns.
+    `refused` are the rows it was told to do without, empty unless `partial`. `num_blank` counts
+    sealed rows in which nothing was answered; when it is surprising, the mapping probably reads
+    the wrong columns. `reading` has what every label got.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, reading: TableReading) -> None:
         self._task = task
+        self.reading = reading
         self._sealed: list[tuple[str | None, Report]] = []
-        self.refused: list[RefusedRow] = []
-        self.num_blank = 0
 
-    def add(self, row: SealedRow | RefusedRow) -> None:
+    def add(self, row: SealedRow) -> None:
         """Take in the next row."""
-        if isinstance(row, RefusedRow):
-            self.refused.append(row)
-            return
         self._sealed.append((row.partner, row.report))
-        self.num_blank += row.is_blank
+
+    @property
+    def refused(self) -> list[RefusedRow]:
+        """Rows that were not sealed, in the order of the table."""
+        return self.reading.refused
+
+    @property
+    def causes(self) -> list[Cause]:
+        """Refused rows grouped by cause, the largest first, with what would mend each."""
+        return self.reading.causes()
+
+    @property
+    def num_blank(self) -> int:
+        """How many sealed rows answer nothing."""
+        return self.reading.num_blank
 
     @property
     def num_sealed(self) -> int:
@@ -152,71 +149,58 @@ def seal_many(
     table: str | os.PathLike[str] | Any,
     mapping: TableMapping | str | os.PathLike[str] | None = None,
     *,
-    progress: Callable[[int, int | None], object] | None = None,
+    partial: bool = False,
+    rows: Collection[int] | None = None,
+    progress: Callable[[int, int], object] | None = None,
     workers: int | None = None,
 ) -> SealedTable:
-    """Seal every row of a table, and keep the reports in memory (some 10 KB each).
+    """Seal a whole table, and keep the reports in memory (some 10 KB each).
 
     `table`: see `read_table`. `mapping`: a `TableMapping`, or what `load_mapping` takes;
-    None means columns named like the fields and cells that hold the labels. `progress` is
-    called with (rows done, rows in all or None). `workers`: so many processes, else this one.
+    None means columns named like the fields and cells that hold the labels. `partial`: seal
+    the rows that fit without those that do not. `rows`: those alone, by number. `progress` is
+    called with (rows sealed, rows to seal). `workers`: so many processes, else this one.
 
-    Raises MappingError when mapping, table and plan do not fit together as a whole; nothing
-    is sealed then. Raises what `progress` raises.
+    Remembers nobody: sealing a table twice counts everybody in it twice. `grievance seal` and
+    `seal_into` remember.
+
+    Raises RowsRefusedError when a row is refused (unless `partial`), MappingError when mapping,
+    table and plan do not fit together as a whole; nothing is sealed then. Raises what
+    `progress` raises.
     """
     if mapping is not None and not isinstance(mapping, TableMapping):
         mapping = load_mapping(mapping, task.plan)
     mapping = mapping or TableMapping.by_name(task.plan)
-    rows = (
-        table
-        if isinstance(table, RowTable)
-        else read_table(table, delimiter=mapping.delimiter, encoding=mapping.encoding)
-    )
-    sealed = SealedTable(task)
-    for done, row in enumerate(seal_rows(task, rows, mapping, workers=workers), start=1):
+    reading = check_table(task, open_table(table, mapping), mapping, rows=rows)
+    if not partial:
+        reading.require_whole()
+    sealed = SealedTable(task, reading)
+    for done, row in enumerate(seal_rows(reading, workers=workers), start=1):
         sealed.add(row)
         if progress is not None:
-            progress(done, rows.num_rows)
+            progress(done, len(reading.taken))
     return sealed
 
 
 def seal_rows(
-    task: Task, table: RowTable, mapping: TableMapping, *, workers: int | None = None
-) -> Iterator[SealedRow | RefusedRow]:
-    """Yield every row sealed or refused, in the order of the table, in flat memory.
+    reading: TableReading, partner: str | None = None, *, workers: int | None = None
+) -> Iterator[SealedRow]:
+    """Yield the rows of a checked table that fit, all or those of one partner, sealed, in order.
 
-    For tables whose reports should go straight into files. Raises MappingError like
-    `seal_many`, at the first step.
+    In flat memory, for reports that go straight into files. Raises MappingError
+    `table.changed` when the table is not what was checked.
     """
-    reader = RowReader(task.plan, mapping, table.kinds)
-    table.require(reader.columns, mapping.source)
-    # Rows on their way through the sealing processes: (row, partner, blank) or refused.
-    ahead: deque[tuple[int, str | None, bool] | RefusedRow] = deque()
+    # Rows on their way through the sealing processes.
+    ahead: deque[tuple[int, str | None]] = deque()
 
     def readable() -> Iterator[dict[str, object]]:
-        for number, cells in table.rows(reader.columns):
-            if isinstance(cells, str):
-                ahead.append(RefusedRow(number, None, cells, "table.row"))
-                continue
-            try:
-                partner, answers = reader.read(cells)
-            except AnswerError as error:
-                reason = error.message.removeprefix(f"{error.field}: ")
-                ahead.append(RefusedRow(number, error.field, reason, error.code))
-            except MappingError as error:
-                ahead.append(RefusedRow(number, None, error.message, error.code))
-            else:
-                ahead.append((number, partner, not answers))
-                yield answers
+        for number, row in reading.rows(partner):
+            ahead.append((number, row.partner))
+            yield row.answers
 
-    for result in seal_in_order(task, readable(), workers):
-        while isinstance(row := ahead.popleft(), RefusedRow):
-            yield row
-        number, partner, is_blank = row
-        if isinstance(result, bytes):
-            yield SealedRow(number, partner, Report.from_bytes(result), is_blank)
-        else:
-            yield RefusedRow(number, *result)
-    for row in ahead:
-        if isinstance(row, RefusedRow):
-            yield row
+    for result in seal_in_order(reading.task, readable(), workers):
+        number, owner = ahead.popleft()
+        if not isinstance(result, bytes):
+            field, reason, code = result
+            raise AnswerError(f"row {number}: {reason}", field=field, code=code)
+        yield SealedRow(number, owner, Report.from_bytes(result))

@@ -19,8 +19,11 @@ _HEAD = """\
 # Lines that begin with # are switched off. Cells are compared without white space around.
 
 blank = [""]                     # cells that mean: not answered
-# delimiter = ";"                # CSV only, where the header row uses several signs
+# delimiter = ";"                # CSV only, where the first row uses several signs
 # encoding = "cp1252"            # CSV only, where the file is not UTF-8
+# header_rows = 2                # CSV only, where two rows name the columns; 0: none does
+# person = "respondent id"       # the column that tells people apart: each is sealed once
+# only = { "Finished" = ["True"] }    # rows with these cells alone
 # partner = "union"              # the column that says which partner relays the row
 # partners = { "Union North" = "north" }
 """
@@ -41,7 +44,7 @@ def mapping_template(plan: Plan) -> str:
 def _lines(name: str, field: Field) -> Iterator[str]:
     yield f"# {field.question}"
     yield f"[fields.{name}]"
-    yield f"column = {quoted(name)}"
+    yield f"column = {quoted(name):<24} # or its place, from 1"
     if not field.required:
         yield "# skip = true                  # your table does not have this question"
     if isinstance(field, NumberField):
@@ -58,6 +61,9 @@ def _lines(name: str, field: Field) -> Iterator[str]:
         yield f"separator = {quoted(separator)}"
         if "none" not in field.choices:
             yield 'nothing = "none"               # the cell that means: ticked nothing'
+        if not field.required:
+            yield '# too_many = "blank"           # more ticks than allowed: not answered'
+    yield f"# other = {quoted(field.choices[-1]):<23} # what nothing explains counts as this"
     yield "# left what your cells say, right the choice it stands for; a choice stands for itself"
     yield f"[fields.{name}.values]"
     for choice in field.choices:

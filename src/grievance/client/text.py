@@ -9,7 +9,9 @@ from fractions import Fraction
 
 # At most 20 digits and a two-digit exponent: nothing a survey asks for is longer, and the
 # exact arithmetic behind it stays small.
-_NUMBER = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,2})?")
+_NUMBER = re.compile(
+    r"[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})(?:[eE][+-]?[0-9]{1,2})?"
+)
 
 
 def normal(text: str) -> str:
@@ -20,7 +22,8 @@ def normal(text: str) -> str:
 def parse_number(text: str, decimal: str = ".") -> Decimal | None:
     """Read a number with `decimal` ("." or ",") as its decimal sign, or return None.
 
-    No thousands separators, no units, no "about": where those occur, someone has to decide.
+    `.5` and `5.` are numbers, as some programs write them. No thousands separators, no units,
+    no "about": where those occur, someone has to decide.
     """
     if decimal == ",":
         if "." in text:
@@ -50,3 +53,12 @@ def fit(
         exact = minimum + round((exact - minimum) / step) * step
     # Bounds and steps are decimals, so this division ends.
     return value if exact == Fraction(value) else Decimal(exact.numerator) / exact.denominator
+
+
+def is_far_out(value: Decimal, minimum: Fraction, maximum: Fraction) -> bool:
+    """Whether a number lies farther outside its bounds than these are apart.
+
+    Nobody mistypes by so much: it is a code for "no answer", a date, or another column.
+    """
+    span = maximum - minimum
+    return not minimum - span <= Fraction(value) <= maximum + span

@@ -18,6 +18,7 @@ from grievance.plan.fields import ChoiceField, MultiField, NumberField
 from grievance.plan.model import Plan, Privacy
 from grievance.plan.problems import from_pydantic
 from grievance.plan.statistics import CountStatistic, DistributionStatistic, MeanStatistic
+from grievance.plan.toml_words import explain
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -29,10 +30,7 @@ VERSION = 1
 """Version of the JSON form."""
 
 _MAX_KEY_PARTS = 20
-_SYNTAX_HINT = (
-    "look for a quote, a bracket or a value that is missing near that place, or a key that stands "
-    "twice; `grievance plan new` writes a plan to start from"
-)
+_SYNTAX_HINT = "mend it near that place; `grievance plan new` writes a plan to start from"
 # Strings and comments, each to the end of its line at most, so that one pass is enough.
 _QUOTED = re.compile(r"""("(?:[^"\\\n]|\\[^\n])*+"?|'[^'\n]*+'?)|#[^\n]*+""")
 _BETWEEN_KEYS = re.compile(r"[,=\[\]{}\n]")
@@ -92,8 +90,9 @@ def parse_toml(text: str | bytes, source: str) -> Plan:
     try:
         raw = tomllib.loads(words.removeprefix("\ufeff"), parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
+        why = explain(error, words.removeprefix("\ufeff"))
         raise PlanError(
-            f"is not TOML: {error}", code="plan.syntax", where=source, hint=_SYNTAX_HINT
+            f"is not TOML: {why}", code="plan.syntax", where=source, hint=_SYNTAX_HINT
         ) from None
     except RecursionError:
         raise PlanError(

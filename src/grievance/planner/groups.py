@@ -70,10 +70,13 @@ def read_groups(path: str | PathLike[str]) -> dict[str, dict[str, float]]:
 
 def _read_toml(text: str, name: str) -> dict[str, dict[str, float]]:
     from grievance.plan.load import check_keys
+    from grievance.plan.toml_words import explain
 
     try:
         check_keys(text)  # keys of many parts keep the parser busy
         raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        _refuse(f"{name} is not TOML: {explain(error, text)}")
     except (ValueError, RecursionError) as error:
         _refuse(f"{name} is not TOML: {error}")
     for field, labels in raw.items():
