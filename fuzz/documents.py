@@ -73,7 +73,9 @@ def _card(data: bytes) -> None:
         plan_sha256=found.plan_sha256,
         members=found.members,
         rehearsal=found.rehearsal,
-        backup=found.backup.to_json() if found.backup else None,
+        backup=found.backup,
+        invitation=found.invitation,
+        expected=found.expected,
     )
     same(again, data)
 

@@ -36,6 +36,7 @@ from grievance.task import (
     seal_verify_key,
     sign_task,
 )
+from grievance.task.backup import ClaimedTrustee
 
 Seeds = dict[str, list[bytes]]
 
@@ -44,7 +45,8 @@ def rounds() -> Seeds:
     """Identities, cards, a task and its signatures."""
     task, north, south = world().task, signing_key("north"), signing_key("south")
     files = [sign_task(task, north, "north"), sign_task(task, south, "south")]
-    claim = BackupClaim(SET, 2, ("anna", "bert"), "2026-09-01")
+    trustees = tuple(ClaimedTrustee(name, signing_key(name).public) for name in ("anna", "bert"))
+    claim = BackupClaim(SET, 2, trustees, "2026-09-01")
     with_backup = make_card(
         north,
         hpke_key("north", "MLKEM768_X25519").public,
@@ -52,10 +54,11 @@ def rounds() -> Seeds:
         plan_sha256=secret("plan"),
         members=[identity("north"), identity("south")],
         rehearsal=True,
-        backup=claim.to_json(),
+        backup=claim,
+        expected=[claim, claim],
     )
     return {
-        "card": [world().cards[0].data, with_backup],
+        "card": [*(card.data for card in world().cards), with_backup],
         "identity": [make_identity("north", "The North, e.V.", north)],
         "mailbox": [make_mailbox("anna", hpke_key("anna").public, signing_key("anna"))],
         "task": [task.data],

@@ -26,7 +26,8 @@ from grievance.plan import Plan
 from grievance.pool.order import OrderedBatch
 from grievance.pool.proposals import Proposal
 from grievance.secret import Secret, VerifyKey
-from grievance.task import Identity, Task, build_task, make_card, parse_card, parse_task
+from grievance.task import Identity, Task, build_task, parse_task
+from grievance.testing import make_cards
 
 if TYPE_CHECKING:
     from grievance.task import Card
@@ -36,6 +37,7 @@ title = "Two questions"
 campaign = "tiny"
 opens = 2026-10-01
 closes = 2026-12-20
+envelope = "x25519"
 
 [privacy]
 epsilon = 2.0
@@ -117,17 +119,11 @@ def world() -> World:
     """Build the round. The same in every process, as long as the formats stay the same."""
     plan = Plan.from_toml(PLAN)
     members = [identity("north"), identity("south")]
-    cards = tuple(
-        parse_card(
-            make_card(
-                signing_key(member.name),
-                hpke_key(member.name).public,
-                round_id=ROUND,
-                plan_sha256=hashlib.sha256(PLAN.encode()).digest(),
-                members=members,
-            )
-        )
-        for member in members
+    cards = make_cards(
+        [(signing_key(member.name), hpke_key(member.name).public) for member in members],
+        round_id=ROUND,
+        plan_sha256=hashlib.sha256(PLAN.encode()).digest(),
+        members=members,
     )
     verify_key = VerifyKey(secret("verify key"))
     task = parse_task(build_task(plan, cards, verify_key, round_id=ROUND))

@@ -14,6 +14,7 @@ from grievance.plan import Plan
 from grievance.pool.layout import RoundPaths
 from grievance.secret import VerifyKey
 from grievance.task import Identity, Task
+from grievance.testing import make_cards
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,18 +44,12 @@ class Forger:
         round_id = f"trial-{self.made:08x}"
         by = self.keys | (keys or {})
         members = [Identity(name, name.capitalize(), by[name].public) for name in parties]
-        cards = [
-            tasks.parse_card(
-                tasks.make_card(
-                    by[name],
-                    HpkePrivateKey.generate("X25519").public,
-                    round_id=round_id,
-                    plan_sha256=hashlib.sha256(PLAN).digest(),
-                    members=members,
-                )
-            )
-            for name in parties
-        ]
+        cards = make_cards(
+            [(by[name], HpkePrivateKey.generate("X25519").public) for name in parties],
+            round_id=round_id,
+            plan_sha256=hashlib.sha256(PLAN).digest(),
+            members=members,
+        )
         data = tasks.build_task(
             Plan.from_toml(PLAN), cards, VerifyKey.generate(), round_id=round_id, previous=previous
         )

@@ -8,6 +8,8 @@
     backup.json            which backup of our keys there is (see `backup`); nothing secret
     state.sqlite           what an aggregator remembers (see `aggregator.state`)
     rounds/<id>/hpke.key, verify.key, state.key
+    cards/<id>.json        the one card we made for a round
+    evidence/<id>/         what we agreed to, and what somebody put in its place
 
 The folder is never shared and never in the pool. Source: design.md, section 5.
 """
@@ -40,13 +42,12 @@ from grievance.names import check_name
 from grievance.pool.layout import RoundPaths, mailbox_path, partner_path
 from grievance.pool.places import check_apart
 from grievance.pool.preflight import try_folder
-from grievance.pool.rounds import Invitation, read_invitations
+from grievance.pool.rounds import Invitation, invitation_of, read_card, read_invitations
 from grievance.pool.store import SMALL_FILE_SIZE, WHEN_MOVED, find, open_store, sync_folder
 from grievance.task import (
     Identity,
     make_identity,
     make_mailbox,
-    parse_card,
     parse_identity,
     parse_mailbox,
 )
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from grievance.pool.store import Store
-    from grievance.task import Card
 
 
 @dataclass(frozen=True)
@@ -207,6 +207,10 @@ class Home:
         """Where a round's keys lie; the id is checked like a path of the pool."""
         return RoundFiles(self.root / RoundPaths(round_id).folder)
 
+    def card_file(self, round_id: str) -> Path:
+        """Our card for a round, kept for good: there is never a second one."""
+        return self.root / "cards" / f"{RoundPaths(round_id).round_id}.json"
+
     def settings_file(self, name: str) -> Path:
         """A small JSON file of ours."""
         return self.root / f"{name}.json"
@@ -273,14 +277,13 @@ class Home:
 
     def _best_invitations(self, round_id: str) -> list[Invitation]:
         """Those with the terms of our own card; while there is none, those we believe most."""
+        own = read_card(self.store, round_id, self.identity)
+        if own is not None:
+            agreed = invitation_of(self.store, own)
+            return [agreed] if agreed is not None else []
         found = read_invitations(self.store, round_id)
-        data = find(self.store, RoundPaths(round_id).card(self.name), SMALL_FILE_SIZE)
-        try:
-            own = parse_card(bytes(data or b""), self.key.public)
-        except GrievanceError:
-            belief = max(map(self._belief, found), default=None)
-            return [invitation for invitation in found if self._belief(invitation) == belief]
-        return [i for i in found if (round_id, *_terms(i.card)) == (own.round_id, *_terms(own))]
+        belief = max(map(self._belief, found), default=None)
+        return [invitation for invitation in found if self._belief(invitation) == belief]
 
     def _belief(self, invitation: Invitation) -> tuple[bool, bool]:
         leader = invitation.members[0]
@@ -360,11 +363,6 @@ class Home:
             yield
         finally:
             os.close(fd)
-
-
-def _terms(card: Card) -> tuple[object, ...]:
-    """What the owner of a card consents to."""
-    return card.plan_sha256, card.members, card.rehearsal
 
 
 def read_identity(store: Store, name: str) -> Identity:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from grievance.crypto.documents import canonical
-from grievance.crypto.hpke import DEFAULT_KEM, HpkePrivateKey
+from grievance.crypto.hpke import HpkePrivateKey
 from grievance.crypto.signing import SigningKey
 from grievance.plan import Plan
 from grievance.secret import VerifyKey
@@ -23,6 +23,9 @@ from grievance.task.verify_key import seal_verify_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from grievance.crypto.hpke import HpkePublicKey
+    from grievance.task.backup import BackupClaim
 
 EXAMPLE_PLAN = """\
 title = "Workload, a small example"
@@ -73,6 +76,11 @@ merge = { region = { "not North" = ["Midlands", "South"] } }
 """A plan with all three kinds of statistics, a restriction, a merged table and ticks."""
 
 
+def with_envelope(plan: str, envelope: str = "x25519") -> str:
+    """Return the text of a plan that chooses no envelope, with one; X25519 is the quicker."""
+    return plan.replace("[privacy]", f'envelope = "{envelope}"\n\n[privacy]', 1)
+
+
 def example_plan() -> Plan:
     """Return the plan `EXAMPLE_PLAN` describes."""
     return Plan.from_toml(EXAMPLE_PLAN)
@@ -113,22 +121,42 @@ class Coalition:
         return TrustAnchor.from_texts(self.fingerprints)
 
 
+def make_cards(
+    keys: Sequence[tuple[SigningKey, HpkePublicKey]],
+    backups: Sequence[BackupClaim | None] = (),
+    **terms: Any,
+) -> tuple[Card, ...]:
+    """Make one card of every aggregator: the leader's, which is the invitation, then the others'.
+
+    `backups` is what they say of their backups, in the same order; the invitation knew it.
+    `terms`: see `grievance.task.make_card`.
+    """
+    claims = list(backups) or [None] * len(keys)
+    (first, hpke), *others = keys
+    made = make_card(first, hpke, **terms, backup=claims[0], expected=claims)
+    cards = [parse_card(made)]
+    for (key, public), claim in zip(others, claims[1:], strict=True):
+        invitation = cards[0].digest
+        made = make_card(key, public, **terms, backup=claim, invitation=invitation)
+        cards.append(parse_card(made))
+    return tuple(cards)
+
+
 def make_coalition(
     plan: Plan | str = EXAMPLE_PLAN,
     names: Sequence[str] = ("north-union", "south-network"),
-    kem: str = DEFAULT_KEM,
     *,
     round_id: str | None = None,
     previous: Coalition | None = None,
     ledger_heads: LedgerHeads | None = None,
     rehearsal: bool = False,
-    backup: Mapping[str, Any] | None = None,
+    backups: Mapping[str, BackupClaim] | None = None,
 ) -> Coalition:
     """Let fresh aggregators agree on a task for `plan`, given as TOML or as a `Plan`.
 
     A `Plan` stands in for its own file with its JSON form. With `previous` the round
-    continues that coalition's campaign, and aggregators of the same name keep their keys. Every
-    card says `backup`.
+    continues that coalition's campaign, and aggregators of the same name keep their keys.
+    `backups` is what the cards say by name, and the invitation knew.
     """
     parsed = Plan.from_toml(plan) if isinstance(plan, str) else plan
     plan_file = plan.encode() if isinstance(plan, str) else canonical(parsed.to_json())
@@ -138,23 +166,17 @@ def make_coalition(
         Identity(name, name.replace("-", " ").title(), key.public)
         for name, key in zip(names, signing_keys, strict=True)
     ]
-    hpke_keys = tuple(HpkePrivateKey.generate(kem) for _ in names)
+    hpke_keys = tuple(HpkePrivateKey.generate(parsed.kem) for _ in names)
     if round_id is None:
         number = int(previous.task.round_id.rsplit("-", 1)[-1], 16) + 1 if previous else 1
         round_id = f"{parsed.campaign}-{number:08x}"
-    cards = tuple(
-        parse_card(
-            make_card(
-                key,
-                hpke.public,
-                round_id=round_id,
-                plan_sha256=hashlib.sha256(plan_file).digest(),
-                members=members,
-                rehearsal=rehearsal,
-                backup=backup,
-            )
-        )
-        for key, hpke in zip(signing_keys, hpke_keys, strict=True)
+    cards = make_cards(
+        [(key, hpke.public) for key, hpke in zip(signing_keys, hpke_keys, strict=True)],
+        [(backups or {}).get(name) for name in names],
+        round_id=round_id,
+        plan_sha256=hashlib.sha256(plan_file).digest(),
+        members=members,
+        rehearsal=rehearsal,
     )
     verify_key = VerifyKey.generate()
     task = parse_task(

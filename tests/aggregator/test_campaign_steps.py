@@ -13,6 +13,7 @@ from federation import PLAN, Federation
 from grievance import task as tasks
 from grievance.aggregator import Desk, rounds
 from grievance.aggregator.campaign import check_continues
+from grievance.aggregator.consent import find_consent
 from grievance.aggregator.rehearsal import make_helper, sync_helper
 from grievance.aggregator.rounds import join_round, new_round, sign_as_helper
 from grievance.aggregator.state import State
@@ -108,12 +109,15 @@ def test_a_round_before_is_signed_only_by_whoever_remembers_joining_it(three: Fe
     found, invitation = read_task_and_signatures(south.store, second), south.invitation(second)
     assert found is not None and invitation is not None
     cards = read_cards(south.store, invitation)
+    with Desk.open(south) as desk:
+        agreed = find_consent(south, desk.state, second)
+    assert agreed is not None
     with sqlite3.connect(south.state_path) as state:
         path = RoundPaths(first).card("south")
         assert state.execute("DELETE FROM outgoing WHERE path = ?", (path,)).rowcount == 1
     state.close()
     with Desk.open(south) as desk:
-        sign_as_helper(south, desk.state, invitation, cards, found[0])
+        sign_as_helper(south, desk.state, agreed, cards, found[0])
     assert signed(south) == [second]
 
 
@@ -137,9 +141,9 @@ def test_a_rehearsal_and_a_real_round_share_no_campaign(three: Federation) -> No
     three.sync("north")
     with Desk.open(north) as desk:
         with pytest.raises(TaskError) as caught:
-            new_round(north, desk.state, PLAN, [helper.identity], rehearsal=True, kem="X25519")
+            new_round(north, desk.state, PLAN, [helper.identity], rehearsal=True)
         other = PLAN.replace(b'"trial"', b'"tryout"')
-        new_round(north, desk.state, other, [helper.identity], rehearsal=True, kem="X25519")
+        new_round(north, desk.state, other, [helper.identity], rehearsal=True)
         desk.publish()
     assert caught.value.code == "task.campaign"
     assert f"after the round {first}: a rehearsal and a real round" in caught.value.message
@@ -147,7 +151,7 @@ def test_a_rehearsal_and_a_real_round_share_no_campaign(three: Federation) -> No
     sync_helper(north)
     three.sync("north")
     with Desk.open(north) as desk, pytest.raises(TaskError, match="after the rehearsal"):
-        new_round(north, desk.state, other, [three.homes["south"].identity], kem="X25519")
+        new_round(north, desk.state, other, [three.homes["south"].identity])
 
 
 @pytest.mark.parametrize(
@@ -168,13 +172,13 @@ def test_other_terms_are_refused_before_any_card(three: Federation, old: bytes, 
     with Desk.open(north) as desk:
         before = list(desk.state.all_outgoing())
         with pytest.raises(TaskError) as caught:
-            new_round(north, desk.state, changed, [south.identity], kem="X25519")
+            new_round(north, desk.state, changed, [south.identity])
         assert caught.value.code == "task.campaign"
         assert list(desk.state.all_outgoing()) == before
     # A helper is told when it joins, whatever its leader lets pass.
     west = three.homes["west"]
     with Desk.open(west) as desk:
-        made = new_round(west, desk.state, changed, [south.identity], kem="X25519")
+        made = new_round(west, desk.state, changed, [south.identity])
         desk.publish()
     invitation = south.invitation(made.round_id)
     assert invitation is not None
@@ -188,7 +192,7 @@ def test_two_kinds_of_round_begun_at_once_leave_the_campaign_to_the_first(
     north, south = three.leader, three.homes["south"]
     helper = make_helper(north)
     with Desk.open(north) as desk:
-        new_round(north, desk.state, PLAN, [helper.identity], rehearsal=True, kem="X25519")
+        new_round(north, desk.state, PLAN, [helper.identity], rehearsal=True)
         desk.publish()
     real = invite(three, "Real", "south")
     three.sync("north")

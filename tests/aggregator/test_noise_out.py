@@ -45,6 +45,7 @@ title = "A wide plan"
 campaign = "wide"
 opens = 2026-10-01
 closes = 2026-12-20
+envelope = "x25519"
 
 [privacy]
 epsilon = 3
@@ -89,7 +90,7 @@ def centred(values: Sequence[int], modulus: int) -> list[int]:
 @pytest.fixture(scope="module", params=["gaussian", "laplace"])
 def task(request: pytest.FixtureRequest) -> Task:
     plan = WIDE_PLAN.replace("[privacy]", f'[privacy]\nmechanism = "{request.param}"')
-    return make_coalition(plan, AGGREGATORS, kem="X25519").task
+    return make_coalition(plan, AGGREGATORS).task
 
 
 def draw_releases(task: Task, releases: int = RELEASES) -> Draws:

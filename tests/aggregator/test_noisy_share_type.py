@@ -47,7 +47,7 @@ def test_another_place_would_be_seen(text: str) -> None:
 
 
 def test_making_one_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    task = make_coalition(kem="X25519").task
+    task = make_coalition().task
     names = tuple(task.allocations)
     first, second = (
         NoisyAggregateShare(task, "0" * 16, "north", task.vdaf.agg_init(), names) for _ in range(2)

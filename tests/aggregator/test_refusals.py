@@ -122,7 +122,7 @@ def bad_shares(task: Task) -> Iterator[Case]:
 
 def of_another_task(task: Task) -> Iterator[Case]:
     """A report sealed for another round with the same plan, and three ways to bend it."""
-    other = make_coalition(PLAN.decode(), kem="X25519").task
+    other = make_coalition(PLAN.decode()).task
     foreign = seal(other, ANSWERS)
     bent = Report(task.digest, foreign.commitment, foreign.public_share, foreign.ciphertexts)
     yield Case("sealed for another round", bent, OPEN_0)

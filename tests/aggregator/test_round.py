@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from federation import ANSWERS, Federation
+from federation import ANSWERS, HYBRID, Federation
 from grievance.aggregator import Desk
 from grievance.errors import ReleaseError, TaskError
 
@@ -43,7 +43,7 @@ def test_more_than_two_aggregators(tmp_path: Path, names: tuple[str, ...]) -> No
 
 def test_the_default_envelope_is_hybrid(tmp_path: Path) -> None:
     federation = Federation(tmp_path)
-    task = federation.open_round(kem="MLKEM768_X25519")
+    task = federation.open_round(HYBRID)
     assert {a.hpke.kem for a in task.aggregators} == {"MLKEM768_X25519"}
     federation.relay("nurses", federation.seal(10))
     federation.settle()

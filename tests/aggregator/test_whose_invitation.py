@@ -33,7 +33,7 @@ def federation(tmp_path: Path) -> Federation:
 def invite(federation: Federation) -> str:
     north, south = federation.leader, federation.homes["south"]
     with Desk.open(north) as desk:
-        made = new_round(north, desk.state, PLAN, [south.identity], kem="X25519")
+        made = new_round(north, desk.state, PLAN, [south.identity])
         desk.publish()
     federation.round_id = made.round_id
     return made.round_id
@@ -151,7 +151,7 @@ def rehearse(home: Home, plan: bytes = REHEARSED, *more: Home) -> str:
     helper = make_helper(home)
     with Desk.open(home) as desk:
         members = [helper.identity, *(other.identity for other in more)]
-        made = new_round(home, desk.state, plan, members, rehearsal=True, kem="X25519")
+        made = new_round(home, desk.state, plan, members, rehearsal=True)
         desk.publish()
     return made.round_id
 
@@ -171,7 +171,6 @@ def test_a_strangers_rehearsal_is_left_alone(federation: Federation) -> None:
                 REHEARSED.replace(b"Pressure", b"Known" if known else b"Unknown"),
                 [named],
                 rehearsal=True,
-                kem="X25519",
             )
             desk.publish()
         result = sync_helper(north)

@@ -48,6 +48,7 @@ def defect(
 
 def all_defects() -> list[Defect]:
     """Every defect, the modules that hold them imported."""
+    import defects_consent
     import defects_decisions
     import defects_files
     import defects_ledgers
@@ -55,6 +56,6 @@ def all_defects() -> list[Defect]:
     import defects_releases
     import defects_tasks
 
-    del defects_decisions, defects_files, defects_ledgers
+    del defects_consent, defects_decisions, defects_files, defects_ledgers
     del defects_order, defects_releases, defects_tasks
     return DEFECTS

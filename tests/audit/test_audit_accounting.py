@@ -115,7 +115,7 @@ def test_means_move_as_far_as_brute_force_says(grid: int, groups: int) -> None:
 @pytest.mark.parametrize("allowed", [1, 3])
 def test_an_honest_task_has_no_problems(text: str, mechanism: str, allowed: int) -> None:
     terms = f'[privacy]\nmechanism = "{mechanism}"\nreports_per_worker = {allowed}'
-    task = make_coalition(Plan.from_toml(text.replace("[privacy]", terms)), kem="X25519").task
+    task = make_coalition(Plan.from_toml(text.replace("[privacy]", terms))).task
     read = read_terms(task.data)
     assert read.problems == ()
     assert dict(read.task.allocations) != {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from audit_world import Pool, faults, make_pool, make_round, pool_of
 
-from federation import Federation
+from federation import HYBRID, Federation
 from grievance.aggregator import Desk
 from grievance.audit import audit_pool
 from grievance.audit.report import verdict_of
@@ -56,7 +56,7 @@ def test_a_rehearsal_passes_and_says_what_it_is(tmp_path: Path) -> None:
 
 
 def test_hybrid_keys_pass(tmp_path: Path) -> None:
-    assert make_pool(tmp_path, kem="MLKEM768_X25519").audit().verdict == "pass"
+    assert make_pool(tmp_path, plan=HYBRID).audit().verdict == "pass"
 
 
 def test_a_remote_pool_passes(tmp_path: Path) -> None:

@@ -230,7 +230,7 @@ def test_text_that_could_move_a_cursor_is_spelled_out() -> None:
 
 def test_a_stranger_cannot_borrow_a_name(pool: Pool) -> None:
     """A second campaign with keys of its own, under the names of the first one's parties."""
-    other = make_coalition(PLAN.decode(), ("north", "south"), "X25519", round_id="trial-00000001")
+    other = make_coalition(PLAN.decode(), ("north", "south"), round_id="trial-00000001")
     pool.write("rounds/trial-00000001/task.json", other.task.data)
     pool.write("rounds/trial-00000001/plan.toml", other.plan_file)
     for name, data, card in zip(other.names, other.signatures, other.cards, strict=True):

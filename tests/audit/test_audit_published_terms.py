@@ -33,10 +33,10 @@ from grievance.privacy.zcdp import epsilon_for, rho_for
 from grievance.release import Release
 from grievance.release.document import library, released_sd
 from grievance.task import parse_task
-from grievance.task.card import make_card, parse_card
 from grievance.task.identity import Identity
 from grievance.task.task import build_task
 from grievance.task.verify_key import VerifyKey
+from grievance.testing import make_cards
 from plan.strategies import plans, to_toml
 
 if TYPE_CHECKING:
@@ -56,19 +56,13 @@ def task_of(text: str, parties: int, *, rehearsal: bool = False) -> Task:
         Identity(f"org-{i}", f"Organisation {i}", key.public) for i, (key, _) in enumerate(some)
     ]
     digest = hashlib.sha256(text.encode()).digest()
-    cards = [
-        parse_card(
-            make_card(
-                key,
-                hpke.public,
-                round_id="one",
-                plan_sha256=digest,
-                members=members,
-                rehearsal=rehearsal,
-            )
-        )
-        for key, hpke in some
-    ]
+    cards = make_cards(
+        [(key, hpke.public) for key, hpke in some],
+        round_id="one",
+        plan_sha256=digest,
+        members=members,
+        rehearsal=rehearsal,
+    )
     made = build_task(
         Plan.from_toml(text), cards, VerifyKey.generate(), round_id="one", rehearsal=rehearsal
     )

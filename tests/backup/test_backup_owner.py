@@ -81,12 +81,13 @@ def test_without_a_rehearsal_there_is_no_statement(world: World) -> None:
     made = world.make()
     assert backup.statement(world.owner) is None
     assert world.rehearse("anna", "cleo").day == "2026-10-01"
-    assert backup.statement(world.owner) == {
-        "set": made.set_id,
-        "threshold": 2,
-        "trustees": list(TRUSTEES),
-        "rehearsed": "2026-10-01",
-    }
+    said = backup.statement(world.owner)
+    assert said is not None
+    assert (said.set_id, said.threshold, said.names) == (made.set_id, 2, list(TRUSTEES))
+    assert said.rehearsed == "2026-10-01"
+    assert said.keys == {world.homes[name].key.public for name in TRUSTEES}
+    # The others read the same in the pool.
+    assert backup.statement_of(world.store, world.owner.identity) == said
     found = backup.status(world.owner)
     assert found is not None
     assert (found.rehearsed, found.rehearsed_with) == ("2026-10-01", ["anna", "cleo"])
@@ -99,7 +100,7 @@ def test_without_a_rehearsal_there_is_no_statement(world: World) -> None:
     world.answer("bert", "cleo")
     assert backup.rehearse(world.owner, date(2027, 3, 1)).day == "2027-03-01"
     statement = backup.statement(world.owner)
-    assert statement is not None and statement["rehearsed"] == "2027-03-01"
+    assert statement is not None and statement.rehearsed == "2027-03-01"
 
 
 def test_a_rehearsal_writes_no_key_anywhere(world: World) -> None:
@@ -274,7 +275,7 @@ def test_after_destruction_no_archive_opens_the_round(tmp_path: Path) -> None:
     federation = Closed(tmp_path)
     backup.make(federation.south, federation.trustees, 2)
     folder = federation.south.round_files(federation.round_id).folder
-    secrets = [path.read_bytes() for path in folder.iterdir()]
+    secrets = [path.read_bytes() for path in folder.glob("*.key")]
     assert len(secrets) == 3
     held = [d for files in federation.everything_that_opens().values() for d in files.values()]
     assert all(secret in held for secret in secrets)

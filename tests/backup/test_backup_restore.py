@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from backup_world import TRUSTEES, World
 
-from federation import Federation
+from federation import HYBRID, Federation
 from grievance import backup
 from grievance.aggregator import Desk
 from grievance.aggregator.destroy import destroy
@@ -80,7 +80,7 @@ def test_an_aggregator_comes_back_in_the_middle_of_a_round(tmp_path: Path) -> No
     trustees = [federation.homes[name].identity for name in ("nurses", "carers", "patients")]
     for name in federation.aggregators:
         backup.make(federation.homes[name], trustees, 2)
-    federation.open_round(kem="MLKEM768_X25519")
+    federation.open_round(HYBRID)
     federation.relay("nurses", federation.seal(8))
     federation.settle()
     for lost in federation.aggregators:

@@ -21,6 +21,7 @@ title = "Pressure at work"
 campaign = "trial"
 opens = 2026-10-01
 closes = 2026-12-20
+envelope = "x25519"
 
 [privacy]
 epsilon = 2.0
@@ -178,9 +179,8 @@ class Town:
         return f"{name}:{self.prints[name]}"
 
     def new(self, *words: str, **how: Any) -> Ran:
-        """North types `round new`. X25519 is quick, and backups have tests of their own."""
-        quick = ("--x25519", "--no-backup")
-        return self.type("north", "round", "new", str(self.plan), *quick, *words, **how)
+        """North types `round new`. Backups have tests of their own."""
+        return self.type("north", "round", "new", str(self.plan), "--no-backup", *words, **how)
 
     def join(self, round_id: str, *words: str, name: str = "south", **how: Any) -> Ran:
         """South types `round join`."""

@@ -64,7 +64,7 @@ def test_each_command_takes_the_round_it_applies_to(
     assert place is not None
     chosen: list[str] = []
     real = choice.pick_round
-    for module in ("partner", "steward", "rounds", "repair", "release"):
+    for module in ("partner", "steward", "rounds", "consent", "repair", "release"):
         monkeypatch.setattr(
             f"grievance.cli.{module}.pick_round",
             lambda *given: chosen.append(real(*given)) or chosen[-1],

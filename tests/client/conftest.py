@@ -31,6 +31,7 @@ title = "A test"
 campaign = "test"
 opens = 2026-10-01
 closes = 2026-12-20
+envelope = "x25519"
 [privacy]
 epsilon = 1.0
 delta = 1e-6
@@ -128,17 +129,15 @@ class Round:
 
 
 @functools.lru_cache(maxsize=32)
-def _make_round(
-    plan: Plan | str, shares: int = 2, kem: str = "X25519", round_id: str | None = None
-) -> Round:
+def _make_round(plan: Plan | str, shares: int = 2, round_id: str | None = None) -> Round:
     names = [f"org-{index}" for index in range(shares)]
-    coalition = make_coalition(plan, names, kem, round_id=round_id)
+    coalition = make_coalition(plan, names, round_id=round_id)
     return Round(coalition.task, coalition.hpke_keys, coalition.verify_key)
 
 
 @pytest.fixture(scope="session")
 def make_round() -> Callable[..., Round]:
-    """Return a maker of rounds: (plan text, shares, kem, round id); equal ones are shared."""
+    """Return a maker of rounds: (plan text, shares, round id); equal ones are shared."""
     return _make_round
 
 

@@ -9,12 +9,12 @@ import pytest
 from grievance.client import Report, bulk, open_input_share, seal, workers
 from grievance.demo import generate
 from grievance.errors import AnswerError
-from grievance.testing import Coalition, make_coalition
+from grievance.testing import EXAMPLE_PLAN, Coalition, make_coalition, with_envelope
 
 
 @pytest.fixture(scope="module")
 def coalition() -> Coalition:
-    return make_coalition(kem="X25519")
+    return make_coalition(with_envelope(EXAMPLE_PLAN))
 
 
 def test_the_same_randomness_gives_the_same_shares(

@@ -134,7 +134,7 @@ def test_existing_files_are_kept(small, reports, written):
 
 
 def test_reports_of_another_round(small, full, make_round, small_text, written):
-    other = make_round(small_text, 2, "X25519", "two")
+    other = make_round(small_text, 2, "two")
     assert code_of(written, other.task) == "report.task"
     assert code_of(written, full.task) == "report.task"
 

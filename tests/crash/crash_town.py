@@ -31,6 +31,7 @@ title = "Two questions"
 campaign = "tiny"
 opens = 2026-10-01
 closes = 2026-12-20
+envelope = "x25519"
 
 [privacy]
 epsilon = 2.0
@@ -67,7 +68,7 @@ ROUND: tuple[Command, ...] = (
     _c("carers", "init", "carers", "--pool", "pool"),
     _c("north", "plan", "new", "draft.toml"),
     _c(
-        *("north", "round", "new", "plan.toml", "--x25519", "--no-backup", "--yes"),
+        *("north", "round", "new", "plan.toml", "--no-backup", "--yes"),
         *("--with", "south:{print:south}"),
         *("--admit", "nurses:{print:nurses}", "--admit", "carers:{print:carers}"),
     ),

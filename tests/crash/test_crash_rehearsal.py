@@ -28,7 +28,7 @@ DESTROY: Command = ("me", ("round", "destroy", "--yes"))
 SYNC: Command = ("me", ("sync",))
 REHEARSAL: tuple[Command, ...] = (
     ("me", ("init", "me", "--pool", "pool")),
-    ("me", ("round", "new", "plan.toml", "--rehearsal", "--x25519", "--yes")),
+    ("me", ("round", "new", "plan.toml", "--rehearsal", "--yes")),
     ("me", ("round", "invite", "round.json")),
     (
         "me",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from docs_world import DOCS
 
-from federation import Federation
+from federation import HYBRID, Federation
 from grievance.client.commitment import commitment_of
 from grievance.client.report import report_digest
 from grievance.crypto.merkle import root
@@ -25,7 +25,7 @@ PAGES = {path.name: path.read_text(encoding="utf-8") for path in (DOCS / "format
 def town(tmp_path_factory: pytest.TempPathFactory) -> Federation:
     """One finished round with a refused report and a destroyed key."""
     found = Federation(tmp_path_factory.mktemp("formats"))
-    found.open_round(kem="MLKEM768_X25519")
+    found.open_round(HYBRID)
     reports = found.seal(11)
     found.relay("nurses", reports)
     found.settle()

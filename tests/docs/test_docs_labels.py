@@ -69,7 +69,7 @@ SIZES = {
     "task.md": [
         ("task.identity.LIMIT", "4,096 bytes"),
         ("task.mailbox.LIMIT", "8,192 bytes"),
-        ("task.card.LIMIT", "32,768 bytes"),
+        ("task.card.LIMIT", "65,536 bytes"),
         ("task.task.LIMIT", "1 MiB"),
         ("task.signatures.LIMIT", "4,096 bytes"),
         ("task.verify_key.LIMIT", "65,536 bytes"),

@@ -31,6 +31,7 @@ title = "Pay & <pressure>"
 campaign = "web"
 opens = 2026-10-01
 closes = 2026-12-20
+envelope = "x25519"
 
 [privacy]
 epsilon = 2.0
@@ -114,7 +115,7 @@ def web() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def coalition() -> Coalition:
-    return make_coalition(PLAN, kem="X25519")
+    return make_coalition(PLAN)
 
 
 @pytest.fixture

@@ -268,7 +268,7 @@ def test_a_rehearsal_is_one_party(tmp_path: Path) -> None:
     helper = make_helper(north)
     with Desk.open(north) as desk:
         plan = b'title = "Try"' + __import__("federation").PLAN.partition(b'work"')[2]
-        made = new_round(north, desk.state, plan, [helper.identity], rehearsal=True, kem="X25519")
+        made = new_round(north, desk.state, plan, [helper.identity], rehearsal=True)
         desk.publish()
     federation.round_id = made.round_id
     north.admit_later(made.round_id, ["nurses"])

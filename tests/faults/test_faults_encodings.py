@@ -50,7 +50,7 @@ from grievance.client.commitment import nonce_of
 from grievance.errors import ShapeError
 from grievance.kernels import BatchPrio3
 from grievance.pool.verdicts import Status
-from grievance.testing import make_coalition
+from grievance.testing import EXAMPLE_PLAN, make_coalition, with_envelope
 from grievance.vdaf import Block, Prio3BlockCountVec
 from grievance.vdaf.gadgets import wire_poly_len
 from grievance.vdaf.prio3 import Prio3
@@ -326,7 +326,7 @@ def test_c14_verifier_message_flipped(rows: int) -> None:
 
 def test_c15_test_points_that_are_roots_of_unity(monkeypatch: pytest.MonkeyPatch) -> None:
     """No hash gives one in a lifetime, so a double does."""
-    coalition = make_coalition(kem="X25519")
+    coalition = make_coalition(with_envelope(EXAMPLE_PLAN))
     task, points = coalition.task, {}
     true = Prio3.query_rands
 

@@ -206,7 +206,7 @@ def test_a7_verify_key_is_not_the_committed_one(tmp_path: Path) -> None:
     federation = Federation(tmp_path, relays=())
     with Desk.open(federation.leader) as desk:
         south = federation.homes["south"].identity
-        made = new_round(federation.leader, desk.state, FEDERATION_PLAN, [south], kem="X25519")
+        made = new_round(federation.leader, desk.state, FEDERATION_PLAN, [south])
         desk.publish()
     federation.round_id, home = made.round_id, federation.homes["south"]
     invitation = home.invitation(made.round_id)
@@ -322,7 +322,7 @@ def test_a10_noise_below_what_the_budget_asks(coalition: Coalition) -> None:
 
 def test_a11_round_that_the_campaign_cannot_pay(tmp_path: Path) -> None:
     text = EXAMPLE_PLAN.replace("lifetime_epsilon = 4.0", "lifetime_epsilon = 1.0")
-    first = make_coalition(text, kem="X25519")
+    first = make_coalition(text)
     with refused("budget", "is left", step="ask for less"):
         make_coalition(text, previous=first)
     federation = Federation(tmp_path, relays=())

@@ -88,7 +88,7 @@ def round_(tmp_path_factory: pytest.TempPathFactory) -> Collecting:
 @pytest.fixture(scope="module")
 def elsewhere() -> Task:
     """Another round of the same plan."""
-    return make_coalition(TINY_PLAN.decode(), kem="X25519").task
+    return make_coalition(TINY_PLAN.decode()).task
 
 
 OK = "report.accepted"
@@ -143,7 +143,7 @@ def test_b2_sealed_to_another_key(round_: Collecting, elsewhere: Task) -> None:
 
 def test_b3_shares_of_two_aggregators_swapped() -> None:
     names = ("north", "south", "west")
-    coalition = make_coalition(TINY_PLAN.decode(), names=names, kem="X25519")
+    coalition = make_coalition(TINY_PLAN.decode(), names=names)
     task = coalition.task
     good = seal(task, TINY_ANSWERS)
     leader, south, west = good.ciphertexts

@@ -19,6 +19,7 @@ from fault_world import (
 from cli.cli_shell import type_words
 from federation import Federation
 from grievance.aggregator import Desk
+from grievance.aggregator.consent import find_consent
 from grievance.aggregator.rounds import sign_as_helper
 from grievance.crypto.documents import b64decode, b64encode, canonical
 from grievance.crypto.hpke import HpkePublicKey
@@ -122,11 +123,11 @@ def test_a17_two_signed_tasks_of_one_round(tmp_path: Path) -> None:
     # Both are kept: the second in the pool, the first with everybody who signed it.
     with Desk.open(home) as desk:
         assert desk.state.task_of_round(task.round_id) == first
-        invitation = home.invitation(task.round_id)
-        assert invitation is not None
-        cards = read_cards(home.store, invitation)
+        agreed = find_consent(home, desk.state, task.round_id)
+        assert agreed is not None
+        cards = read_cards(home.store, agreed.invitation)
         with refused("task.twice", words, step="show both to the others"):
-            sign_as_helper(home, desk.state, invitation, cards, other)
+            sign_as_helper(home, desk.state, agreed, cards, other)
     # A worker who holds the digest of one refuses the other, whoever signed it.
     south = sign_task(other, home.key, "south")
     with refused("trust.mismatch", "neither this task nor", step="do not use this task"):

@@ -62,7 +62,7 @@ def plan_with(*labels: str) -> str:
 
 def release_of(number: int) -> Release:
     """A release with labels that spreadsheets and browsers would run."""
-    task = make_coalition(plan_with(*LABELS), kem="X25519").task
+    task = make_coalition(plan_with(*LABELS)).task
     return Release.build(
         task,
         {"answers": [number] * len(LABELS)},

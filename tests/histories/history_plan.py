@@ -7,6 +7,7 @@ title = "Three questions"
 campaign = "tiny"
 opens = 2026-10-01
 closes = 2026-12-20
+envelope = "x25519"
 
 [privacy]
 epsilon = 2.0

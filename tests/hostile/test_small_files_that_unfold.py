@@ -69,7 +69,7 @@ def limited(code: str, *words: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def task() -> Task:
-    return make_coalition(TINY_PLAN.decode(), kem="X25519").task
+    return make_coalition(TINY_PLAN.decode()).task
 
 
 @pytest.fixture(scope="module")

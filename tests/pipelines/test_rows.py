@@ -51,7 +51,7 @@ OK = (Status.OK, -1)
 
 @pytest.fixture(scope="module")
 def coalition() -> Coalition:
-    return make_coalition(TINY_PLAN.decode(), NAMES, kem="X25519")
+    return make_coalition(TINY_PLAN.decode(), NAMES)
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,7 @@ RELAY = SigningKey.generate()
 
 @pytest.fixture(scope="module")
 def task() -> Task:
-    return make_coalition(TINY_PLAN.decode(), kem="X25519").task
+    return make_coalition(TINY_PLAN.decode()).task
 
 
 @pytest.fixture(scope="module")

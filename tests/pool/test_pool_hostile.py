@@ -140,7 +140,7 @@ def test_files_among_the_batches_that_are_never_ordered(
     federation: Federation, tmp_path: Path
 ) -> None:
     good = batch_of(federation, "nurses", 2)
-    other = make_coalition(TINY_PLAN.decode(), kem="X25519").task
+    other = make_coalition(TINY_PLAN.decode()).task
     reports = [seal(other, TINY_ANSWERS)]
     foreign = write_batch(other, reports, federation.homes["nurses"].key)
     publish_raw(federation, "carers", good)  # under another partner's name

@@ -33,7 +33,7 @@ RELEASE = {"type": "release", "release": "0" * 16, "proposal": "cd" * 32}
 
 @pytest.fixture(scope="module")
 def coalition() -> Coalition:
-    return make_coalition(TINY_PLAN.decode(), kem="X25519")
+    return make_coalition(TINY_PLAN.decode())
 
 
 @pytest.fixture

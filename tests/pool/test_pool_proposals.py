@@ -40,7 +40,7 @@ PROPOSAL = Proposal("north", b"\1" * 32, ("problems_by_region", "hours_mean"), 5
 
 @pytest.fixture(scope="module")
 def coalition() -> Coalition:
-    return make_coalition(PLAN.decode(), ("north", "south"), kem="X25519")
+    return make_coalition(PLAN.decode(), ("north", "south"))
 
 
 @pytest.fixture

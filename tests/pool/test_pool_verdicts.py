@@ -46,7 +46,7 @@ NAMES = ("north", "south", "west")
 
 @pytest.fixture(scope="module")
 def coalition() -> Coalition:
-    return make_coalition(TINY_PLAN.decode(), NAMES, kem="X25519")
+    return make_coalition(TINY_PLAN.decode(), NAMES)
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ def test_a_file_for_another_place_batch_round_or_sender(
     stranger = write_verify_file(coalition.task, batch, SENDER, found, coalition.signing_keys[2])
     with pytest.raises(SignatureError):
         open_as(coalition, batch, stranger, 0)
-    elsewhere = make_coalition(TINY_PLAN.decode(), NAMES, kem="X25519")
+    elsewhere = make_coalition(TINY_PLAN.decode(), NAMES)
     with pytest.raises(SignatureError):
         open_verify_file(good, elsewhere.task, batch, SENDER, 0, elsewhere.hpke_keys[0])
     with pytest.raises(PoolError) as error:

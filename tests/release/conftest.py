@@ -16,7 +16,8 @@ from grievance.crypto.signing import SigningKey
 from grievance.plan import Plan
 from grievance.release import Release
 from grievance.secret import VerifyKey
-from grievance.task import Identity, build_task, make_card, parse_card, parse_task
+from grievance.task import Identity, build_task, parse_task
+from grievance.testing import make_cards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,7 @@ title = "Conditions, autumn <2026>"
 campaign = "test"
 opens = 2026-10-01
 closes = 2026-12-20
+envelope = "x25519"
 [privacy]
 epsilon = {epsilon}
 delta = 1e-6
@@ -121,12 +123,12 @@ def _make_task(
         Identity(f"org-{i}", f"Organisation {i}", signer.public) for i, signer in enumerate(signers)
     ]
     digest = hashlib.sha256(text.encode()).digest()
-    cards = [
-        parse_card(
-            make_card(signer, key.public, round_id="one", plan_sha256=digest, members=members)
-        )
-        for signer, key in zip(signers, keys, strict=True)
-    ]
+    cards = make_cards(
+        [(signer, key.public) for signer, key in zip(signers, keys, strict=True)],
+        round_id="one",
+        plan_sha256=digest,
+        members=members,
+    )
     plan = Plan.from_toml(text)
     return parse_task(build_task(plan, cards, VerifyKey.generate(), round_id="one"))
 

@@ -28,6 +28,7 @@ title = "Pressure at work"
 campaign = "trial"
 opens = 2026-10-01
 closes = 2026-12-20
+envelope = "x25519"
 [privacy]
 epsilon = 2.0
 delta = 1e-6

@@ -73,7 +73,7 @@ def open_round(typist: Typist) -> None:
 
     plan = typist.folder / "inputs" / "plan.toml"
     plan.write_text(watch.PLAN)
-    words = (str(plan), "--x25519", "--no-backup", f"--with={named(typist, 'south')}")
+    words = (str(plan), "--no-backup", f"--with={named(typist, 'south')}")
     words = ("round", "new", *words, f"--admit={named(typist, 'nurses')}", "--yes")
     typist.broken(keys, "_write_secret", "north", *words, after=1)
     typist("north", *words)

@@ -10,7 +10,7 @@ from grievance.crypto.documents import b64encode
 from grievance.errors import BudgetExceededError, TaskError
 from grievance.secret import VerifyKey
 from grievance.task import build_task, load_task
-from grievance.testing import EXAMPLE_PLAN, make_coalition
+from grievance.testing import EXAMPLE_PLAN, make_coalition, with_envelope
 
 if TYPE_CHECKING:
     from grievance.testing import Coalition
@@ -48,9 +48,9 @@ def test_building_refuses_what_the_campaign_cannot_pay() -> None:
         make_coalition(plan, previous=second)
 
 
-@pytest.mark.parametrize("kem", ["MLKEM768_X25519", "X25519"])
-def test_three_aggregators_of_either_kem(kem: str) -> None:
-    coalition = make_coalition(names=("a", "b", "c"), kem=kem)
+@pytest.mark.parametrize(("envelope", "kem"), [("hybrid", "MLKEM768_X25519"), ("x25519", "X25519")])
+def test_three_aggregators_of_either_envelope(envelope: str, kem: str) -> None:
+    coalition = make_coalition(with_envelope(EXAMPLE_PLAN, envelope), names=("a", "b", "c"))
     assert [entry.hpke.kem for entry in coalition.task.aggregators] == [kem] * 3
     assert coalition.task.vdaf.SHARES == 3
     assert len(load_task(coalition.bundle, trust=coalition.fingerprints).aggregators) == 3

@@ -21,7 +21,7 @@ from grievance.task import (
     parse_card,
     parse_mailbox,
 )
-from grievance.task.backup import backup_in_words
+from grievance.task.backup import backup_in_words, read_backup_claim
 from grievance.task.card import KIND as CARD_KIND
 from grievance.task.identity import KIND as IDENTITY_KIND
 from grievance.task.identity import MAX_AGGREGATORS, check_members, check_round_id, parse_identity
@@ -45,8 +45,15 @@ BACKUP = {
     "rehearsed": "2026-09-30",
     "set": "ab" * 8,
     "threshold": 2,
-    "trustees": ["nurses", "carers", "patients"],
+    "trustees": [
+        {"identity": b64encode(SigningKey.generate().public.raw), "name": name}
+        for name in ("nurses", "carers", "patients")
+    ],
 }
+
+
+def trustee(name: object, key: object = None) -> dict[str, object]:
+    return {"identity": key or b64encode(SigningKey.generate().public.raw), "name": name}
 
 
 def card_body() -> dict[str, Any]:
@@ -149,25 +156,36 @@ def test_members_must_be_two_and_differ() -> None:
 
 def test_card_round_trip() -> None:
     data = make_card(
-        OTHER, HPKE, round_id="round-1", plan_sha256=PLAN, members=MEMBERS, rehearsal=True
+        OTHER,
+        HPKE,
+        round_id="round-1",
+        plan_sha256=PLAN,
+        members=MEMBERS,
+        rehearsal=True,
+        invitation=PLAN,
     )
     card = parse_card(data, OTHER.public)
     assert (card.round_id, card.plan_sha256, card.index) == ("round-1", PLAN, 1)
     assert (card.members, card.owner, card.hpke) == (MEMBERS, MEMBERS[1], HPKE)
     assert card.rehearsal is True
     assert card.backup is None
+    assert (card.invitation, card.expected) == (PLAN, ())
     assert card.data == data
+    for lacks in (None, True):
+        body = parse_document(data, kind=CARD_KIND).body | {"invitation": None, "expected": lacks}
+        with pytest.raises(TaskError):
+            parse_card(sign_document(CARD_KIND, body, OTHER))
 
 
 def test_a_card_says_whether_there_is_a_backup() -> None:
     words = {"round_id": "round-1", "plan_sha256": PLAN, "members": MEMBERS}
-    card = parse_card(make_card(KEY, HPKE, **words, backup=BACKUP))  # type: ignore[arg-type]
+    claim = read_backup_claim(BACKUP, MEMBERS[0], "card.backup", "task.card")
+    card = parse_card(make_card(KEY, HPKE, **words, backup=claim))  # type: ignore[arg-type]
     assert card.backup is not None and card.backup.to_json() == BACKUP
+    assert card.expected == (card.backup, None)
     shown = backup_in_words("North Union", card.backup)
     assert "any 2 of nurses, carers, patients" in shown and "2026-09-30" in shown
     assert "no rehearsed backup" in backup_in_words("North Union", None)
-    with pytest.raises(TaskError):
-        make_card(KEY, HPKE, **words, backup={"set": "ab" * 8})  # type: ignore[arg-type]
 
 
 def test_a_mailbox_belongs_to_one_organisation() -> None:
@@ -233,13 +251,27 @@ def test_a_card_needs_its_owners_signature() -> None:
         ("backup", BACKUP | {"threshold": 1}, "task.card"),
         ("backup", BACKUP | {"threshold": 4}, "task.card"),
         ("backup", BACKUP | {"threshold": True}, "task.card"),
-        ("backup", BACKUP | {"trustees": ["nurses"]}, "task.card"),
+        ("backup", BACKUP | {"trustees": BACKUP["trustees"][:1]}, "task.card"),
         ("backup", BACKUP | {"trustees": []}, "task.card"),
-        ("backup", BACKUP | {"trustees": ["nurses", "nurses"]}, "task.card"),
-        ("backup", BACKUP | {"trustees": ["nurses", ["carers"]]}, "task.card"),
-        ("backup", BACKUP | {"trustees": ["nurses", "../x"]}, "task.card"),
-        ("backup", BACKUP | {"trustees": ["nurses", "north-union"]}, "task.card"),
-        ("backup", BACKUP | {"trustees": [f"t{at}" for at in range(17)]}, "task.card"),
+        ("backup", BACKUP | {"trustees": ["nurses", "carers"]}, "task.card"),
+        ("backup", BACKUP | {"trustees": BACKUP["trustees"][:1] * 2}, "task.card"),
+        ("backup", BACKUP | {"trustees": [trustee("nurses"), trustee("nurses")]}, "task.card"),
+        ("backup", BACKUP | {"trustees": [trustee("nurses"), trustee(["carers"])]}, "task.card"),
+        ("backup", BACKUP | {"trustees": [trustee("nurses"), trustee("../x")]}, "task.card"),
+        ("backup", BACKUP | {"trustees": [trustee("nurses"), trustee("carers", "x")]}, "task.card"),
+        ("backup", BACKUP | {"trustees": [trustee("nurses"), trustee("north-union")]}, "task.card"),
+        (
+            "backup",
+            BACKUP | {"trustees": [trustee("nurses"), trustee("me", b64encode(KEY.public.raw))]},
+            "task.card",
+        ),
+        ("backup", BACKUP | {"trustees": [trustee(f"t{at}") for at in range(17)]}, "task.card"),
+        # The leader's card is the invitation; it names none, and speaks of everybody.
+        ("invitation", "ab" * 32, "task.card"),
+        ("expected", None, "task.card"),
+        ("expected", [], "task.card"),
+        ("expected", [None, BACKUP | {"threshold": 1}], "task.card"),
+        ("expected", [BACKUP, None], "task.card"),
         ("backup", BACKUP | {"rehearsed": "2026-02-30"}, "task.card"),
         ("backup", BACKUP | {"rehearsed": "20260930"}, "task.card"),
         ("backup", BACKUP | {"rehearsed": None}, "task.card"),
@@ -267,6 +299,8 @@ def test_a_card_made_for_something_else_is_refused() -> None:
         "plan_sha256": PLAN,
         "members": MEMBERS,
         "rehearsal": False,
+        "invitation": card.digest,
+        "kem": HPKE.kem,
     }
     card_matches(card, **right)
     renamed = dataclasses.replace(MEMBERS[1], display_name="Other")
@@ -276,6 +310,8 @@ def test_a_card_made_for_something_else_is_refused() -> None:
         ("members", MEMBERS[::-1], "other aggregators"),
         ("members", (MEMBERS[0], renamed), "other aggregators"),
         ("rehearsal", True, "no rehearsal"),
+        ("invitation", bytes(32), "another invitation"),
+        ("kem", "X448", "another envelope"),
     ):
         with pytest.raises(TaskError, match=words) as caught:
             card_matches(card, **(right | {key: value}))

@@ -16,6 +16,7 @@ import pytest
 from grievance.cost import Cost
 from grievance.crypto.documents import b64decode, b64encode, canonical, sign_document
 from grievance.crypto.hpke import HpkePublicKey
+from grievance.crypto.signing import SigningKey
 from grievance.errors import (
     BudgetExceededError,
     GrievanceError,
@@ -25,6 +26,7 @@ from grievance.errors import (
 from grievance.plan import Plan
 from grievance.privacy import rho_for
 from grievance.task import check_cards, check_successor, load_task, parse_task
+from grievance.task.backup import read_backup_claim
 from grievance.task.signatures import KIND as SIGNATURE_KIND
 from grievance.task.task import ALGORITHM, FIELD, NUM_PROOFS, VDAF_VERSION
 from grievance.testing import EXAMPLE_PLAN, make_coalition
@@ -172,25 +174,33 @@ def test_every_leaf_is_bound(later: bool) -> None:
         assert path[1] not in ("version", "campaign")
 
 
-BACKUP = {"rehearsed": "2026-09-30", "set": "ab" * 8, "threshold": 2, "trustees": ["a", "b", "c"]}
+def backup_of(*names: str) -> dict[str, object]:
+    trustees = [
+        {"identity": b64encode(SigningKey.generate().public.raw), "name": name} for name in names
+    ]
+    return {"rehearsed": "2026-09-30", "set": "ab" * 8, "threshold": 2, "trustees": trustees}
 
 
 def test_what_a_task_says_about_backups_is_what_the_cards_say() -> None:
-    coalition = make_coalition(backup=BACKUP)
-    body = body_of(coalition)
+    said = {"north-union": backup_of("d", "e"), "south-network": backup_of("a", "b", "c")}
+    owner = make_coalition().task.aggregators[0].member
+    claims = {name: read_backup_claim(b, owner, "backup", "task.card") for name, b in said.items()}
+    coalition = make_coalition(backups={n: claim for n, claim in claims.items() if claim})
+    body, backup = body_of(coalition), said["south-network"]
+    trustees: list[object] = backup["trustees"]  # type: ignore[assignment]
     for entry, card in zip(coalition.task.aggregators, coalition.cards, strict=True):
         assert entry.backup is not None and entry.backup == card.backup
-        assert entry.backup.to_json() == BACKUP
+        assert entry.backup.to_json() == said[entry.name]
     check_cards(coalition.task, coalition.cards)
     path: Path = ("aggregators", 1, "backup")
     changes = [
-        BACKUP | {key: value}
+        backup | {key: value}
         for key, value in (
             ("rehearsed", "2026-10-01"),
             ("set", "cd" * 8),
             ("threshold", 3),
-            ("trustees", ["a", "b"]),
-            ("trustees", ["a", "c", "b"]),
+            ("trustees", trustees[:2]),
+            ("trustees", [trustees[0], trustees[2], trustees[1]]),
         )
     ]
     for new in (None, *changes):
@@ -198,12 +208,13 @@ def test_what_a_task_says_about_backups_is_what_the_cards_say() -> None:
         assert task.digest != coalition.task.digest
         with pytest.raises(TaskError, match="about the backup of south-network"):
             check_cards(task, coalition.cards)
-    for leaf, value in leaves(BACKUP):
+    for leaf, value in leaves(backup):
         for new in of_another_type(value):
             with pytest.raises(TaskError):
                 parse_task(canonical(replace(body, (*path, *leaf), new)))
     with pytest.raises(TaskError):
-        parse_task(canonical(replace(body, (*path, "trustees"), ["a", "south-network"])))
+        owner_too = [trustees[0], {**backup_of("south-network")["trustees"][0]}]  # type: ignore[index]
+        parse_task(canonical(replace(body, (*path, "trustees"), owner_too)))
 
 
 def test_nothing_is_missing_and_nothing_is_added(coalition: Coalition) -> None:

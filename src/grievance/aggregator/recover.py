@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from grievance.aggregator import arrivals, batches, decisions, releases, shares, witness
 from grievance.aggregator.bench import find_batch
+from grievance.aggregator.consent import keep_card
 from grievance.aggregator.desk import Desk
 from grievance.aggregator.state import open_state
 from grievance.errors import GrievanceError, LedgerError, SignatureError, StateError, UsageError
@@ -23,7 +24,6 @@ from grievance.ledger import ReleaseEvent, read_ledger
 from grievance.ledger.checkpoint import MAX_NOTE_SIZE, check_cosignature
 from grievance.ledger.cosigned import read_checkpoint
 from grievance.pipelines import Crew
-from grievance.pool import rounds as pool_rounds
 from grievance.pool.layout import (
     RoundPaths,
     checkpoint_path,
@@ -35,6 +35,7 @@ from grievance.pool.layout import (
 from grievance.pool.noisy import LIMIT, digest_of
 from grievance.pool.order import read_chain
 from grievance.pool.proposals import read_releases
+from grievance.pool.rounds import invitation_of, own_cards, read_task_and_signatures
 from grievance.pool.store import SMALL_FILE_SIZE, find, sync_folder
 from grievance.pool.verdicts import decision_limit, read_signed_header, verify_size
 
@@ -46,8 +47,7 @@ if TYPE_CHECKING:
     from grievance.home import Home
     from grievance.ledger import LedgerLog
     from grievance.pool.order import OrderChain, OrderedBatch
-    from grievance.pool.rounds import Invitation
-    from grievance.task import Task
+    from grievance.task import Card, Task
 
 
 def recover(
@@ -86,13 +86,15 @@ class _Recovery:
         self.desk, self.home, self.state = desk, desk.home, desk.state
         self.store, self.progress = desk.home.store, progress
         self.done: list[str] = []
+        self.cards: dict[str, Card] = {}
 
     def run(self) -> list[str]:
-        signed = [(i, self._signed_task(i)) for i in self.home.invitations()]
+        self.cards = own_cards(self.store, self.home.identity)
+        signed = [(card, self._signed_task(card.round_id)) for card in self.cards.values()]
         # A campaign's tasks are chained: the reserved budget grows from one to the next.
         signed.sort(key=lambda pair: pair[1].reserved.amount if pair[1] else 0)
-        for invitation, task in signed:
-            self._files_of_round(invitation, task)
+        for card, task in signed:
+            self._files_of_round(card, task)
         log = self._ledger([task for _, task in signed if task is not None])
         for _, task in signed:
             if task is None:
@@ -104,8 +106,8 @@ class _Recovery:
         self._witnessed()
         return self.done
 
-    def _signed_task(self, invitation: Invitation) -> Task | None:
-        found = pool_rounds.read_task_and_signatures(self.store, invitation.round_id)
+    def _signed_task(self, round_id: str) -> Task | None:
+        found = read_task_and_signatures(self.store, round_id)
         if found is None or self.home.name not in found[1]:
             return None
         # Somebody else's task may name us, with a key that is not ours.
@@ -122,12 +124,22 @@ class _Recovery:
             failpoint("recover.kept")
         return bytes(data)
 
-    def _files_of_round(self, invitation: Invitation, task: Task | None) -> None:
-        paths = RoundPaths(invitation.round_id)
-        leads = invitation.members[0] == self.home.identity
-        self._keep(paths.card(self.home.name))
-        if leads:
-            self._keep(paths.plan)
+    def _files_of_round(self, card: Card, task: Task | None) -> None:
+        """Our card, and what it says that we agreed to, where the pool still has that."""
+        paths, leads = RoundPaths(card.round_id), card.index == 0
+        agreed = invitation_of(self.store, card)
+        with self.state.transaction():
+            self.state.spool(paths.card(self.home.name), card.data)
+            if agreed is not None:
+                self.state.add_consent(card.round_id, agreed.plan_bytes, agreed.card.data)
+                if leads:
+                    self.state.spool(paths.plan, agreed.plan_bytes)
+        keep_card(self.home, card)
+        if agreed is None:
+            self.done.append(
+                f"{card.round_id}: the plan and the invitation that our card names are not here as "
+                "we agreed to them; nothing is signed under anything else"
+            )
         if task is None:
             return
         if leads:
@@ -142,8 +154,7 @@ class _Recovery:
         """Our ledger from the pool; nothing that we signed may say that it is longer."""
         name = self.home.name
         log = read_ledger(self.store, name, self.home.key.public)
-        rounds = [invitation.round_id for invitation in self.home.invitations()]
-        beyond = arrivals.unknown_charge(self.home, log.entries, rounds, signed)
+        beyond = arrivals.unknown_charge(self.home, log.entries, sorted(self.cards), signed)
         if beyond is not None:
             raise StateError(
                 f"{beyond} carries our signature and follows from an entry of our ledger that is "

@@ -12,7 +12,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from grievance import task as tasks
-from grievance.aggregator import destroy
+from grievance.aggregator import consent, destroy
 from grievance.aggregator.desk import Desk
 from grievance.aggregator.releases import answer
 from grievance.aggregator.rounds import join_round
@@ -67,9 +67,9 @@ def sync_helper(home: Home) -> SyncResult:
     if helper is None:
         return result
     with Desk.open(home) as desk:
-        given_up = _destroyed(desk)
+        given_up, rehearsals = _destroyed(desk), _rehearsals(desk, helper)
     with Desk.open(helper) as desk:
-        for invitation in _rehearsals(home, helper):
+        for invitation in rehearsals:
             if desk.state.outgoing(RoundPaths(invitation.round_id).card(helper.name)) is not None:
                 continue
             with _collect(result):
@@ -78,7 +78,7 @@ def sync_helper(home: Home) -> SyncResult:
         synced = sync(desk)
         result.done += synced.done
         result.faults += synced.faults
-        for invitation in _rehearsals(home, helper):
+        for invitation in rehearsals:
             with _collect(result):
                 if _approve_all(desk, invitation.round_id):
                     result.done.append(f"{invitation.round_id}: the local helper approved")
@@ -90,13 +90,21 @@ def sync_helper(home: Home) -> SyncResult:
     return result
 
 
-def _rehearsals(home: Home, helper: Home) -> list[Invitation]:
-    """The rehearsals that `home` leads and its local helper takes part in."""
-    return [
-        invitation
-        for invitation in helper.invitations()
-        if invitation.card.rehearsal and invitation.members[0] == home.identity
-    ]
+def _rehearsals(desk: Desk, helper: Home) -> list[Invitation]:
+    """The rehearsals that an organisation leads and its local helper takes part in.
+
+    From its own state, not from the pool: the helper agrees to what the steward was shown.
+    """
+    found = []
+    for round_id in consent.joined(desk.home, desk.state):
+        with contextlib.suppress(GrievanceError):
+            agreed = consent.find_consent(desk.home, desk.state, round_id)
+            if agreed is None or agreed.leader != desk.home.identity:
+                continue
+            invitation = agreed.invitation
+            if invitation.card.rehearsal and helper.identity in invitation.members:
+                found.append(invitation)
+    return found
 
 
 @contextlib.contextmanager

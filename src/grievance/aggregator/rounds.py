@@ -2,7 +2,7 @@
 
 The leader's card is the invitation: it names the plan, every aggregator and whether this is
 a rehearsal. A steward who joins consents to exactly that; `sync` then signs the task on
-their behalf only if it holds nothing else. Source: design.md, section 5.
+their behalf only if it holds nothing else (`aggregator.consent`). Source: design.md, section 5.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from grievance import task as tasks
+from grievance.aggregator import consent
 from grievance.aggregator.campaign import (
     check_continues,
     check_lifetime,
@@ -20,13 +21,14 @@ from grievance.aggregator.campaign import (
     check_plan,
 )
 from grievance.aggregator.releases import own_ledger
-from grievance.backup import statement
+from grievance.backup import statement, statement_of
 from grievance.crypto import keys
-from grievance.crypto.hpke import DEFAULT_KEM, HpkePrivateKey
+from grievance.crypto.hpke import HpkePrivateKey
 from grievance.errors import (
     GrievanceError,
     PoolError,
     SignatureError,
+    StateError,
     TaskError,
     TrustError,
     WireError,
@@ -38,21 +40,24 @@ from grievance.pool.layout import RoundPaths
 from grievance.pool.rounds import (
     Invitation,
     plan_text,
+    read_card,
     read_cards,
     read_task_and_signatures,
 )
 from grievance.pool.store import SMALL_FILE_SIZE, find
 from grievance.secret import StateKey, VerifyKey
 from grievance.task.identity import check_members
+from grievance.task.trustees import check_trustees
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from grievance.aggregator.consent import Consent
     from grievance.aggregator.state import State
     from grievance.crypto.signing import VerifyingKey
     from grievance.home import Home
     from grievance.pool.store import Store
-    from grievance.task import Card, Identity, Task
+    from grievance.task import BackupClaim, Card, Identity, Task
 
 
 def new_round(
@@ -62,10 +67,13 @@ def new_round(
     helpers: Sequence[Identity],
     *,
     rehearsal: bool = False,
-    kem: str = DEFAULT_KEM,
+    expected: Sequence[BackupClaim | None] | None = None,
     source: str = "plan.toml",
 ) -> Invitation:
     """Invite helpers to a round. Run by the leader; `helpers` are identities already vouched for.
+
+    `expected` is what was shown of everybody's backup, ours first; by default what the pool says
+    of it now.
 
     An invitation of ours to exactly this, of which no task has come yet, is gone on with: a
     command that was cut short and typed again opens one round and not two.
@@ -79,65 +87,74 @@ def new_round(
     members = (home.identity, *helpers)
     check_members(members)  # before any key is drawn for them
     sha256 = hashlib.sha256(plan_bytes).digest()
-    for begun in _own_cards(home, state):
-        terms = (begun.plan_sha256, begun.members, begun.rehearsal, begun.hpke.kem)
-        if terms == (sha256, members, rehearsal, kem):
-            return Invitation(begun.round_id, plan, begun)
+    if expected is None:
+        expected = [statement(home), *(statement_of(home.store, helper) for helper in helpers)]
+    check_trustees(list(zip(members, expected, strict=True)), shared=plan.shared_trustees)
+    for round_id in consent.joined(home, state):
+        begun = consent.own_card(home, state, round_id)
+        if begun is None or state.task_of_round(round_id) is not None or begun.index:
+            continue
+        if (begun.plan_sha256, begun.members, begun.rehearsal) == (sha256, members, rehearsal):
+            return Invitation(begun.round_id, plan, plan_bytes, begun)
     round_id = f"{plan.campaign}-{secrets.token_hex(4)}"
     paths = RoundPaths(round_id)
-    card = _make_card(home, round_id, plan_bytes, members, rehearsal=rehearsal, kem=kem)
-    keys.write_verify_key(home.round_files(round_id).verify, VerifyKey.generate(), home.passphrase)
-    with state.transaction():
-        state.spool(paths.plan, plan_bytes)
-        state.spool(paths.card(home.name), card)
-        failpoint("round.spooled")
-    return Invitation(round_id, plan, tasks.parse_card(card))
-
-
-def _own_cards(home: Home, state: State) -> list[Card]:
-    """Our cards for rounds of which we know no task yet."""
-    found = []
-    for path, _ in state.all_outgoing():
-        round_id = path.removeprefix("rounds/").split("/")[0]
-        if path.endswith(f"/cards/{home.name}.json") and state.task_of_round(round_id) is None:
-            found.append(tasks.parse_card(state.outgoing(path) or b""))
-    return found
-
-
-def _make_card(
-    home: Home,
-    round_id: str,
-    plan_bytes: bytes,
-    members: Sequence[Identity],
-    *,
-    rehearsal: bool,
-    kem: str,
-) -> bytes:
-    """Draw the round's keys, write them to disk, and only then sign a card about them."""
-    files = home.round_files(round_id)
-    files.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not files.hpke.exists():
-        keys.write_hpke_key(files.hpke, HpkePrivateKey.generate(kem), home.passphrase)
-    if not files.state.exists():
-        keys.write_state_key(files.state, StateKey.generate(), home.passphrase)
-    return tasks.make_card(
-        home.key,
-        keys.read_hpke_key(files.hpke, home.passphrase).public,
-        round_id=round_id,
-        plan_sha256=hashlib.sha256(plan_bytes).digest(),
+    card = _make_card(
+        home,
+        round_id,
+        plan,
+        plan_sha256=sha256,
         members=members,
         rehearsal=rehearsal,
-        backup=statement(home),
+        backup=expected[0],
+        expected=expected,
     )
+    keys.write_verify_key(home.round_files(round_id).verify, VerifyKey.generate(), home.passphrase)
+    invitation = Invitation(round_id, plan, plan_bytes, card)
+    with state.transaction():
+        state.spool(paths.plan, plan_bytes)
+        consent.remember(home, state, invitation, card.data)
+        failpoint("round.spooled")
+    return invitation
+
+
+def _make_card(home: Home, round_id: str, plan: Plan, **terms: Any) -> Card:
+    """Draw the round's keys, write them to disk, and only then sign a card about them.
+
+    The card is kept beside the state before it can leave: an organisation's folder that has one for
+    a round makes no second, whatever became of its state. Raises TaskError `consent.twice`.
+    """
+    kept, files = home.card_file(round_id), home.round_files(round_id)
+    files.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not files.hpke.exists():
+        keys.write_hpke_key(files.hpke, HpkePrivateKey.generate(plan.kem), home.passphrase)
+    if not files.state.exists():
+        keys.write_state_key(files.state, StateKey.generate(), home.passphrase)
+    hpke = keys.read_hpke_key(files.hpke, home.passphrase).public
+    card = tasks.parse_card(tasks.make_card(home.key, hpke, round_id=round_id, **terms))
+    if kept.exists():
+        made = tasks.parse_card(kept.read_bytes(), home.key.public)
+        if (made.plan_sha256, made.invitation) != (card.plan_sha256, card.invitation):
+            raise _second_card(round_id)
+        return made
+    consent.keep_card(home, card)
+    return card
 
 
 def join_round(home: Home, state: State, invitation: Invitation) -> None:
-    """Consent to an invitation and offer our card. Run by a helper, for its steward.
+    """Consent to an invitation, as it was read and shown, and offer our card. Run by a helper.
 
-    Every other member's key must be one this organisation has compared. Raises TrustError,
-    TaskError.
+    Nothing of it is read again. Every other member's key must be one this organisation has
+    compared, and every name the one its owner signed. To join again what was joined changes
+    nothing. Raises TrustError, TaskError (`consent.twice` for a second card).
     """
-    card, paths = invitation.card, RoundPaths(invitation.round_id)
+    card = invitation.card
+    own = consent.own_card(home, state, invitation.round_id)
+    if own is not None:
+        if (own.plan_sha256, own.invitation) != (card.plan_sha256, card.digest):
+            raise _second_card(invitation.round_id)
+        return
+    if read_card(home.store, invitation.round_id, home.identity) is not None:
+        raise _behind(RoundPaths(invitation.round_id).card(home.name))
     check_plan(state, invitation.plan, rehearsal=card.rehearsal)
     check_lifetime(state, invitation.plan)
     if home.identity not in card.members[1:]:
@@ -153,18 +170,44 @@ def join_round(home: Home, state: State, invitation: Invitation) -> None:
                 hint=f"call {member.name}; if they read out {member.fingerprint}, "
                 f"add --expect {member.name}:{member.fingerprint}",
             )
-    plan_bytes = bytes(home.store.view(paths.plan, SMALL_FILE_SIZE) or b"")
-    own = _make_card(
+    consent.check_names(home, card.members)
+    tasks.check_envelope(invitation.plan, card.owner.name, card.hpke)
+    claims = consent.claims_of(invitation, {})
+    backup = statement(home)
+    claims[card.members.index(home.identity)] = (home.identity, backup)
+    check_trustees(claims, shared=invitation.plan.shared_trustees)
+    made = _make_card(
         home,
         invitation.round_id,
-        plan_bytes,
-        card.members,
+        invitation.plan,
+        plan_sha256=card.plan_sha256,
+        members=card.members,
         rehearsal=card.rehearsal,
-        kem=card.hpke.kem,
+        backup=backup,
+        invitation=card.digest,
     )
     with state.transaction():
-        state.spool(paths.card(home.name), own)
+        consent.remember(home, state, invitation, made.data)
         failpoint("join.spooled")
+
+
+def _behind(path: str) -> StateError:
+    return StateError(
+        f"{path} carries our signature, but this state does not remember it",
+        code="state.behind",
+        hint="this folder was restored from an old backup, or its state was lost; move the state "
+        "away and run `grievance recover`",
+    )
+
+
+def _second_card(round_id: str) -> TaskError:
+    return TaskError(
+        f"{round_id} has a card of ours already, for another plan or another invitation: there is "
+        "never a second one",
+        code="consent.twice",
+        hint="on other terms there has to be another round: ask the leader for a new `grievance "
+        "round new`",
+    )
 
 
 def build_task(home: Home, state: State, invitation: Invitation, cards: dict[str, Card]) -> Task:
@@ -206,15 +249,15 @@ def _head(home: Home, state: State, name: str, key: VerifyingKey) -> dict[str, o
 
 
 def sign_as_helper(
-    home: Home, state: State, invitation: Invitation, cards: dict[str, Card], task: Task
+    home: Home, state: State, agreed: Consent, cards: dict[str, Card], task: Task
 ) -> None:
     """Check the leader's task against what our steward consented to, and sign it.
 
     Rounds before it in the campaign that we joined are signed first, where that can be done:
-    afterwards it is too late. Raises TaskError, naming the difference, when the task holds
-    anything else.
+    afterwards it is too late. Raises TaskError, `consent.changed` where the task holds anything
+    else than was shown.
     """
-    _check_agreed(home, state, invitation, cards, task)
+    _check_agreed(home, state, agreed, cards, task)
     for earlier in check_continues(home.store, state, task):
         with contextlib.suppress(GrievanceError):
             _sign_earlier(home, state, earlier)
@@ -223,26 +266,22 @@ def sign_as_helper(
 
 def _sign_earlier(home: Home, state: State, task: Task) -> None:
     """Sign a task that a later one already follows, if our steward consented to it too."""
-    invitation = home.invitation(task.round_id)
-    joined = state.outgoing(RoundPaths(task.round_id).card(home.name)) is not None
-    if joined and invitation is not None:
-        _check_agreed(home, state, invitation, read_cards(home.store, invitation), task)
-        _sign(home, state, task)
+    agreed = consent.find_consent(home, state, task.round_id)
+    if agreed is None:
+        return
+    cards = read_cards(home.store, agreed.invitation)
+    if len(cards) < len(task.aggregators) or consent.waits_for_consent(agreed, cards):
+        return
+    _check_agreed(home, state, agreed, cards, task)
+    _sign(home, state, task)
 
 
 def _check_agreed(
-    home: Home, state: State, invitation: Invitation, cards: dict[str, Card], task: Task
+    home: Home, state: State, agreed: Consent, cards: dict[str, Card], task: Task
 ) -> None:
-    paths = RoundPaths(task.round_id)
     if state.task_of_round(task.round_id) not in (None, task.data):
         raise _twice(task)
-    if (task.round_id, task.rehearsal) != (invitation.round_id, invitation.card.rehearsal):
-        raise TaskError("the task is for another round than agreed", code="task.consent")
-    plan_bytes = find(home.store, paths.plan, SMALL_FILE_SIZE)
-    if plan_bytes is None:
-        raise _missing(paths.plan, invitation.members[0].name)
-    tasks.check_plan_file(task, bytes(plan_bytes))
-    tasks.check_cards(task, list(cards.values()))
+    consent.check_task(home, agreed, cards, task)
 
 
 def _sign(home: Home, state: State, task: Task) -> None:

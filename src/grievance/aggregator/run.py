@@ -10,13 +10,21 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from grievance import task as tasks
-from grievance.aggregator import batches, decisions, destroy, rounds, witness
+from grievance.aggregator import (
+    batches,
+    consent,
+    decisions,
+    destroy,
+    rounds,
+    sightings,
+    witness,
+)
 from grievance.aggregator.advance import advance_releases
 from grievance.aggregator.bench import find_batch, find_file
 from grievance.errors import BatchError, GrievanceError, OrderError, PoolError
 from grievance.pipelines import Crew
 from grievance.pool import rounds as pool_rounds
-from grievance.pool.layout import RoundPaths, parse_batch_name
+from grievance.pool.layout import parse_batch_name
 from grievance.pool.order import OrderedBatch, admit_event
 from grievance.pool.preflight import check_writable
 from grievance.pool.store import OCCUPIED
@@ -27,7 +35,6 @@ if TYPE_CHECKING:
     from grievance.aggregator.bench import Bench
     from grievance.aggregator.desk import Desk
     from grievance.pool.order import OrderChain
-    from grievance.pool.rounds import Invitation
     from grievance.task import Task
 
 
@@ -60,11 +67,12 @@ def sync(desk: Desk, progress: Callable[[str, int, int], None] = _quiet) -> Sync
     witness.check_not_behind(desk)
     _publish(desk, result)
     _witness(desk, result)
-    invited = {invitation.round_id: invitation for invitation in desk.home.invitations()}
-    # What we signed goes on whatever anybody writes among the invitations.
-    for round_id in [*desk.state.rounds(), *sorted(set(invited) - set(desk.state.rounds()))]:
+    # Whatever anybody writes among the invitations: what we signed or agreed to goes on, and
+    # nothing else does.
+    agreed = set(consent.joined(desk.home, desk.state)) - set(desk.state.rounds())
+    for round_id in [*desk.state.rounds(), *sorted(agreed)]:
         try:
-            _sync_round(desk, round_id, invited.get(round_id), result, progress)
+            _sync_round(desk, round_id, result, progress)
         except GrievanceError as error:
             result.faults.append(error)
         _publish(desk, result)
@@ -96,13 +104,12 @@ def _witness(desk: Desk, result: SyncResult) -> None:
 def _sync_round(
     desk: Desk,
     round_id: str,
-    invitation: Invitation | None,
     result: SyncResult,
     progress: Callable[[str, int, int], None],
 ) -> None:
     task = desk.task(round_id)
-    if task is None and invitation is not None:
-        task = _open_round(desk, invitation, result)
+    if task is None:
+        task = _open_round(desk, round_id, result)
     if task is None:
         return
     # The round begins when every aggregator has signed; until then nobody may act on it.
@@ -159,24 +166,35 @@ def _check_voids(desk: Desk, chain: OrderChain) -> None:
             )
 
 
-def _open_round(desk: Desk, invitation: Invitation, result: SyncResult) -> Task | None:
+def _open_round(desk: Desk, round_id: str, result: SyncResult) -> Task | None:
     """Write the task (leader) or sign it (helper), as far as the others have come."""
     home, state = desk.home, desk.state
-    paths = RoundPaths(invitation.round_id)
-    if state.outgoing(paths.card(home.name)) is None:
+    agreed = consent.find_consent(home, state, round_id)
+    if agreed is None:
         return None
-    cards = pool_rounds.read_cards(home.store, invitation)
+    invitation = agreed.invitation
+    consent.note_cards(home, state, round_id, invitation.members)
+    result.faults += sightings.told(sightings.two_cards(state, round_id))
+    consent.check_unchanged(home, state, agreed)
+    cards = pool_rounds.read_cards(home.store, invitation, result.faults)
     if len(cards) < len(invitation.members):
         return None
-    if invitation.members[0] == home.identity:
+    consent.check_claims(invitation, cards)
+    if consent.waits_for_consent(agreed, cards):
+        result.warnings.append(
+            f"{round_id}: nothing is signed yet, for a card says something else than the "
+            f"invitation did: read it, and type grievance round consent {round_id}"
+        )
+        return None
+    if agreed.leader == home.identity:
         task = rounds.build_task(home, state, invitation, cards)
         result.done.append(f"{task.round_id}: all cards are here; wrote and signed the task")
         return task
-    found = pool_rounds.read_task_and_signatures(home.store, invitation.round_id)
-    if found is None or invitation.members[0].name not in found[1]:
+    found = pool_rounds.read_task_and_signatures(home.store, round_id)
+    if found is None or agreed.leader.name not in found[1]:
         return None
-    rounds.sign_as_helper(home, state, invitation, cards, found[0])
-    result.done.append(f"{invitation.round_id}: the task is what was agreed; signed it")
+    rounds.sign_as_helper(home, state, agreed, cards, found[0])
+    result.done.append(f"{round_id}: the task is what was agreed; signed it")
     return found[0]
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from grievance.errors import GrievanceError, PoolError
 from grievance.ledger.versions import (
+    parse_card_versions,
     parse_versions,
     place_of,
     read_statement,
@@ -170,7 +171,19 @@ def forks(state: State, task: Task) -> list[Evidence]:
     return found
 
 
-def told(state: State, tasks: Sequence[Task]) -> list[GrievanceError]:
+def two_cards(state: State, round_id: str) -> list[Evidence]:
+    """The evidence we hold that a peer signed two cards for a round that has no task yet."""
+    found = []
+    folder = f"{RoundPaths(round_id).folder}/evidence/"
+    for path in state.outgoing_paths(folder):
+        data = state.outgoing(path)
+        if path.startswith(f"{folder}twice-") and data is not None:
+            proven, _ = parse_card_versions(data)
+            found.append(Evidence(path, f"{proven.place.path}: {proven}", proven.place.author))
+    return found
+
+
+def told(evidence: Sequence[Evidence]) -> list[GrievanceError]:
     """A fault for every file of which a peer signed two versions, naming the peer."""
     return [
         PoolError(
@@ -179,5 +192,5 @@ def told(state: State, tasks: Sequence[Task]) -> list[GrievanceError]:
             hint=f"both are kept in {item.path}; show it to the others, ask {item.author} why, "
             "and propose or approve no release until you know",
         )
-        for item in two_versions(state, tasks)
+        for item in evidence
     ]

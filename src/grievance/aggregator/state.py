@@ -31,6 +31,9 @@ CREATE TABLE tasks (
     digest BLOB PRIMARY KEY, round TEXT NOT NULL UNIQUE, campaign TEXT NOT NULL,
     position INTEGER NOT NULL, data BLOB NOT NULL, UNIQUE (campaign, position)
 ) STRICT;
+CREATE TABLE consents (
+    round TEXT PRIMARY KEY, cards TEXT, invitation BLOB NOT NULL, plan BLOB NOT NULL
+) STRICT;
 CREATE TABLE destroyed (task BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE order_seen (
     task BLOB NOT NULL, seq INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (task, seq)
@@ -214,6 +217,26 @@ class State(RelayRows):
         """Every task we signed, as JCS bytes."""
         rows = self._db.execute("SELECT data FROM tasks ORDER BY campaign, position")
         return [row[0] for row in rows]
+
+    # What our steward agreed to: read and written by `aggregator.consent` alone.
+
+    def add_consent(self, round_id: str, plan: bytes, invitation: bytes) -> None:
+        """Keep the plan and the leader's card that were shown, together with our own card."""
+        self._db.execute(
+            "INSERT INTO consents (round, invitation, plan) VALUES (?, ?, ?)",
+            (round_id, invitation, plan),
+        )
+
+    def pin_cards(self, round_id: str, cards: str) -> None:
+        """Remember that all cards of a round were agreed to, as they then lay."""
+        self._db.execute("UPDATE consents SET cards = ? WHERE round = ?", (cards, round_id))
+
+    def consent(self, round_id: str) -> tuple[bytes, bytes, str | None] | None:
+        """Plan, leader's card and pinned cards of a round; None when they are not kept."""
+        row = self._db.execute(
+            "SELECT plan, invitation, cards FROM consents WHERE round = ?", (round_id,)
+        ).fetchone()
+        return (row[0], row[1], row[2]) if row else None
 
     # Rounds whose keys are gone.
 

@@ -5,13 +5,14 @@ Read from the pool and our own state; changes nothing. Source: design.md, sectio
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from grievance.aggregator import decisions, releases, shares, sightings
+from grievance.aggregator import consent, decisions, releases, shares, sightings
 from grievance.aggregator.bench import find_batch
 from grievance.aggregator.collected import collected, never_released
-from grievance.errors import GrievanceError
+from grievance.errors import GrievanceError, TaskError
 from grievance.plan.period import days_overdue
 from grievance.pool import rounds as pool_rounds
 from grievance.pool.layout import RoundPaths, share_path
@@ -85,7 +86,7 @@ def status(desk: Desk, today: date | None = None) -> list[RoundStatus]:
     `today`: the day to hold the plans' dates against; without one no round is overdue.
     """
     found = []
-    for invitation in desk.home.invitations():
+    for invitation in _invitations(desk):
         members = [member.name for member in invitation.members]
         line = RoundStatus(
             invitation.round_id,
@@ -106,28 +107,37 @@ def status(desk: Desk, today: date | None = None) -> list[RoundStatus]:
     return found
 
 
+def _invitations(desk: Desk) -> list[Invitation]:
+    """What we agreed to, from our own state; what we are invited to besides, from the pool."""
+    home, found = desk.home, {i.round_id: i for i in desk.home.invitations()}
+    for round_id in consent.joined(home, desk.state):
+        with contextlib.suppress(GrievanceError):
+            agreed = consent.find_consent(home, desk.state, round_id)
+            if agreed is not None:
+                found[round_id] = agreed.invitation
+    return [found[round_id] for round_id in sorted(found)]
+
+
 def _fill(desk: Desk, invitation: Invitation, line: RoundStatus) -> None:
     home, round_id = desk.home, invitation.round_id
-    paths = RoundPaths(round_id)
-    since = desk.state.made_at(paths.card(home.name))
-    cards = pool_rounds.read_cards(home.store, invitation)
-    for name in line.aggregators:
-        if name not in cards and desk.state.outgoing(paths.card(name)) is None:
-            line.wait(
-                name,
-                "reads the plan and joins the round",
-                since,
-                f"grievance round join {round_id}",
-            )
+    if desk.task(round_id) is None:
+        _fill_unsigned(desk, invitation, line)
     if line.waiting:
         return
     line.stage = "joined"
     found = pool_rounds.read_task_and_signatures(home.store, round_id)
+    since = desk.state.made_at(RoundPaths(round_id).card(home.name))
+    cards = pool_rounds.read_cards(home.store, invitation)
+    first, then = "", ""
+    if consent.differences(invitation, cards):
+        first = "reads what the cards say now, consents or not, and "
+        then = f"grievance round consent {round_id}, then "
     if found is None:
-        line.wait(line.aggregators[0], "writes and signs the task", since, "grievance sync")
+        what = f"{first}writes and signs the task"
+        line.wait(line.aggregators[0], what, since, f"{then}grievance sync")
         return
     for name in found[2]:
-        line.wait(name, "signs the task", since, "grievance sync")
+        line.wait(name, f"{first}signs the task", since, f"{then}grievance sync")
     task = desk.task(round_id)
     if task is not None:
         held = sightings.two_versions(desk.state, [task]) + sightings.forks(desk.state, task)
@@ -150,6 +160,37 @@ def _fill(desk: Desk, invitation: Invitation, line: RoundStatus) -> None:
     line.given_up = [batch.seq for batch in given_up if not chain.has_batch(batch.digest)]
     if line.stage != "released":
         line.cannot_be_released = never_released(home.store, chain, came)
+
+
+def _fill_unsigned(desk: Desk, invitation: Invitation, line: RoundStatus) -> None:
+    """A round whose task we have not signed: who joins, and what has to be read again."""
+    home, state, round_id = desk.home, desk.state, invitation.round_id
+    agreed = consent.find_consent(home, state, round_id)
+    others: list[GrievanceError] = []
+    cards = pool_rounds.read_cards(home.store, invitation, others)
+    if agreed is not None:
+        held = sightings.two_cards(state, round_id)
+        line.evidence = [f"{item.words}; the proof is in {item.path}" for item in held]
+        if consent.find_change(home, agreed) is not None:
+            raise TaskError(
+                f"{agreed.leader.name} has put another invitation in the place of the one that you "
+                "agreed to: `grievance sync` signs nothing, and says where both are kept",
+                code="consent.changed",
+            )
+    if others:
+        raise others[0]
+    paths = RoundPaths(round_id)
+    since = state.made_at(paths.card(home.name))
+    for name in line.aggregators:
+        if name not in cards and state.outgoing(paths.card(name)) is None:
+            what, command = "reads the plan and joins the round", f"grievance round join {round_id}"
+            line.wait(name, what, since, command)
+    if line.waiting:
+        return
+    consent.check_claims(invitation, cards)
+    if agreed is not None and consent.waits_for_consent(agreed, cards):
+        what = "reads what the cards say now, and consents or not"
+        line.wait(home.name, what, since, f"grievance round consent {round_id}")
 
 
 def _fill_batches(bench: Bench, chain: OrderChain, line: RoundStatus) -> None:

@@ -29,7 +29,7 @@ from grievance.pool.layout import (
     ledger_folder,
 )
 from grievance.pool.proposals import read_releases
-from grievance.pool.rounds import read_cards
+from grievance.pool.rounds import own_cards
 from grievance.pool.store import find
 from grievance.pool.verdicts import read_signed_header, verify_size
 
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from grievance.aggregator.state import State
     from grievance.crypto.signing import VerifyingKey
     from grievance.pool.order import OrderChain
-    from grievance.pool.rounds import Invitation
     from grievance.pool.store import Store
     from grievance.task import Task
 
@@ -84,7 +83,7 @@ def witness_all(desk: Desk) -> tuple[list[str], list[GrievanceError]]:
             continue
         if cosigned:
             done.append(f"witnessed the ledger of {name}, {cosigned} new")
-    return done, faults + sightings.told(desk.state, signed)
+    return done, faults + sightings.told(sightings.two_versions(desk.state, signed))
 
 
 def _witness(desk: Desk, store: Store, name: str, key: VerifyingKey) -> int:
@@ -188,16 +187,16 @@ def check_not_behind(desk: Desk) -> None:
                 code="ledger.rollback",
                 hint="this folder was restored from an old backup; run `grievance recover`",
             )
-    invitations = desk.home.invitations()
+    cards = own_cards(desk.home.store, desk.home.identity)
     entries = [LedgerEntry.parse(entry, desk.home.key.public) for entry in ours]
-    rounds = {*desk.state.rounds(), *(invitation.round_id for invitation in invitations)}
+    rounds = {*desk.state.rounds(), *cards}
     signed = [tasks.parse_task(data) for data in desk.state.tasks()]
     beyond = arrivals.unknown_charge(desk.home, entries, sorted(rounds), signed)
     if beyond is not None:
         raise _behind(beyond)
-    for invitation in invitations:
-        path = RoundPaths(invitation.round_id).card(desk.home.name)
-        if desk.state.outgoing(path) is None and _own_card(desk, invitation):
+    for round_id in cards:
+        path = RoundPaths(round_id).card(desk.home.name)
+        if desk.state.outgoing(path) is None:
             raise StateError(
                 f"{path} carries our signature, but this state does not remember it: it is new, "
                 "or older than what we published",
@@ -205,11 +204,6 @@ def check_not_behind(desk: Desk) -> None:
                 hint="if the machine stopped suddenly, the state was copied without the files "
                 "beside it that begin with its name; else move it away and run `grievance recover`",
             )
-
-
-def _own_card(desk: Desk, invitation: Invitation) -> bool:
-    card = read_cards(desk.home.store, invitation).get(desk.home.name)
-    return card is not None and card.owner == desk.home.identity
 
 
 def check_round_not_behind(desk: Desk, task: Task, chain: OrderChain) -> None:

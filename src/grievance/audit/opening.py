@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 from grievance.audit.inspection import MALFORMED
 from grievance.audit.terms import LIMIT as TASK_LIMIT
 from grievance.audit.terms import read_terms
+from grievance.audit.trustees import check_trustees
 from grievance.crypto.fingerprint import TASK_GROUPS, matches, normalise
 from grievance.crypto.strict import StrictObject
 from grievance.errors import CryptoError, TaskError, TrustError
+from grievance.ledger.versions import parse_card_versions
 from grievance.plan import Plan
-from grievance.pool.layout import RoundPaths, is_round_id
+from grievance.pool.layout import RoundPaths, is_round_id, partner_path
 from grievance.task.card import KIND as CARD_KIND
 from grievance.task.card import card_matches, parse_card
+from grievance.task.identity import parse_identity
 from grievance.task.signatures import KIND as SIGNATURE_KIND
 from grievance.task.verify_key import KIND as VERIFY_KEY_KIND
 
@@ -92,6 +95,7 @@ def _open_round(inspection: Inspection, round_id: str) -> OpenedRound | None:
     for rule, message in terms.problems:
         inspection.fault(rule, paths.task, message)
     _check_plan(inspection, opened, plan)
+    check_trustees(inspection, opened)
     _check_cards(inspection, opened)
     _check_signatures(inspection, opened)
     if opened.other_task:
@@ -123,10 +127,27 @@ def _invited(inspection: Inspection, paths: RoundPaths, plan: bytes | None) -> N
             inspection.fault("task.plan", paths.plan, f"{card.owner.name}'s card names another")
         else:
             fits = True
+    for name in inspection.files.names(f"{paths.folder}/evidence"):
+        _check_card_versions(inspection, paths, f"{paths.folder}/evidence/{name}")
     if plan is None and not fits:
         return  # no round at all: whatever lies there is unknown
     inspection.waiting("task.signatures", paths.task, "the leader has not written the task yet")
     _give_up(inspection, paths, "its round has no task")
+
+
+def _check_card_versions(inspection: Inspection, paths: RoundPaths, path: str) -> None:
+    """Two cards for a round that has no task: its author's own identity says whose key it is."""
+    data = inspection.read(path)
+    try:
+        found, key = parse_card_versions(data or b"")
+        if found.place.round_id != paths.round_id:
+            return
+        identity = parse_identity(inspection.read(partner_path(found.place.author)) or b"")
+    except MALFORMED:
+        return  # it proves nothing, and is told of with the rest of the round
+    inspection.signatures += 2
+    if (identity.name, identity.key) == (found.place.author, key):
+        inspection.fault("file.twice", path, f"{found.place.path}: {found}")
 
 
 def _read_card(inspection: Inspection, path: str) -> Card | None:
@@ -183,6 +204,8 @@ def _check_cards(inspection: Inspection, opened: OpenedRound) -> None:
                 plan_sha256=task.plan_sha256,
                 members=members,
                 rehearsal=task.rehearsal,
+                invitation=task.aggregators[0].card,
+                kem=task.plan.kem,
             )
         except TaskError as error:
             inspection.refuse("task.cards", path, error)
@@ -192,6 +215,20 @@ def _check_cards(inspection: Inspection, opened: OpenedRound) -> None:
         elif card.backup != party.backup:
             message = f"the task says something else about the backup of {party.name}"
             inspection.fault("task.cards", path, message)
+        elif card.index == 0:
+            _note_claims(inspection, opened, card)
+
+
+def _note_claims(inspection: Inspection, opened: OpenedRound, invitation: Card) -> None:
+    """Say whose backup is another than the invitation knew: its aggregators were asked again."""
+    for party, expected in zip(opened.task.aggregators, invitation.expected, strict=True):
+        one, other = (
+            (claim.threshold, {trustee.key for trustee in claim.trustees}) if claim else None
+            for claim in (party.backup, expected)
+        )
+        if one != other:
+            message = f"the backup of {party.name} is another than the invitation said"
+            inspection.note("task.cards", opened.paths.card(party.name), message)
 
 
 def _check_signatures(inspection: Inspection, opened: OpenedRound) -> None:

@@ -35,8 +35,15 @@ _IDENTITY = re.compile(r"partners/([^/.]+)\.json")
 _MAILBOX = re.compile(r"partners/([^/.]+)\.mailbox\.json")
 
 
-def check_organisations(inspection: Inspection, keys: Mapping[str, set[VerifyingKey]]) -> None:
-    """Check identities, mailboxes and backups. `keys`: by which keys the rounds know a name."""
+def check_organisations(
+    inspection: Inspection,
+    keys: Mapping[str, set[VerifyingKey]],
+    titles: Mapping[VerifyingKey, set[str]],
+) -> None:
+    """Check identities, mailboxes and backups.
+
+    `keys`: by which keys the rounds know a name; `titles`: how they call the owner of a key.
+    """
     known: dict[str, Identity] = {}
     for path in inspection.files.under("partners"):
         match = _IDENTITY.fullmatch(path)
@@ -44,6 +51,9 @@ def check_organisations(inspection: Inspection, keys: Mapping[str, set[Verifying
             identity = _check_identity(inspection, path, match[1], keys.get(match[1], set()))
             if identity is not None:
                 known[match[1]] = identity
+                for title in titles.get(identity.key, set()) - {identity.display_name}:
+                    message = f'a round calls it "{title}", and it calls itself here otherwise'
+                    inspection.note("task.cards", path, message)
     for path in inspection.files.under("partners"):
         match = _MAILBOX.fullmatch(path)
         if match is not None and is_name(match[1]):

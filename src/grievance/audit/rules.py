@@ -66,6 +66,8 @@ _RULES = (
     Rule("task.plan", "the plan file is the one the task names", _OWNER),
     Rule("task.cards", "every key in the task is the one its owner offered for this round",
          _EVIDENCE),
+    Rule("task.trustees", "the people who could stand in for one aggregator are not another's",
+         "Do not send reports to this round; ask its aggregators for other trustees."),
     Rule("task.verify-key", "the leader sealed a verify key to every aggregator", _EVIDENCE),
     Rule("task.signatures", "every aggregator signed the task, before anything else happened",
          _WAIT),

@@ -114,7 +114,10 @@ class _Audit:
                 inspection.step(where, self._check_round, opened)
             else:
                 inspection.claimed.update(inspection.files.under(opened.paths.folder))
-        inspection.step("partners", check_organisations, inspection, self.keys)
+        titles: dict[VerifyingKey, set[str]] = {}
+        for party in (party for opened in rounds for party in opened.task.aggregators):
+            titles.setdefault(party.identity, set()).add(party.display_name)
+        inspection.step("partners", check_organisations, inspection, self.keys, titles)
         self._check_published(published)
         self._check_rest()
 

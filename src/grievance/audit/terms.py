@@ -116,6 +116,9 @@ def read_terms(data: bytes) -> Terms:
     plan = Plan.from_json(fields.mapping("plan"), source="task")
     if fields.text("campaign") != plan.campaign:
         fields.refuse("is not the plan's", "campaign")
+    kem = {"hybrid": "MLKEM768_X25519", "x25519": "X25519"}[plan.envelope]
+    if any(party.hpke.kem != kem for party in parties):
+        fields.refuse("have keys for another envelope than the plan's", "aggregators")
     layout = Layout(plan)
     _check_encoding(fields, layout)
     if fields.items("issuers"):
@@ -156,7 +159,7 @@ def _party(value: object) -> AggregatorEntry:
     fields = _strict(value, " ".join(_PARTY_KEYS), "aggregators")
     member = read_identity_fields(fields)
     hpke, where = read_hpke_key(fields), "task.aggregators.backup"
-    backup = read_backup_claim(fields.raw("backup"), member.name, where, "task.field")
+    backup = read_backup_claim(fields.raw("backup"), member, where, "task.field")
     return AggregatorEntry(
         member.name, member.display_name, member.key, fields.digest("card"), hpke, backup
     )

@@ -1,6 +1,6 @@
 """Backup of an organisation's keys with trustees, of whom any `threshold` together suffice.
 
-    make, refresh, status, statement      the owner's own machine
+    make, refresh, status, statement      the owner's own machine (statement_of: another's)
     rehearse                              the same as after a loss, into memory
     pleas, find_plea, answer              a trustee
     ask, finish                           the new machine after a loss
@@ -16,6 +16,7 @@ from grievance.backup.owner import (
     make,
     refresh,
     statement,
+    statement_of,
     status,
 )
 from grievance.backup.rehearsal import Rehearsal, no_backup, rehearse
@@ -40,5 +41,6 @@ __all__ = [
     "refresh",
     "rehearse",
     "statement",
+    "statement_of",
     "status",
 ]

@@ -24,13 +24,14 @@ from grievance.failpoints import failpoint
 from grievance.home import read_mailbox
 from grievance.pool.layout import BackupPaths
 from grievance.pool.store import find
-from grievance.task.backup import MAX_TRUSTEES, MIN_THRESHOLD, BackupClaim
+from grievance.task.backup import MAX_TRUSTEES, MIN_THRESHOLD, BackupClaim, ClaimedTrustee
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from grievance.backup.sets import BackupSet
     from grievance.home import Home
+    from grievance.pool.store import Store
     from grievance.task import Identity
 
 KEPT_ARCHIVES = 3
@@ -239,16 +240,24 @@ def current_set(home: Home) -> BackupSet | None:
     return note.backup_set if note is not None else None
 
 
-def statement(home: Home) -> dict[str, Any] | None:
+def statement(home: Home) -> BackupClaim | None:
     """What a card may say about our backup; None when there is none that was rehearsed."""
     backup_set = current_set(home)
-    if backup_set is None:
-        return None
-    rehearsed = read_rehearsed(home.store, backup_set)
+    return _claim(home.store, backup_set) if backup_set is not None else None
+
+
+def statement_of(store: Store, owner: Identity) -> BackupClaim | None:
+    """What the pool says about another's backup: the newest of those that were rehearsed."""
+    claims = (_claim(store, one) for one in reversed(sets.read_sets(store, owner)))
+    return next((claim for claim in claims if claim is not None), None)
+
+
+def _claim(store: Store, backup_set: BackupSet) -> BackupClaim | None:
+    rehearsed = read_rehearsed(store, backup_set)
     if rehearsed is None:
         return None
-    names = tuple(backup_set.names)
-    return BackupClaim(backup_set.set_id, backup_set.threshold, names, rehearsed.day).to_json()
+    trustees = tuple(ClaimedTrustee(one.name, one.identity.key) for one in backup_set.trustees)
+    return BackupClaim(backup_set.set_id, backup_set.threshold, trustees, rehearsed.day)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from grievance.home import Home, read_identity
 from grievance.ledger import read_ledger
 from grievance.pool.layout import RoundPaths
 from grievance.pool.places import check_apart
-from grievance.pool.rounds import read_cards, read_task, read_task_and_signatures
+from grievance.pool.rounds import own_cards, read_task, read_task_and_signatures
 from grievance.pool.store import SMALL_FILE_SIZE, find
 
 if TYPE_CHECKING:
@@ -250,12 +250,12 @@ def _write_file(path: Path, data: bytes) -> bool:
 
 def _verify_keys(home: Home) -> None:
     """Open again the verify keys of tasks that were signed after the archive was made."""
-    for invitation in home.invitations():
-        files = home.round_files(invitation.round_id)
+    for round_id in own_cards(home.store, home.identity):
+        files = home.round_files(round_id)
         if not files.hpke.exists():
             continue
-        task = read_task(home.store, invitation.round_id)
-        path = RoundPaths(invitation.round_id).verify_key
+        task = read_task(home.store, round_id)
+        path = RoundPaths(round_id).verify_key
         data = find(home.store, path, SMALL_FILE_SIZE)
         if task is None or data is None or files.verify.exists():
             continue
@@ -271,12 +271,9 @@ def _missing(home: Home) -> list[str]:
     """Rounds, not destroyed, for which we published a card whose key did not come back."""
     log = read_ledger(home.store, home.name, home.key.public)
     found = []
-    for invitation in home.invitations():
-        card = read_cards(home.store, invitation).get(home.name)
-        if card is None or card.owner != home.identity:
-            continue
-        files = home.round_files(invitation.round_id)
-        task = read_task(home.store, invitation.round_id)
+    for round_id, card in own_cards(home.store, home.identity).items():
+        files = home.round_files(round_id)
+        task = read_task(home.store, round_id)
         if task is not None and log.destroyed(task.digest):
             continue
         try:
@@ -284,5 +281,5 @@ def _missing(home: Home) -> list[str]:
         except KeyFileError:
             same = False
         if not same:
-            found.append(invitation.round_id)
+            found.append(round_id)
     return found

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 typed: ContextVar[tuple[str, ...] | None] = ContextVar("typed", default=None)
 """What was typed after `grievance`, where one process types for several; else `sys.argv`."""
 
-_JOIN = ("round", "join")
+_NAMED = {("round", "join"), ("round", "consent")}
+"""Commands that take their round as a word of its own."""
 
 
 class Seen:
@@ -155,6 +156,11 @@ def is_to_be_joined(seen: Seen) -> bool:
     if own is None or seen.task is not None or seen.key not in seen.members[1:]:
         return False
     return find(own.store, RoundPaths(seen.round_id).card(own.name), SMALL_FILE_SIZE) is None
+
+
+def asks_for_consent(seen: Seen) -> bool:
+    """`round consent`: we take part, and it is not signed by all."""
+    return seen.task is None and seen.key in seen.members
 
 
 def may_admit(seen: Seen) -> bool:
@@ -326,16 +332,16 @@ def finished_line(round_id: str, text: str | None) -> str:
     `text`: what was typed for the round, if anything.
     """
     words, kept = list(_words()), list[str]()
-    join = tuple(words[:2]) == _JOIN
+    named = tuple(words[:2]) in _NAMED
     while words:
         word = words.pop(0)
-        if join and word == text:
+        if named and word == text:
             kept.append(round_id)
         elif word == "--round":
             del words[:1]
         elif not word.startswith("--round="):
             kept.append(word)
-    if not join:
+    if not named:
         # What follows a bare `--` is no option.
         at = kept.index("--") if "--" in kept else len(kept)
         kept[at:at] = ["--round", round_id]

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from grievance.cli import dates, repair
+from grievance.cli import consent, dates, repair
 from grievance.cli.backup import NoBackupOption, refresh_quietly, require_backup
-from grievance.cli.choice import can_be_handed_out, is_led_and_open, is_to_be_joined, pick_round
+from grievance.cli.choice import can_be_handed_out, is_led_and_open, pick_round
 from grievance.cli.collected import show_collected
 from grievance.cli.desk import leading, sync_quietly, warn_of_rehearsal
 from grievance.cli.output import Json, Yes, confirm, emit, emit_json, refuse_usage, say
@@ -17,11 +17,10 @@ from grievance.cli.places import (
     HomeOption,
     RoundOption,
     open_home,
-    split_partner,
     trusted_task,
     vouch,
 )
-from grievance.errors import TrustError, UsageError
+from grievance.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +31,8 @@ def register(app: typer.Typer) -> None:
         help="Open, join, hand out, close and destroy rounds.", no_args_is_help=True
     )
     group.command("new")(new)
-    group.command("join")(join)
+    group.command("join")(consent.join)
+    group.command("consent")(consent.consent)
     group.command("invite")(invite)
     group.command("close")(close)
     group.command("void")(repair.void)
@@ -58,10 +58,6 @@ def new(
         bool,
         typer.Option("--rehearsal", help="A try-out alone: all aggregators here, no split trust."),
     ] = False,
-    small_devices: Annotated[
-        bool,
-        typer.Option("--x25519", help="Plain X25519 envelopes, not post-quantum, for old devices."),
-    ] = False,
     no_backup: NoBackupOption = False,
     home: HomeOption = None,
     yes: Yes = False,
@@ -76,8 +72,9 @@ def new(
     from grievance.aggregator import Desk
     from grievance.aggregator.rehearsal import make_helper
     from grievance.aggregator.rounds import new_round
-    from grievance.crypto.hpke import DEFAULT_KEM
-    from grievance.plan import load_plan, plan_in_words
+    from grievance.backup import statement, statement_of
+    from grievance.plan import Plan, plan_in_words
+    from grievance.plan.load import read_bytes
 
     if rehearsal and with_:
         refuse_usage(
@@ -89,13 +86,17 @@ def new(
             "name the others with --with NAME:FINGERPRINT, or try it out with --rehearsal",
         )
     own = open_home(home)
-    plan = load_plan(path)
+    # Read once: what is shown is what is signed.
+    plan_bytes = read_bytes(path)
+    plan = Plan.from_toml(plan_bytes, source=path.name)
     helpers = [make_helper(own).identity] if rehearsal else []
     helpers += [vouch(own, text, yes=yes) for text in with_ or ()]
     partners = [vouch(own, text, yes=yes) for text in admit_ or ()]
     names = [own.display_name, *(helper.display_name for helper in helpers)]
     say("\n".join(plan_in_words(plan, names, [p.display_name for p in partners])))
     say()
+    expected = [statement(own), *(statement_of(own.store, helper) for helper in helpers)]
+    consent.say_backups(list(zip((own.identity, *helpers), expected, strict=True)))
     warn_of_rehearsal(rehearsal)
     dates.warn_of_overdue(plan)
     if not rehearsal:
@@ -109,10 +110,10 @@ def new(
         invitation = new_round(
             own,
             desk.state,
-            path.read_bytes(),
+            plan_bytes,
             helpers,
             rehearsal=rehearsal,
-            kem="X25519" if small_devices else DEFAULT_KEM,
+            expected=expected,
             source=path.name,
         )
         # Before the invitation leaves: whoever was named is admitted, whatever happens now.
@@ -130,85 +131,6 @@ def new(
     for helper in invitation.members[1:]:
         if not rehearsal:
             say(f"{helper.name} now runs: grievance round join {invitation.round_id}")
-
-
-def join(
-    round_: Annotated[str, typer.Argument(metavar="ROUND", help="The round you are invited to.")],
-    expect: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--expect",
-            metavar="NAME:FINGERPRINT",
-            help="An aggregator's fingerprint as you were told it; repeat for each.",
-        ),
-    ] = None,
-    no_backup: NoBackupOption = False,
-    home: HomeOption = None,
-    yes: Yes = False,
-    as_json: Json = False,
-) -> None:
-    """Read a round's plan in words and consent.
-
-    You then take part as an aggregator, and `grievance sync` signs the task when it is there.
-    Like the leader, you need a rehearsed backup of your keys, or --no-backup.
-    """
-    from grievance.aggregator import Desk
-    from grievance.aggregator.rounds import join_round
-    from grievance.backup import statement
-    from grievance.plan import plan_in_words
-    from grievance.pool.rounds import read_cards
-    from grievance.task.backup import backup_in_words, overlap_in_words
-
-    own = open_home(home)
-    round_id = pick_round(own.store, round_, is_to_be_joined, own)
-    invitation = own.invitation(round_id)
-    if invitation is None:
-        raise UsageError(
-            f"the invitation to {round_id} has not arrived whole",
-            code="round.waiting",
-            hint="wait until the pool has arrived, then try again",
-        )
-    members = {member.name: member for member in invitation.members}
-    told = dict(split_partner(text) for text in expect or ())
-    if unknown := sorted(set(told) - set(members)):
-        raise UsageError(
-            f"{round_id} does not name {', '.join(unknown)} as an aggregator",
-            code="round.member",
-            hint=f"its aggregators are: {', '.join(members)}",
-        )
-    for name, member in members.items():
-        if name != own.name:
-            fingerprint = told.get(name)
-            text = f"{name}:{fingerprint}" if fingerprint else name
-            if vouch(own, text, yes=yes).key != member.key:
-                raise TrustError(
-                    f"the invitation has another key for {name} than the pool",
-                    code="trust.changed",
-                    hint=f"the pool may have been tampered with; call {name}",
-                )
-    say("\n".join(plan_in_words(invitation.plan, [m.display_name for m in members.values()])))
-    say()
-    trustees: dict[str, tuple[str, ...]] = dict.fromkeys(members, ())
-    trustees[own.name] = tuple((statement(own) or {}).get("trustees", ()))
-    for card in read_cards(own.store, invitation).values():
-        say(backup_in_words(card.owner.display_name, card.backup))
-        if card.backup is not None:
-            trustees[card.owner.name] = card.backup.trustees
-    if overlap := overlap_in_words(trustees):
-        say(overlap)
-    warn_of_rehearsal(invitation.card.rehearsal)
-    dates.warn_of_overdue(invitation.plan)
-    if not invitation.card.rehearsal:
-        require_backup(own, no_backup=no_backup)
-    confirm("Do you consent to this plan and to these organisations?", yes=yes)
-    with Desk.open(own) as desk:
-        join_round(own, desk.state, invitation)
-        desk.publish()
-    refresh_quietly(own)
-    if as_json:
-        emit_json({"round": round_id, "joined": True})
-        return
-    say(f"{own.name} takes part in {round_id}. `grievance sync` signs the task when it is there.")
 
 
 def invite(

@@ -2,10 +2,12 @@
 
 Every file of a pool is written once. An aggregator that signs a second version which says
 something else (another decision about a batch, a refusal where it approved, another entry
-of its ledger) tells different readers different things. Two such files, both with its
-signature, prove it to anybody who has the round's task; the signature of the witness only
-says who noticed. Heads of a ledger and events of the order have evidence of their own
-(`ledger.evidence`, `pool.order`). Source: design.md, sections 7 and 10.
+of its ledger, a card or an invitation to other terms) tells different readers different
+things. Two such files, both with its signature, prove it to anybody who has the round's task,
+or for cards its key; the signature of the witness only says who noticed. A plan has no signature
+of its own: a leader's two cards that name two plans are its two versions. Heads of a ledger and
+events of the order have evidence of their own (`ledger.evidence`, `pool.order`). Source:
+design.md, sections 7 and 10.
 """
 
 from __future__ import annotations
@@ -30,9 +32,12 @@ from grievance.pool.noisy import KIND as SHARE_KIND
 from grievance.pool.noisy import LIMIT as SHARE_LIMIT
 from grievance.pool.proposals import APPROVAL_KIND
 from grievance.pool.verdicts import DECISION_KIND, signed_head
+from grievance.task.card import KIND as CARD_KIND
+from grievance.task.card import LIMIT as CARD_LIMIT
+from grievance.task.card import parse_card
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from grievance.crypto.signing import VerifyingKey
     from grievance.pool.store import View
@@ -44,6 +49,7 @@ _DECISION_LIMIT = 16 << 20
 _PLACE = re.compile(
     r"rounds/(?P<round>[^/]+)/(?:"
     r"verify/(?P<verify>[1-9][0-9]{0,8})/(?P<a>[^/.]+)"
+    r"|cards/(?P<card>[^/.]+)\.json"
     r"|decide/(?P<decide>[1-9][0-9]{0,8})/(?P<b>[^/.]+)\.json"
     r"|releases/(?P<approved>[0-9a-f]{16})/approvals/(?P<c>[^/.]+)\.json"
     r"|releases/(?P<shared>[0-9a-f]{16})/noisy/(?P<d>[^/.]+)\.json)"
@@ -84,6 +90,8 @@ def place_of(path: str) -> Place | None:
     match = _PLACE.fullmatch(path)
     if match is None:
         return None
+    if match["card"] is not None:
+        return Place(path, match["card"], "card", match["round"], match["round"])
     author = next(text for name in "abcde" if (text := match[name]) is not None)
     for kind in ("verify", "decide", "approved", "shared", "entry"):
         if match[kind] is not None:
@@ -100,11 +108,21 @@ def read_statement(place: Place, data: View, task: Task) -> Statement | None:
     if owner is None or place.round_id not in (None, task.round_id):
         return None
     try:
+        if place.kind == "card":
+            return _card(place, bytes(data), owner)
         if place.kind == "verify":
             return _verifier_shares(place, data, task, owner)
         return _document(place, bytes(data), task, owner)
     except (GrievanceError, TypeError, ValueError):
         return None
+
+
+def _card(place: Place, data: bytes, owner: VerifyingKey | None) -> Statement:
+    card = parse_card(data, owner)
+    if (card.round_id, card.owner.name) != (place.round_id, place.author):
+        raise PoolError("the card of another place", code="pool.evidence")
+    body = parse_document(data, kind=CARD_KIND, limit=CARD_LIMIT).body
+    return Statement(data, canonical(body))
 
 
 def _verifier_shares(place: Place, data: View, task: Task, owner: VerifyingKey) -> Statement | None:
@@ -153,7 +171,12 @@ class TwoVersions:
 
     def __str__(self) -> str:
         one, two = (version.digest for version in self.versions)
-        return f"{self.place.author} signed two versions of it: SHA-256 {one} and {two}"
+        said = f"{self.place.author} signed two versions of it: SHA-256 {one} and {two}"
+        if self.place.kind == "card":
+            plans = [parse_card(version.kept).plan_sha256.hex() for version in self.versions]
+            if plans[0] != plans[1]:
+                said += f", for two plans: {plans[0]} and {plans[1]}"
+        return said
 
 
 def sign_versions(path: str, first: bytes, second: bytes, key: Any) -> bytes:
@@ -168,6 +191,29 @@ def parse_versions(data: bytes, task: Task) -> TwoVersions:
 
     Whoever relies on it has compared the task's digest or its keys' fingerprints elsewhere.
     """
+    return _parse(data, lambda place, version: read_statement(place, version, task))
+
+
+def parse_card_versions(data: bytes) -> tuple[TwoVersions, VerifyingKey]:
+    """Check evidence of two cards for one round, also where there is no task yet.
+
+    Returns the key that signed both: whoever relies on it knows whose that is from elsewhere.
+    Raises PoolError `pool.evidence` if it proves nothing.
+    """
+    keys: list[VerifyingKey] = []
+
+    def read(place: Place, version: bytes) -> Statement | None:
+        try:
+            statement = _card(place, version, keys[0] if keys else None)
+        except GrievanceError:
+            return None
+        keys.append(parse_card(version).owner.key)
+        return statement
+
+    return _parse(data, read), keys[0]
+
+
+def _parse(data: bytes, read: Callable[[Place, bytes], Statement | None]) -> TwoVersions:
     document = parse_document(data, kind=KIND, limit=LIMIT)
     body = StrictObject(
         document.body,
@@ -181,7 +227,7 @@ def parse_versions(data: bytes, task: Task) -> TwoVersions:
         body.refuse("is about no file that has one author", "path")
     found = []
     for item in body.items("versions"):
-        statement = read_statement(place, b64decode(item), task) if type(item) is str else None
+        statement = read(place, b64decode(item)) if type(item) is str else None
         if statement is None:
             body.refuse("holds something that its author did not sign for this place")
         found.append(statement)

@@ -53,10 +53,15 @@ def _build(raw: object, source: str, *, json: bool) -> Plan:
 
 def read_file(path: str | PathLike[str]) -> Plan:
     """Read a plan file; errors name it by its last part. Raises PlanError."""
+    return parse_toml(read_bytes(path), Path(path).name)
+
+
+def read_bytes(path: str | PathLike[str]) -> bytes:
+    """Read a plan file's bytes, to be parsed, shown and signed as they are. Raises PlanError."""
     name = Path(path).name
     try:
         with Path(path).open("rb") as file:
-            data = file.read(limits.MAX_PLAN_SIZE + 1)
+            return file.read(limits.MAX_PLAN_SIZE + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
         raise PlanError(
@@ -65,7 +70,6 @@ def read_file(path: str | PathLike[str]) -> Plan:
             where=name,
             hint="`grievance plan new` writes one to start from",
         ) from None
-    return parse_toml(data, name)
 
 
 def parse_toml(text: str | bytes, source: str) -> Plan:
@@ -224,6 +228,8 @@ def write_json(plan: Plan) -> dict[str, object]:
         "campaign": plan.campaign,
         "opens": plan.opens.isoformat(),
         "closes": plan.closes.isoformat(),
+        "envelope": plan.envelope,
+        "shared_trustees": plan.shared_trustees,
         "privacy": {key: _plain(value) for key, value in plan.privacy},
         "fields": [_field_json(name, field) for name, field in plan.fields.items()],
         "statistics": [_statistic_json(name, s) for name, s in plan.statistics.items()],

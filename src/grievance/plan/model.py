@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from pydantic import (
@@ -39,6 +40,8 @@ from grievance.plan.statistics import CountStatistic, DistributionStatistic, Mea
 
 if TYPE_CHECKING:
     from os import PathLike
+
+    from grievance.crypto.hpke import Kem
 
 V = TypeVar("V")
 _NUMBER_KEYS = frozenset({"minimum", "maximum", "step", "bands", "unit"})
@@ -98,6 +101,9 @@ def _day(value: object, info: ValidationInfo) -> object:
 
 
 Day = Annotated[date, BeforeValidator(_day)]
+
+KEMS: Mapping[str, Kem] = MappingProxyType({"hybrid": "MLKEM768_X25519", "x25519": "X25519"})
+"""What reports are sealed with: a plan's word for it, and the KEM of HPKE."""
 
 
 class Privacy(Frozen):
@@ -165,13 +171,17 @@ class Plan(Frozen):
     """Fields, statistics and privacy terms of one round.
 
     The order of `fields` is the order in which they are asked, the order of `statistics`
-    that of their blocks in a report.
+    that of their blocks in a report. `envelope` is what reports are sealed with.
+    `shared_trustees` allows aggregators to have trustees in common, who then hold pieces of
+    the keys of several (see `grievance.task.trustees`).
     """
 
     title: Annotated[str, text_rule(limits.MAX_TITLE)]
     campaign: str
     opens: Day
     closes: Day
+    envelope: Literal["hybrid", "x25519"] = "hybrid"
+    shared_trustees: bool = False
     privacy: Privacy
     fields: Annotated[Mapping[Name, AnyField], AfterValidator(_frozen)]
     statistics: Annotated[Mapping[Name, AnyStatistic], AfterValidator(_frozen)]
@@ -186,6 +196,22 @@ class Plan(Frozen):
                 f"and hyphens, starting with a letter or digit",
             )
         return value
+
+    @field_validator("envelope", mode="before")
+    @classmethod
+    def _check_envelope(cls, value: object) -> object:
+        if not isinstance(value, str) or value not in KEMS:
+            raise problem(
+                "plan.envelope",
+                'must be "hybrid" (post-quantum, the default) or "x25519" (smaller, for devices '
+                "that cannot seal the other)",
+            )
+        return value
+
+    @property
+    def kem(self) -> Kem:
+        """The KEM of every aggregator's key for the round."""
+        return KEMS[self.envelope]
 
     @model_validator(mode="after")
     def _check_plan(self, info: ValidationInfo) -> Plan:

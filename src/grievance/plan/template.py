@@ -18,6 +18,11 @@ title = {title}
 campaign = {campaign}          # rounds with this name share a lifetime budget
 opens = {opens}
 closes = {closes}
+# envelope = "x25519"          # what reports are sealed with. Left out, it is "hybrid": a copy of
+                               # the folder stays closed to a quantum computer. "x25519" does not
+                               # promise that; it is for old devices.
+# shared_trustees = true       # allows organisations to keep backups of their keys with the same
+                               # people, who then hold pieces of several: workers are told
 
 [privacy]
 epsilon = 1.0                  # what this round may reveal about one worker: smaller is safer

@@ -27,6 +27,13 @@ _MONTHS = (
     *("July", "August", "September", "October", "November", "December"),
 )
 
+_ENVELOPES = {
+    "hybrid": "Reports are sealed so that a copy of the folder stays closed to a quantum computer "
+    "too.",
+    "x25519": "Reports are sealed with X25519 alone, for old devices: whoever copies the folder "
+    "today could open them if a quantum computer can one day be built.",
+}
+
 
 def day_in_words(day: date) -> str:
     """Write a day the same way on every machine: "1 October 2026"."""
@@ -61,7 +68,7 @@ def plan_in_words(
         lines += _statistic(plan, statistic)
     lines += _rules(plan)
     lines += ["", "What is promised", *_promise(plan, layout)]
-    lines += ["", "Who", *_who(aggregators, partners)]
+    lines += ["", "Who", *_who(plan, aggregators, partners)]
     return lines
 
 
@@ -146,7 +153,7 @@ def _promise(plan: Plan, layout: Layout) -> list[str]:
     return lines
 
 
-def _who(aggregators: Sequence[str], partners: Sequence[str]) -> list[str]:
+def _who(plan: Plan, aggregators: Sequence[str], partners: Sequence[str]) -> list[str]:
     names = f": {listed(aggregators)}" if aggregators else " named in the signed task"
     lines = [
         f"Reports are counted by the organisations{names}.",
@@ -154,7 +161,13 @@ def _who(aggregators: Sequence[str], partners: Sequence[str]) -> list[str]:
         "No answer can be read as long as one of them refuses to work together with the others.",
         "If all of them worked together, they could read every answer.",
         "After the round they destroy its keys: from then on only an old copy of a key could.",
+        _ENVELOPES[plan.envelope],
     ]
+    if plan.shared_trustees:
+        lines.append(
+            "The same people may hold pieces of the keys of several of these organisations, as "
+            "backups: with fewer people than there are organisations every answer could be read."
+        )
     if partners:
         lines.append(f"Reports are passed on, sealed, by {listed(partners)}.")
     lines.append(

@@ -48,7 +48,6 @@ def forecast(
     plan: Plan,
     reports: int | None = None,
     aggregators: int = 2,
-    kem: str = "MLKEM768_X25519",
     *,
     by_group: Groups | None = None,
 ) -> Forecast:
@@ -59,18 +58,17 @@ def forecast(
         reports: How many reports are expected. Without it, and without `by_group`, margins are
             in people only.
         aggregators: How many organisations will count, 2 to 255.
-        kem: How reports are sealed; it decides their size.
         by_group: field -> label -> expected number of people, as far as known; see
             `grievance.planner.groups`. Without `reports` the largest sum of one field is taken.
 
-    Raises UsageError for counts that cannot be, unknown labels or an unknown `kem`; PrivacyError
-    when the budget is too small for any noise to keep it.
+    Raises UsageError for counts that cannot be, or unknown labels; PrivacyError when the budget
+    is too small for any noise to keep it.
     """
     check_counts(reports, aggregators)
     layout = ExpectedLayout(plan)
     expected = expect(plan, reports, by_group)
     number = None if expected.reports is None else round(expected.reports)
-    sizes = sizes_of(layout, number, aggregators, kem)
+    sizes = sizes_of(plan, layout, number, aggregators)
     found = round_budget(plan, layout)
     prospects = expected_tables(layout, expected, found.allocations, aggregators)
     statistics = tuple(

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 from grievance.client.commitment import opening_size
 from grievance.client.report import FRAME_SIZE, LENGTH_SIZE
-from grievance.errors import UsageError
 
 if TYPE_CHECKING:
-    from grievance.plan import Layout
+    from grievance.plan import Layout, Plan
 
 HPKE_OVERHEAD = {"MLKEM768_X25519": 1136, "X25519": 48}
 """Bytes a ciphertext is longer than its plaintext: encapsulated key and 16 bytes of tag."""
@@ -56,10 +55,9 @@ class Sizes:
     verify_ms: float
 
 
-def sizes_of(layout: Layout, reports: int | None, aggregators: int, kem: str) -> Sizes:
-    """Return what `reports` reports take. Raises UsageError for an unknown `kem`."""
-    if kem not in HPKE_OVERHEAD:
-        raise UsageError(f"unknown kem; known are {', '.join(HPKE_OVERHEAD)}")
+def sizes_of(plan: Plan, layout: Layout, reports: int | None, aggregators: int) -> Sizes:
+    """Return what `reports` reports take."""
+    kem = plan.kem
     vdaf = layout.vdaf(aggregators)
     report_bytes = FRAME_SIZE + vdaf.PUBLIC_SHARE_SIZE
     for index in range(aggregators):

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grievance import task as tasks
-from grievance.errors import GrievanceError, UsageError
+from grievance.errors import GrievanceError, TaskError, UsageError
 from grievance.names import is_name
 from grievance.plan import Plan
-from grievance.pool.layout import RoundPaths
+from grievance.pool.layout import RoundPaths, is_round_id
 from grievance.pool.store import SMALL_FILE_SIZE, find
 
 if TYPE_CHECKING:
@@ -24,10 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Invitation:
-    """What a steward consents to: a plan, read from the pool, and the leader's card about it."""
+    """What a steward consents to: a plan, read from the pool, and the leader's card about it.
+
+    `plan_bytes` and `card.data` are the very bytes that were read: what is shown is made of them,
+    and so is what is remembered and signed.
+    """
 
     round_id: str
     plan: Plan
+    plan_bytes: bytes
     card: Card
 
     @property
@@ -52,9 +57,10 @@ def read_invitations(store: Store, round_id: str) -> list[Invitation]:
     """
     paths = RoundPaths(round_id)
     found: list[Invitation] = []
-    plan_bytes = find(store, paths.plan, SMALL_FILE_SIZE)
-    if plan_bytes is None:
+    view = find(store, paths.plan, SMALL_FILE_SIZE)
+    if view is None:
         return found
+    plan_bytes = bytes(view)
     for name in store.names(paths.cards):
         if not is_name(name.removesuffix(".json")):
             continue  # no card of anybody, and perhaps no path at all
@@ -67,32 +73,71 @@ def read_invitations(store: Store, round_id: str) -> list[Invitation]:
             continue
         if hashlib.sha256(plan_bytes).digest() != card.plan_sha256:
             continue
-        plan = Plan.from_toml(plan_text(bytes(plan_bytes), paths.plan), source=paths.plan)
-        found.append(Invitation(round_id, plan, card))
+        found.append(read_invitation(round_id, plan_bytes, card))
     return found
 
 
-def read_cards(store: Store, invitation: Invitation) -> dict[str, Card]:
-    """The cards that fit an invitation, by name."""
-    paths = RoundPaths(invitation.round_id)
+def invitation_of(store: Store, card: Card) -> Invitation | None:
+    """The invitation that an aggregator's card names, if the pool holds its very bytes."""
+    wanted = (card.invitation or card.digest, card.plan_sha256)
+    found = read_invitations(store, card.round_id)
+    return next((i for i in found if (i.card.digest, i.card.plan_sha256) == wanted), None)
+
+
+def own_cards(store: Store, owner: Identity) -> dict[str, Card]:
+    """An organisation's card in every round of the pool that has one."""
+    rounds = filter(is_round_id, store.names("rounds"))
+    cards = ((round_id, read_card(store, round_id, owner)) for round_id in rounds)
+    return {round_id: card for round_id, card in cards if card is not None}
+
+
+def read_invitation(round_id: str, plan_bytes: bytes, card: Card) -> Invitation:
+    """Put an invitation together from bytes that fit. Raises PlanError, UsageError."""
+    source = RoundPaths(round_id).plan
+    plan = Plan.from_toml(plan_text(plan_bytes, source), source=source)
+    return Invitation(round_id, plan, plan_bytes, card)
+
+
+def read_cards(
+    store: Store, invitation: Invitation, others: list[GrievanceError] | None = None
+) -> dict[str, Card]:
+    """The cards that fit an invitation, by name.
+
+    Whoever gives `others` is told in it of cards that a member signed for something else.
+    """
     found = {}
     for member in invitation.members:
-        data = find(store, paths.card(member.name), SMALL_FILE_SIZE)
-        if data is None:
+        card = read_card(store, invitation.round_id, member)
+        if card is None:
             continue
         try:
-            card = tasks.parse_card(bytes(data), member.key)
             tasks.card_matches(
                 card,
                 round_id=invitation.round_id,
                 plan_sha256=invitation.card.plan_sha256,
                 members=invitation.members,
                 rehearsal=invitation.card.rehearsal,
+                invitation=invitation.card.digest,
+                kem=invitation.plan.kem,
             )
-        except GrievanceError:
+        except TaskError as error:
+            if others is not None:
+                others.append(error)
             continue
         found[member.name] = card
     return found
+
+
+def read_card(store: Store, round_id: str, owner: Identity) -> Card | None:
+    """The card at an organisation's place in a round; None for one that it did not sign."""
+    data = find(store, RoundPaths(round_id).card(owner.name), SMALL_FILE_SIZE)
+    try:
+        card = tasks.parse_card(bytes(data), owner.key) if data is not None else None
+    except GrievanceError:
+        return None
+    if card is None or (card.round_id, card.owner.name) != (round_id, owner.name):
+        return None
+    return card
 
 
 def read_task(store: Store, round_id: str) -> Task | None:

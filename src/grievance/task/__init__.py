@@ -2,7 +2,7 @@
 
 from grievance.task.anchor import TrustAnchor, load_task
 from grievance.task.backup import BackupClaim
-from grievance.task.card import Card, card_matches, make_card, parse_card
+from grievance.task.card import Card, card_matches, check_envelope, make_card, parse_card
 from grievance.task.consent import (
     check_cards,
     check_parties_stay,
@@ -39,6 +39,7 @@ __all__ = [
     "bundle",
     "card_matches",
     "check_cards",
+    "check_envelope",
     "check_mechanism_stays",
     "check_parties_stay",
     "check_plan_continues",

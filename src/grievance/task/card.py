@@ -1,8 +1,10 @@
 """An aggregator's card: a fresh HPKE key, offered for one round and one set of parties.
 
 The card names everything it is good for (round, plan, all aggregators in order, whether
-this is a rehearsal), so it cannot be carried into a task its owner did not mean. One
-card, one task: an aggregator that signs a task never signs a second one with that card.
+this is a rehearsal), so it cannot be carried into a task its owner did not mean. The leader's
+card is the invitation: it also says what is known of everybody's backup. All other cards name
+that one card, by its digest: with the plan's it is what their stewards agreed to. One round, one
+card: an aggregator never makes a second one for it.
 """
 
 from __future__ import annotations
@@ -23,15 +25,16 @@ from grievance.task.identity import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from grievance.crypto.signing import SigningKey, VerifyingKey
+    from grievance.plan import Plan
 
 KIND = "grievance/2 card"
-LIMIT = 32768
+LIMIT = 65536
 MEMBER_KEYS = ("display_name", "identity", "name")
 _KEYS = (
-    *("aggregator", "aggregators", "backup", "hpke", "index", "kem"),
+    *("aggregator", "aggregators", "backup", "expected", "hpke", "index", "invitation", "kem"),
     *("plan", "rehearsal", "round"),
 )
 
@@ -42,7 +45,9 @@ class Card:
 
     `plan_sha256` is SHA-256 of the plan file's bytes; `digest` SHA-256 of the card's;
     `members` are all aggregators in order, of whom the owner is number `index`; `backup` is
-    what the owner says about the backup of its keys, None if it has none.
+    what the owner says about the backup of its keys, None if it has none. `invitation` is the
+    digest of the leader's card that the owner agreed to, None in the leader's own; `expected`, in
+    that one alone, what the leader knew of the backup of every member, in order.
     """
 
     round_id: str
@@ -52,6 +57,8 @@ class Card:
     hpke: HpkePublicKey
     rehearsal: bool
     backup: BackupClaim | None
+    invitation: bytes | None
+    expected: tuple[BackupClaim | None, ...]
     digest: bytes
     data: bytes
 
@@ -69,21 +76,27 @@ def make_card(
     plan_sha256: bytes,
     members: Sequence[Identity],
     rehearsal: bool = False,
-    backup: Mapping[str, Any] | None = None,
+    backup: BackupClaim | None = None,
+    invitation: bytes | None = None,
+    expected: Sequence[BackupClaim | None] = (),
 ) -> bytes:
     """Write the card of the member whose identity key is `key`. Raises TaskError.
 
-    `backup` is a `BackupClaim` in its JSON form, as `grievance.backup.statement` gives it.
+    `invitation` is the digest of the leader's card, in every card but the leader's; `expected`
+    what that one says of everybody's backup, by default that nobody but the owner has one.
     """
     owners = [at for at, member in enumerate(members) if member.key == key.public]
     if not owners:
         raise TaskError("this key is not among the round's aggregators", code="plan.aggregators")
+    said = expected or [backup if at == owners[0] else None for at in range(len(members))]
     body = {
         "aggregator": members[owners[0]].name,
         "aggregators": [member.to_json() for member in members],
-        "backup": None if backup is None else dict(backup),
+        "backup": _write(backup),
+        "expected": None if owners[0] else [_write(claim) for claim in said],
         "hpke": b64encode(hpke.raw),
         "index": owners[0],
+        "invitation": None if invitation is None else invitation.hex(),
         "kem": hpke.kem,
         "plan": plan_sha256.hex(),
         "rehearsal": rehearsal,
@@ -91,6 +104,10 @@ def make_card(
     }
     data = sign_document(KIND, body, key)
     return parse_card(data).data
+
+
+def _write(claim: BackupClaim | None) -> dict[str, Any] | None:
+    return None if claim is None else claim.to_json()
 
 
 def parse_card(data: bytes, signer: VerifyingKey | None = None) -> Card:
@@ -117,6 +134,19 @@ def parse_card(data: bytes, signer: VerifyingKey | None = None) -> Card:
         raise SignatureError(
             f"the card of {members[index].name} is signed by somebody else", code="document.signer"
         )
+    leads, named = index == 0, fields.raw("invitation") is not None
+    if leads is named or leads is (fields.raw("expected") is None):
+        fields.refuse("names an invitation, or is one: the leader's is, and no other")
+    expected = fields.items("expected") if leads else []
+    if leads and len(expected) != len(members):
+        fields.refuse("is not about every aggregator", "expected")
+    backup = read_backup_claim(fields.raw("backup"), members[index], "card.backup", "task.card")
+    claims = tuple(
+        read_backup_claim(item, member, "card.expected", "task.card")
+        for item, member in zip(expected, members if leads else (), strict=True)
+    )
+    if leads and claims[0] != backup:
+        fields.refuse("says another thing about the owner's own backup", "expected")
     return Card(
         round_id=check_round_id(fields.text("round")),
         plan_sha256=fields.digest("plan"),
@@ -124,9 +154,9 @@ def parse_card(data: bytes, signer: VerifyingKey | None = None) -> Card:
         members=members,
         hpke=read_hpke_key(fields),
         rehearsal=fields.flag("rehearsal"),
-        backup=read_backup_claim(
-            fields.raw("backup"), members[index].name, "card.backup", "task.card"
-        ),
+        backup=backup,
+        invitation=fields.digest("invitation") if named else None,
+        expected=claims,
         digest=document.digest,
         data=document.data,
     )
@@ -141,6 +171,16 @@ def read_hpke_key(fields: StrictObject) -> HpkePublicKey:
         raise TaskError(error.message, code="plan.key") from None
 
 
+def check_envelope(plan: Plan, name: str, hpke: HpkePublicKey) -> None:
+    """Check that an aggregator's key is for the plan's envelope. Raises TaskError."""
+    if hpke.kem != plan.kem:
+        raise TaskError(
+            f"the plan seals reports with {plan.kem}, and the key of {name} is for {hpke.kem}",
+            code="task.envelope",
+            hint="do not sign; a round on other terms needs a new plan and a new round",
+        )
+
+
 def card_matches(
     card: Card,
     *,
@@ -148,8 +188,13 @@ def card_matches(
     plan_sha256: bytes,
     members: Sequence[Identity],
     rehearsal: bool,
+    invitation: bytes,
+    kem: str,
 ) -> None:
-    """Check that a card was made for this round. Raises TaskError (code "task.card") if not."""
+    """Check that a card was made for this round. Raises TaskError (code "task.card") if not.
+
+    `invitation` is the digest of the leader's card, `kem` that of the plan's envelope.
+    """
     wrong = [
         what
         for what, same in (
@@ -157,6 +202,8 @@ def card_matches(
             ("another plan", card.plan_sha256 == plan_sha256),
             ("other aggregators", card.members == tuple(members)),
             ("a rehearsal" if card.rehearsal else "no rehearsal", card.rehearsal is rehearsal),
+            ("another invitation", (card.invitation or card.digest) == invitation),
+            (f"another envelope ({card.hpke.kem})", card.hpke.kem == kem),
         )
         if not same
     ]
@@ -164,5 +211,6 @@ def card_matches(
         raise TaskError(
             f"the card of {card.owner.name} was made for {', '.join(wrong)}",
             code="task.card",
-            hint="ask them for a new card for this round",
+            hint="a round has one card of everybody: ask the leader for a new round, and what "
+            f"{card.owner.name} was shown",
         )

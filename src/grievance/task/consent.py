@@ -53,6 +53,8 @@ def check_cards(task: Task, cards: Sequence[Card]) -> None:
             plan_sha256=task.plan_sha256,
             members=members,
             rehearsal=task.rehearsal,
+            invitation=ordered[0].digest,
+            kem=task.plan.kem,
         )
         if card.digest != entry.card or card.hpke != entry.hpke:
             raise TaskError(f"the task names another card of {entry.name}", code="task.card")

@@ -26,7 +26,7 @@ from grievance.plan.budget import AUTO, round_budget
 from grievance.privacy.filter import BudgetFilter
 from grievance.privacy.mechanisms import SCALE_NAMES
 from grievance.task.backup import BackupClaim, read_backup_claim
-from grievance.task.card import card_matches, read_hpke_key
+from grievance.task.card import card_matches, check_envelope, read_hpke_key
 from grievance.task.identity import (
     ONE_EACH,
     Identity,
@@ -35,6 +35,7 @@ from grievance.task.identity import (
     read_identity_fields,
 )
 from grievance.task.later import check_later, later_fields, ticks_of
+from grievance.task.trustees import check_trustees
 from grievance.task.verify_key import commitment
 
 if TYPE_CHECKING:
@@ -193,6 +194,8 @@ def build_task(
             plan_sha256=plan_sha256,
             members=members,
             rehearsal=rehearsal,
+            invitation=ordered[0].digest,
+            kem=plan.kem,
         )
     check_mechanism_stays(plan, previous)
     terms = _Terms(plan, len(members))
@@ -259,6 +262,9 @@ def _parse_task(data: bytes) -> Task:
     _check_version(fields.mapping("vdaf"))
     terms = _Terms(Plan.from_json(fields.mapping("plan"), source="task"), len(aggregators))
     check_later(fields, terms.layout)
+    for entry in aggregators:
+        check_envelope(terms.plan, entry.name, entry.hpke)
+    check_trustees([(e.member, e.backup) for e in aggregators], shared=terms.plan.shared_trustees)
     read: dict[str, Any] = {
         "round_id": check_round_id(fields.text("round")),
         "rehearsal": fields.flag("rehearsal"),
@@ -358,7 +364,7 @@ def _read_aggregator(value: object) -> AggregatorEntry:
     member = read_identity_fields(fields)
     hpke = read_hpke_key(fields)
     backup = read_backup_claim(
-        fields.raw("backup"), member.name, "task.aggregators.backup", "task.field"
+        fields.raw("backup"), member, "task.aggregators.backup", "task.field"
     )
     return AggregatorEntry(
         member.name, member.display_name, member.key, fields.digest("card"), hpke, backup
