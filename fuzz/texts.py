@@ -17,7 +17,7 @@ from grievance.cli.worker import _read_answers
 from grievance.client import parse_replies, questions
 from grievance.client.cells import RowReader
 from grievance.client.mapping import TableMapping, load_mapping
-from grievance.client.table import read_table
+from grievance.client.table import open_table
 from grievance.client.text import parse_number
 from grievance.cost import Cost, parse_fraction
 from grievance.crypto import keys
@@ -85,20 +85,24 @@ def _rows(data: bytes, mapping: TableMapping) -> None:
     plan = world().task.plan
     if data[:4] == b"PAR1":  # a table of the caller's own: Arrow reads it
         raise WireError("not text")
-    table = read_table(as_file(data, "table.csv"), encoding=mapping.encoding)
+    table = open_table(as_file(data, "table.csv"), mapping)
     reader = RowReader(plan, mapping, table.kinds)
     table.require(reader.columns, mapping.source)
     for _, cells in table.rows(reader.columns):
         if not isinstance(cells, str):
             with contextlib.suppress(GrievanceError):
-                world().task.layout.answers(reader.read(cells)[1])
+                world().task.layout.answers(reader.read(cells).answers)
 
 
 MAPPED = """\
 delimiter = ";"
 encoding = "cp1252"
+header_rows = 2
+person = 1
+only = { "Q1" = ["1", "2"] }
 [fields.region]
 column = "Q1"
+other = "Wales"
 values = { "1" = "London", "2" = "Wales" }
 [fields.problems]
 columns = { "overtime" = "Q2", "targets" = "Q3" }

@@ -252,6 +252,26 @@ nothing = "none"
 """
 
 
+def test_a_real_survey_of_which_a_part_would_mislead(make_round, plan_head, shared):
+    """173 of 1,259 people tick more than three: without them the figures say something else."""
+    fields = OSMI_FIELDS.replace("pick = 5", "pick = 3")
+    round_ = make_round(plan_head + fields)
+    path = shared / "data" / "osmi_2014.csv"
+    with pytest.raises(RowsRefusedError) as caught:
+        seal_many(round_.task, path, OSMI_MAPPING)
+    (cause,) = caught.value.causes
+    assert (len(cause.rows), f"{cause.share:.1%}", cause.field) == (173, "13.7%", "provides")
+    benefits = "mental health benefits"
+    cases = ((5, "", 0, "37.9%"), (3, 'too_many = "blank"\n', 173, "28.7%"))
+    for pick, extra, blank, share in cases:
+        task = make_round(plan_head + OSMI_FIELDS.replace("pick = 5", f"pick = {pick}")).task
+        mapping = load_mapping(OSMI_MAPPING + extra, task.plan)
+        reading = check_table(task, read_table(path), mapping)
+        provides, talk = reading.fields["provides"], reading.fields["talk"]
+        assert (len(reading.taken), provides.blank, talk.blank) == (1259, blank, 0)
+        assert f"{provides.labels[benefits] / (1259 - blank):.1%}" == share
+
+
 def test_a_real_survey_fits(make_round, plan_head, shared):
     round_ = make_round(plan_head + OSMI_FIELDS)
     layout = round_.task.layout

@@ -199,7 +199,7 @@ class CsvTable(RowTable):
 
 def is_garbled(text: str) -> bool:
     """Whether a cell holds bytes that are no text in the file's encoding."""
-    return any(ord(char) in _BAD_BYTES for char in text)
+    return not text.isascii() and any(ord(char) in _BAD_BYTES for char in text)
 
 
 def _is_empty(cells: Sequence[str]) -> bool:

@@ -27,7 +27,8 @@ PERSON_TWICE = "row.twice"
 _MENDS = {
     "answers.range": "clip = true, if the nearest limit is meant; or blank, if it is a code",
     "answers.step": "round = true",
-    "answers.pick": 'too_many = "blank", which counts these people as not having answered it',
+    "answers.pick": 'too_many = "blank", which counts these people as not having answered it; '
+    "a plan that allows more ticks would count them",
     "answers.twice": "nothing mends it but the table: a choice counts once",
     "answers.required": "nothing mends it: the plan requires an answer; `--partial` leaves "
     "these rows out",
