@@ -234,7 +234,7 @@ def check(typist: Typist) -> None:
     from grievance.aggregator.bench import Bench
     from grievance.aggregator.burns import BurnIndex
     from grievance.aggregator.state import State
-    from grievance.client.report import InputShareOpener
+    from grievance.client.input_share import InputShareOpener
     from grievance.pipelines import rows
     from grievance.pool.store import LocalStore
 
