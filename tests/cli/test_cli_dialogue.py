@@ -21,7 +21,7 @@ from grievance.testing import make_coalition
 
 @pytest.fixture(scope="module")
 def task() -> Task:
-    return make_coalition(PLAN, ["north", "south"], "X25519").task
+    return make_coalition(PLAN, ["north", "south"]).task
 
 
 def talk(task: Task, *typed: str, screen: io.StringIO | None = None) -> dict[str, object]:
@@ -100,7 +100,7 @@ def test_a_comma_is_explained(task: Task) -> None:
 
 def test_the_word_for_back_is_no_answer_to_any_question() -> None:
     plan = PLAN.replace('"bullying"', '"Back", "<"')
-    task = make_coalition(plan, ["north", "south"], "X25519").task
+    task = make_coalition(plan, ["north", "south"]).task
     log = io.StringIO()
     found = talk(task, "2", "back", "(back)", "<", "4", "y", screen=log)
     assert found["problems"] == ["<"]
