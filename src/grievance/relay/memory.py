@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,7 @@ class Memory:
         """From what the state remembers: path -> digests, one after the other."""
         return cls({path: tuple(_split(digests)) for path, digests in rows.items()}, tuple(found))
 
-    @property
+    @cached_property
     def path_of(self) -> dict[bytes, str]:
         """Report digest (32 bytes) -> the batch in which it went out."""
         return {digest: path for path, rows in self.batches.items() for digest in rows}
