@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from cli_shell import Town
 
+from grievance.home import Home
+
 
 @pytest.fixture
 def inbox(opened: Town) -> Path:
@@ -118,6 +120,45 @@ def test_a_bad_file_among_named_ones_stops_nothing(opened: Town, inbox: Path) ->
     assert ran.code == 1
     assert "Relayed 14 reports" in ran.err
     assert (inbox / "broken.report").exists(), "what was named one by one is not moved"
+
+
+def test_a_bad_file_that_cannot_be_moved_stops_nothing_either(
+    opened: Town, inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (inbox / "broken.report").write_bytes(b"x")
+    real = Path.replace
+
+    def replace(path: Path, target: Path) -> Path:
+        if path.suffix == ".report":
+            raise PermissionError(13, "Permission denied")
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    for reports in (14, 0):
+        ran = opened.type("nurses", "relay", str(inbox), "--trust", opened.digest, "--json")
+        assert (ran.code, ran.json["reports"]) == (1, reports)
+        assert [one["set_aside"] for one in ran.json["refused"]] == [None]
+
+
+def test_relaying_waits_for_another_command_to_end(
+    opened: Town, inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sync that runs at the hour must not cost a batch its hour."""
+    lock, slept = Home.open(opened.home("nurses")).lock(), list[float]()
+    lock.__enter__()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 2:
+            lock.__exit__(None, None, None)
+
+    monkeypatch.setattr("time.sleep", sleep)
+    opened.type("nurses", "relay", str(inbox), "--trust", opened.digest).done()
+    assert slept == [1, 1]
+    with Home.open(opened.home("nurses")).lock():
+        ran = opened.type("nurses", "relay", str(inbox), "--trust", opened.digest)
+        ran.refused(1, "another command is at work")
+    assert len(slept) == 62, "it does not wait for ever"
 
 
 def test_what_is_no_report(opened: Town, inbox: Path) -> None:

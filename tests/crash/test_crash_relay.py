@@ -105,9 +105,10 @@ def test_a_cut_at_every_step(spool: Spool) -> None:
 
 @pytest.mark.parametrize("action", ["full", "io"])
 def test_a_disk_that_refuses_is_told_and_gone_on_with(spool: Spool, action: str) -> None:
-    for label in ("state.commit.before", "pool.put.opened", "relay.moved"):
+    # The first file that moves is the one that does not read: that it cannot stops nothing.
+    for point in ("state.commit.before:1", "pool.put.opened:1", "relay.moved:2"):
         spool.lay_out()
-        ended = spool.town.run(LOOK, failpoint=f"{label}:1:{action}")
+        ended = spool.town.run(LOOK, failpoint=f"{point}:{action}")
         ended.refused()
         spool.look()
         spool.check()

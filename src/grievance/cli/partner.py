@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from grievance.task import Task
 
 _DAYS = 90
+_PATIENCE = 60
 _Done = TypeVar("_Done")
 
 
@@ -219,16 +220,31 @@ def _refuse_expelled(own: Home, chain: OrderChain) -> None:
         )
 
 
+def _patiently(work: Callable[[], _Done]) -> _Done:
+    """Do something at our desk; wait for another command there, such as a sync, to end.
+
+    A batch has its hour, and the next one may be a week away.
+    """
+    for _ in range(_PATIENCE):
+        try:
+            return work()
+        except StateError as error:
+            if error.code != "state.busy":
+                raise
+        time.sleep(1)
+    return work()
+
+
 def _knowing(work: Callable[[bool], _Done], *, lost: bool) -> _Done:
     """Do something that needs our memory; ask a person at a keyboard whether to do without."""
     try:
-        return work(lost)
+        return _patiently(lambda: work(lost))
     except StateError as error:
         if error.code != "relay.memory" or not sys.stdin.isatty():
             raise
         tell(error)
     confirm("Go on without that memory?", yes=False)
-    return work(True)
+    return _patiently(lambda: work(True))
 
 
 def _set_aside(refused: list[Refused]) -> list[dict[str, str | None]]:

@@ -85,17 +85,20 @@ def files_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
 
 
-def set_aside(path: Path) -> Path:
+def set_aside(path: Path) -> Path | None:
     """Move a file into the folder `refused` beside it. Returns where it is now.
 
-    Raises ReportError `relay.move` when the system refuses.
+    None where the system does not let us: the file stays, and stops no other.
     """
     folder = path.parent / REFUSED
     target, number = folder / path.name, 1
     while os.path.lexists(target):
         number += 1
         target = folder / f"{path.stem}-{number}{path.suffix}"
-    move(path, target)
+    try:
+        move(path, target)
+    except ReportError:
+        return None
     return target
 
 

@@ -77,12 +77,13 @@ class Look:
     """What one look at the spool did.
 
     `passed`: None while it is not time, or after the close. `waiting`: new reports that stay.
-    `refused`: files set aside now, with their new place. `deleted`: files of reports.
+    `refused`: files that do not read, with the place they were moved to, if they could be.
+    `deleted`: files of reports.
     """
 
     passed: Passed | None
     waiting: int
-    refused: tuple[tuple[Refused, Path], ...]
+    refused: tuple[tuple[Refused, Path | None], ...]
     found: int
     left: Left | None
     deleted: int
@@ -123,7 +124,7 @@ def look(
 
 def _take(
     spool: Path, task: Task, memory: Memory, now: datetime
-) -> tuple[list[Taken], tuple[tuple[Refused, Path], ...]]:
+) -> tuple[list[Taken], tuple[tuple[Refused, Path | None], ...]]:
     """Read what lies on top, and set aside what does not read."""
     if not files_in(spool):
         return [], ()
