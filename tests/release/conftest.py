@@ -117,6 +117,10 @@ def _make_task(
         + fields
         + statistics
     )
+    return _task_of(text, shares)
+
+
+def _task_of(text: str, shares: int = 2) -> Task:
     signers = [SigningKey.generate() for _ in range(shares)]
     keys = [HpkePrivateKey.generate("X25519") for _ in range(shares)]
     members = [
@@ -131,6 +135,12 @@ def _make_task(
     )
     plan = Plan.from_toml(text)
     return parse_task(build_task(plan, cards, VerifyKey.generate(), round_id="one"))
+
+
+@pytest.fixture(scope="session")
+def task_of() -> Callable[..., Task]:
+    """Return a maker of tasks of a whole plan: (text, shares)."""
+    return _task_of
 
 
 @pytest.fixture(scope="session")

@@ -197,7 +197,7 @@ def test_frames(task: Any, make_release: Callable) -> None:
         assert isinstance(pandas, pd.DataFrame)
         assert arrow.num_rows == len(polars) == len(pandas) == len(table.cells())
         assert arrow.column_names == polars.columns == list(pandas.columns)
-        assert arrow.column("estimate").to_pylist() == [cell.estimate for cell in table.cells()]
+        assert arrow.column("estimate").to_pylist() == [cell.point for cell in table.cells()]
     frame = release["contracts"].to_polars()
     assert frame.filter(pl.col("contract") == "=HYPERLINK(1)").height == 3  # only CSV is escaped
     assert frame["estimate"].to_list() != [float(at) for at in range(-3, 9)]

@@ -251,7 +251,7 @@ def test_what_is_withheld_is_not_in_the_page(make_task: Callable, make_release: 
             for text in (show(figure).low, show(figure).high):
                 assert not re.search(rf"[>( ]{text}[< )%]", hidden.to_html())
     words = plain(hidden.to_html())
-    assert words.count("withheld (fewer than about 1,000 people)") >= 4
+    assert words.count("withheld (its noisy number is under 1,000)") >= 4
     assert "problems: 2 cells withheld" in words
     assert "“targets” and “North”" in words and "“bullying” and “London”" in words
     assert "No cell of this release is withheld" not in words
@@ -285,5 +285,6 @@ def test_a_clear_first_answer_is_named_and_a_tie_is_not(
     asked = tied[tied.index("What can be asked for next?") :]
     assert "is the most frequent answer" not in asked
     assert "was ticked more often cannot be said from these figures" in asked
-    assert "Nothing stands out of the noise" in asked
+    assert "At least one in three of those who answered “Which are a problem?” ticked" not in asked
+    assert "At least one in four of those who answered “Which are a problem?” ticked" in asked
     assert "“bullying” was ticked more often than “caseload”, by between" in tied

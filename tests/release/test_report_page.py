@@ -273,7 +273,8 @@ def test_who_what_when_and_how_to_check(kinds: Release) -> None:
     words = Outline(page_of(kinds)).words
     task = kinds.task
     for text in (
-        kinds.plan.title, "1 October 2026", "20 December 2026", "1,000 reports", "Organisation 0",
+        kinds.plan.title, "1 October 2026", "20 December 2026", "1,000 sealed reports count",
+        "Organisation 0",
         "Organisation 1", "nurses: 1,500 sealed reports", "carers: 0 sealed reports",
         f"grievance audit POOL --trust {task.short_digest}", task.digest.hex(),
         kinds.accepted_root.hex(), kinds.release_id, "discrete Gaussian", "sigma", "epsilon 1 ",
@@ -318,7 +319,7 @@ def test_exceptions_and_blank_reports_are_stated(kinds: Release) -> None:
         "together reveal at most epsilon 10 about one worker at delta 0.000001; by bad luck of "
         "the noise more, with a chance of at most 1 in "
     ) in words
-    assert "fewer than 10 reports, blank ones added as cover included." in words
+    assert "fewer than 10 sealed reports, blank ones that partners add as cover included." in words
 
 
 def test_what_the_ranges_hold_allows_for_what_is_withheld(

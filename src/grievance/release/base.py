@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from grievance.errors import ReleaseError
 from grievance.release import frames, plots
 from grievance.release.display import html_table, text_table
+from grievance.release.figures import Figure, of_total
 from grievance.release.frames import LEADING_COLUMNS, NUMBER_COLUMNS, TRAILING_COLUMNS
 
 if TYPE_CHECKING:
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from grievance.release.cube import Axis, Total
-    from grievance.release.figures import Figure
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Table(ABC):
         axes: Its axes, with their labels.
         hide_below: What rests on a noisy number of people below it is marked hidden and not
             printed; 0 hides nothing.
+        most: As many reports as there were; no number of people in it can be larger.
         reconciled_with: The statistics this table was reconciled with, by weighted least
             squares; empty where the estimates are the released integers, or sums of them.
         remark: What to know about the whole table; empty when there is nothing.
@@ -49,9 +51,17 @@ class Table(ABC):
     kind: ClassVar[str]
     value_name: str
 
-    def __init__(self, *, name: str, title: str, axes: tuple[Axis, ...], hide_below: int) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        title: str,
+        axes: tuple[Axis, ...],
+        hide_below: int,
+        most: float = math.inf,
+    ) -> None:
         self.name, self.title, self.axes = name, title, axes
-        self.hide_below = hide_below
+        self.hide_below, self.most = hide_below, most
         self.reconciled_with: tuple[str, ...] = ()
         self.remark = ""
         self._raw: Table | None = None
@@ -86,6 +96,17 @@ class Table(ABC):
     @abstractmethod
     def _beside(self) -> list[Beside]:
         """Return per cell what its row shows beside the figure."""
+
+    def _people(self, total: Total, labels: Mapping[str, str], note: str = "") -> Figure:
+        """Return a number of people as a figure."""
+        return of_total(
+            Figure,
+            total,
+            labels=labels,
+            withheld=self._withheld(total),
+            possible=(0, self.most),
+            note=note,
+        )
 
     def _withheld(self, *people: Total) -> str:
         """Return why a figure that rests on these people is withheld; empty if it is not."""
@@ -125,7 +146,8 @@ class Table(ABC):
 
         Columns: statistic, kind, one per axis, estimate, margin_95, low_95, high_95, share and
         its interval (where the statistic has shares), people (the noisy number the figure is
-        about), sd (of a count's noise), hidden, note.
+        about), sd (of a count's noise), hidden, note. What the noise hides has its range, and
+        None for the estimate, its margin, the share or the people.
         """
         rows = []
         for figure, beside in zip(self.cells(), self._beside(), strict=True):
@@ -133,11 +155,12 @@ class Table(ABC):
             row |= {self.columns[axis]: label for axis, label in figure.labels.items()}
             row |= dict.fromkeys(NUMBER_COLUMNS)
             if not figure.hidden:
-                row |= {"estimate": figure.estimate, "margin_95": figure.margin}
                 row |= {"low_95": figure.low, "high_95": figure.high}
+            if figure.point is not None:
+                row |= {"estimate": figure.point, "margin_95": figure.margin}
             share = beside.share
             if share is not None and not share.hidden:
-                row |= {"share": share.estimate}
+                row |= {"share": share.point}
                 row |= {"share_low_95": share.low, "share_high_95": share.high}
             row |= {"people": beside.people, "sd": beside.sd}
             row |= {"hidden": figure.hidden, "note": figure.remarks}

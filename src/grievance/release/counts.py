@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,20 +54,21 @@ class CountTable(Table):
         hide_below: int,
         subject: str | None = None,
         answered: Cube | None = None,
+        most: float = math.inf,
     ) -> None:
         self.subject = cube.axis(subject) if subject else cube.axes[0]
-        super().__init__(name=name, title=title, axes=cube.axes, hide_below=hide_below)
+        super().__init__(name=name, title=title, axes=cube.axes, hide_below=hide_below, most=most)
         self._cube, self._answered = cube, answered
 
     def cells(self) -> list[Figure]:
         """Return the count of every cell, with the margin of the noise in it."""
         return [
-            self._figure(total, labels)
+            self._people(total, labels)
             for total, labels in zip(self._cube.cells(), self._labels(), strict=True)
         ]
 
     def _cell(self, labels: Mapping[str, str]) -> Figure:
-        return self._figure(self._cube.sum(self._cube.chosen(labels)), labels)
+        return self._people(self._cube.sum(self._cube.chosen(labels)), labels)
 
     def total(self, **choice: object) -> Figure:
         """Return the sum of chosen cells: `total(region="London")`, `total(region=[...])`.
@@ -76,20 +78,33 @@ class CountTable(Table):
         `answered`). Raises ReleaseError for an unknown axis or label.
         """
         several = len(given(self.subject, choice.get(self.subject.name, self.subject.labels))) > 1
-        note = "counts ticks, of which one person may have several"
         total = self._cube.sum(self._cube.chosen(choice))
-        return self._figure(total, words(choice), note if several and self._answered else "")
+        if not (several and self._answered):
+            return self._people(total, words(choice))
+        return of_total(
+            Figure,
+            total,
+            labels=words(choice),
+            withheld=self._withheld(total),
+            possible=(0, math.inf),
+            note="counts ticks, of which one person may have several",
+        )
 
-    def answered(self, **group: object) -> Figure:
-        """Return how many people answered the question, in the chosen groups together.
+    def answered(self, question: str | None = None, /, **group: object) -> Figure:
+        """Return how many people answered a question, in the chosen groups together.
 
-        The question is the several-choices field, or else the first of the table.
+        `question` is an axis of the table: by default the several-choices field or the bands, or
+        else the first. In a distribution only people whose number is known are counted. Raises
+        ReleaseError for an unknown axis or label.
         """
-        if self._answered is not None:
+        name = question or self.subject.name
+        if self._answered is None:
+            people = self._cube.sum(self._among(self._cube, {name: ()}, group))
+        elif name == self.subject.name:
             people = self._answered.sum(self._status(group, ANSWERED))
         else:
-            people = self._cube.sum(self._among(self._cube, {self.subject.name: ()}, group))
-        return self._figure(people, words(group))
+            people = self._answered.sum(self._among(self._answered, {name: ()}, group))
+        return self._people(people, words(group))
 
     def not_answered(self, **group: object) -> Figure:
         """Return how many left the question open. Raises ReleaseError where nobody could."""
@@ -103,7 +118,7 @@ class CountTable(Table):
             people = cube.sum(self._status(group, blank))
         else:
             people = cube.sum(cube.chosen({**group, self.subject.name: blank}))
-        return self._figure(people, words(group))
+        return self._people(people, words(group))
 
     def share(
         self, *, of: Mapping[str, object], within: Mapping[str, object] | None = None
@@ -157,6 +172,7 @@ class CountTable(Table):
             first.ratio.minus(second.ratio),
             labels={**words(of), **labels},
             withheld=self._withheld(first.top, first.people, second.top, second.people),
+            possible=(-1, 1),
             percent=True,
         )
 
@@ -167,15 +183,17 @@ class CountTable(Table):
         if boxes[0] == boxes[1]:
             raise overlap()
         first, second = (self._cube.sum(box) for box in boxes)
-        few = self._withheld(first, second)
-        return of_total(Difference, first - second, labels=labels, withheld=few)
+        return of_total(
+            Difference,
+            first - second,
+            labels=labels,
+            withheld=self._withheld(first, second),
+            possible=(-self.most, self.most),
+        )
 
     def _labels(self) -> list[dict[str, str]]:
         names = [axis.name for axis in self.axes]
         return [dict(zip(names, key, strict=True)) for key in self._cube.labels()]
-
-    def _figure(self, total: Total, labels: Mapping[str, str], note: str = "") -> Figure:
-        return of_total(Figure, total, labels=labels, withheld=self._withheld(total), note=note)
 
     def _beside(self) -> list[Beside]:
         """Return per cell the share of the subject's label among who answered in its group."""
@@ -189,7 +207,7 @@ class CountTable(Table):
             of = {subject: labels[subject]}
             group = {name: label for name, label in labels.items() if name != subject}
             part = self._part(of, group)
-            shown = None if self._withheld(part.people) else part.people.value
+            shown = self._people(part.people, group).point
             besides.append(Beside(self._share_of(part, of, group), shown, sd))
         return besides
 
@@ -243,6 +261,7 @@ class CountTable(Table):
             part.ratio.interval,
             labels={**words(within), **words(of)},
             withheld=self._withheld(part.top, part.people),
+            possible=(0, 1),
             percent=True,
         )
 

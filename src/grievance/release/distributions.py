@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from grievance.errors import ReleaseError
 from grievance.plan.decimals import decimal_text
 from grievance.release.counts import CountTable
-from grievance.release.figures import UNKNOWN, Quantile
+from grievance.release.figures import UNKNOWN, Quantile, says_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,8 +35,11 @@ class DistributionTable(CountTable):
         hide_below: int,
         subject: str,
         ranges: Sequence[tuple[Fraction, Fraction]],
+        most: float = math.inf,
     ) -> None:
-        super().__init__(name=name, title=title, cube=cube, hide_below=hide_below, subject=subject)
+        super().__init__(
+            name=name, title=title, cube=cube, hide_below=hide_below, subject=subject, most=most
+        )
         self.ranges = tuple(ranges)
         self.bands = tuple(label for label in self.subject.labels if label != self.subject.blank)
 
@@ -73,12 +77,15 @@ class DistributionTable(CountTable):
         known = people.estimate is not None and people.low > 0
         if not known:
             low, high = 0, len(self.bands) - 1
+        ends = self.ranges[low][0], self.ranges[high][1]
+        possible = float(self.ranges[0][0]), float(self.ranges[-1][1])
+        known = known and not says_nothing(float(ends[0]), float(ends[1]), possible)
         return Quantile(
             q=float(exact),
             band=self.bands[first] if (people.estimate or 0) > 0 else None,
-            low=float(self.ranges[low][0]),
-            high=float(self.ranges[high][1]),
-            limits=(decimal_text(self.ranges[low][0]), decimal_text(self.ranges[high][1])),
+            low=float(ends[0]),
+            high=float(ends[1]),
+            limits=(decimal_text(ends[0]), decimal_text(ends[1])),
             low_band=self.bands[low],
             high_band=self.bands[high],
             withheld=people.withheld,

@@ -27,6 +27,9 @@ MOST_DECIMALS = 24
 UNKNOWN = "the noise is too large for this figure: it may lie anywhere in its range"
 HIDDEN = "hidden"
 
+NEARLY_ALL = 0.9
+"""A range that takes more than this of what is possible says nothing: its figure is not known."""
+
 
 @dataclass(frozen=True, repr=False)
 class Figure:
@@ -42,6 +45,8 @@ class Figure:
         note: what to know when reading it; empty when there is nothing.
         percent: whether it is a share, shown in per cent.
         whole: whether it is a count, shown as a whole number.
+
+    What the noise hides (`known` is false) has no `point`, in no output; its range stays.
     """
 
     labels: Mapping[str, str]
@@ -61,6 +66,16 @@ class Figure:
         return bool(self.withheld)
 
     @property
+    def known(self) -> bool:
+        """Whether the noise leaves anything to say; a withheld figure may be known."""
+        return self.estimate is not None and UNKNOWN not in self.note
+
+    @property
+    def point(self) -> float | None:
+        """The single best number, where there is one to show: not withheld, and known."""
+        return self.estimate if self.known and not self.hidden else None
+
+    @property
     def remarks(self) -> str:
         """All there is to say beside the numbers: why it is withheld, and the note."""
         return "; ".join(text for text in (self.note, self.withheld) if text)
@@ -70,7 +85,7 @@ class Figure:
         """Return the figure for people: `123 ± 20`, `34.1 % (30.2 to 38.0)`, `hidden`."""
         if self.hidden:
             return HIDDEN
-        if self.estimate is None:
+        if self.estimate is None or not self.known:
             return "unknown"
         if self.whole:
             # Rounded half up, so that no whole number of the interval is lost.
@@ -137,11 +152,16 @@ class Quantile:
         return bool(self.withheld)
 
     @property
+    def known(self) -> bool:
+        """Whether the noise leaves anything to say."""
+        return self.band is not None and UNKNOWN not in self.note
+
+    @property
     def text(self) -> str:
         """Return the quantile for people: `5 to 9.5 (between 1 and 19.5)`."""
         if self.hidden:
             return HIDDEN
-        if self.band is None:
+        if not self.known:
             return "unknown"
         return f"{self.band} (between {self.limits[0]} and {self.limits[1]})"
 
@@ -153,15 +173,26 @@ class Quantile:
 AnyFigure = TypeVar("AnyFigure", bound=Figure)
 
 
+def says_nothing(low: float, high: float, possible: tuple[float, float]) -> bool:
+    """Whether a range takes nearly all of what is possible anyway, from least to most."""
+    least, most = possible
+    return min(high, most) - max(low, least) > NEARLY_ALL * (most - least)
+
+
 def of_interval(
     kind: type[AnyFigure],
     interval: Interval,
     *,
     labels: Mapping[str, str],
     withheld: str,
+    possible: tuple[float, float],
     percent: bool = False,
 ) -> AnyFigure:
-    """Make a figure from an interval of a ratio, saying so when the noise hides it."""
+    """Make a figure from an interval of a ratio, saying so when the noise hides it.
+
+    `possible`: the least and the most it can be, whatever was answered.
+    """
+    known = interval.known and not says_nothing(interval.low, interval.high, possible)
     return kind(
         labels=dict(labels),
         estimate=interval.estimate,
@@ -169,7 +200,7 @@ def of_interval(
         low=interval.low,
         high=interval.high,
         withheld=withheld,
-        note="" if interval.known else UNKNOWN,
+        note="" if known else UNKNOWN,
         percent=percent,
     )
 
@@ -180,11 +211,18 @@ def of_total(
     *,
     labels: Mapping[str, str],
     withheld: str,
+    possible: tuple[float, float],
     note: str = "",
 ) -> AnyFigure:
-    """Make a figure of people from a sum of cells."""
+    """Make a figure of people from a sum of cells, saying so when the noise hides it.
+
+    `possible`: the least and the most it can be, whatever was answered. The estimate and its
+    range are not cut to that: sums of cut figures would be biased.
+    """
     # Adding up rounded estimates leaves digits that mean nothing.
     value, margin = round(total.value, DIGITS), total.margin
+    if says_nothing(value - margin, value + margin, possible):
+        note = "; ".join(text for text in (UNKNOWN, note) if text)
     return kind(
         labels=dict(labels),
         estimate=value,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from grievance.release.base import Beside, Table
 from grievance.release.counts import overlap, sentence
 from grievance.release.cube import is_empty, meet, words
-from grievance.release.figures import Difference, Figure, of_interval, of_total
+from grievance.release.figures import Difference, Figure, of_interval
 from grievance.release.ratios import Ratio
 
 if TYPE_CHECKING:
@@ -41,11 +42,12 @@ class MeanTable(Table):
         step: Fraction,
         grid: int,
         unit: str = "",
+        most: float = math.inf,
     ) -> None:
-        super().__init__(name=name, title=title, axes=people.axes, hide_below=hide_below)
+        super().__init__(name=name, title=title, axes=people.axes, hide_below=hide_below, most=most)
         self.value_name = f"mean, {unit}" if unit else "mean"
         self.minimum, self.step, self.grid, self.unit = minimum, step, grid, unit
-        self._totals, self._people = totals, people
+        self._totals, self._numbers = totals, people
 
     def cells(self) -> list[Figure]:
         """Return the mean of every group; one figure without labels if there are no groups."""
@@ -53,7 +55,7 @@ class MeanTable(Table):
         return [
             self._figure(self._ratio(total, people), dict(zip(names, key, strict=True)))
             for total, people, key in zip(
-                self._totals.cells(), self._people.cells(), self._people.labels(), strict=True
+                self._totals.cells(), self._numbers.cells(), self._numbers.labels(), strict=True
             )
         ]
 
@@ -65,12 +67,11 @@ class MeanTable(Table):
 
         `mean(region=["London", "North"])`. Raises ReleaseError for an unknown axis or label.
         """
-        return self._figure(self._of(self._people.chosen(group)), words(group))
+        return self._figure(self._of(self._numbers.chosen(group)), words(group))
 
     def answered(self, **group: object) -> Figure:
         """Return the noisy number of people the mean of the chosen groups is over."""
-        people = self._people.sum(self._people.chosen(group))
-        return of_total(Figure, people, labels=words(group), withheld=self._withheld(people))
+        return self._people(self._numbers.sum(self._numbers.chosen(group)), words(group))
 
     def compare(
         self, a: Mapping[str, object] | str, b: Mapping[str, object] | str, /
@@ -82,7 +83,7 @@ class MeanTable(Table):
         unknown axes or labels.
         """
         a, b = self._group(a), self._group(b)
-        boxes = self._people.chosen(a), self._people.chosen(b)
+        boxes = self._numbers.chosen(a), self._numbers.chosen(b)
         if not is_empty(meet(*boxes)):
             raise overlap()
         first, second = (self._of(box) for box in boxes)
@@ -91,10 +92,16 @@ class MeanTable(Table):
             first.minus(second).scaled(float(self.step) / 2, 0.0),
             labels={"a": sentence(a), "b": sentence(b)},
             withheld=self._withheld(first.bottom, second.bottom),
+            possible=(-self._span, self._span),
         )
 
+    @property
+    def _span(self) -> float:
+        """How far the largest answer is from the smallest."""
+        return float(self.step * self.grid)
+
     def _of(self, box: Box) -> Ratio:
-        return self._ratio(self._totals.sum(box), self._people.sum(box))
+        return self._ratio(self._totals.sum(box), self._numbers.sum(box))
 
     def _ratio(self, total: Total, people: Total) -> Ratio:
         return Ratio(total, people, -self.grid, self.grid)
@@ -106,11 +113,9 @@ class MeanTable(Table):
             ratio.interval.scaled(half_step, float(self.minimum) + half_step * self.grid),
             labels=labels,
             withheld=self._withheld(ratio.bottom),
+            possible=(float(self.minimum), float(self.minimum) + self._span),
         )
 
     def _beside(self) -> list[Beside]:
         # No sd: that of a ratio does not exist, and the interval says all there is to say.
-        return [
-            Beside(people=None if self._withheld(some) else some.value)
-            for some in self._people.cells()
-        ]
+        return [Beside(people=self._people(some, {}).point) for some in self._numbers.cells()]

@@ -45,10 +45,10 @@ def plot(table: Table, what: Literal["value", "share"], ax: Axes | None) -> Axes
     # A $ would start a formula.
     names = [", ".join(figure.labels.values()).replace("$", r"\$") or "all" for figure in shown]
     for at, figure in enumerate(shown):
-        if figure.hidden or figure.estimate is None:
+        if figure.point is None:
             names[at] += f" ({figure.text})"
             continue
-        middle = figure.estimate * factor
+        middle = figure.point * factor
         ends = [[middle - figure.low * factor], [figure.high * factor - middle]]
         ax.errorbar([middle], [at], xerr=ends, fmt="o", color="#1f4e79", capsize=3)
     ax.set_yticks(range(len(shown)), names)

@@ -83,6 +83,10 @@ class Observed:
     values: tuple[int, ...]
 
 
+EVERYBODY: Final = ("people", frozenset[object]())
+"""What the tables have in common that count everybody who answered anything."""
+
+
 def people(layout: Layout, statistic: StatisticLayout, part: Part) -> Hashable:
     """Return what tables must have in common to be reconciled: what they count, and of whom."""
     where = frozenset((name, frozenset(labels)) for name, labels in statistic.where.items())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import re
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
@@ -19,6 +20,7 @@ from grievance.errors import GrievanceError, ReleaseError
 from grievance.privacy import SCALE_NAMES
 from grievance.release import document, frames
 from grievance.release.tables import make_tables
+from grievance.release.turnout import turnout
 from grievance.task.task import VDAF_DRAFT, VDAF_VERSION, parse_task
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from grievance.plan import Plan
     from grievance.release.combine import Suspect
+    from grievance.release.figures import Figure
     from grievance.release.tables import Table
     from grievance.task import Task
 
@@ -107,6 +110,7 @@ class Release:
             self._values,
             laws=document.laws(task),
             hide_below=task.plan.privacy.hide_below,
+            most=accepted,
         )
         self.suspect: tuple[Suspect, ...] = document.find_suspects(task, self._values, accepted)
 
@@ -218,6 +222,21 @@ class Release:
         """The raw noisy integers: for each charged statistic its released coordinates."""
         return MappingProxyType(self._values)
 
+    @cached_property
+    def people(self) -> Figure | None:
+        """How many people answered, from the figures about everybody; None without such.
+
+        Whoever answered at least one question is in it, once for every report they sent; blank
+        reports are not, so it is not `accepted`. See `grievance.release.turnout`.
+        """
+        return turnout(
+            self.task.layout,
+            self._values,
+            laws=document.laws(self.task),
+            hide_below=self.plan.privacy.hide_below,
+            most=self.accepted,
+        )
+
     @property
     def statement(self) -> tuple[str, ...]:
         """The privacy promise in words, line by line."""
@@ -306,7 +325,7 @@ class Release:
     def __repr__(self) -> str:
         return (
             f"<Release {self.release_id} of {self.task.campaign}/{self.task.round_id}: "
-            f"{len(self)} statistics, {self.accepted} reports>"
+            f"{len(self)} statistics, {self.accepted} sealed reports, cover included>"
         )
 
     def _repr_html_(self) -> str:

@@ -7,6 +7,7 @@ their intervals are 95 % intervals of the noise only.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -37,17 +38,19 @@ def make_tables(
     *,
     laws: Mapping[str, NoiseLaw],
     hide_below: int,
+    most: float = math.inf,
 ) -> dict[str, Table]:
     """Make the table of every statistic in `values`, and of those implied by them.
 
     `values` are released coordinates by charged statistic; `laws`, for each of those, the noise
-    in one released count, all aggregators' together. Tables come in the plan's order. Their
+    in one released count, all aggregators' together; `most`: as many reports as there were.
+    Tables come in the plan's order. Their
     estimates are reconciled; `table.raw` is the table from its own released integers.
     """
     made: dict[str, Table] = {}
     found = overlaps(layout, values, laws)
     for name, raw in layout.tables(values).items():
-        maker = _Maker(raw, _number(layout.plan, raw), hide_below)
+        maker = _Maker(raw, _number(layout.plan, raw), hide_below, most)
         plain = maker.make({part.name: _raw_cube(raw, part, laws) for part in raw.layout.parts})
         meeting = [found[people(layout, raw.layout, part)] for part in raw.layout.parts]
         if any(overlap.reconciles for overlap in meeting):
@@ -81,6 +84,7 @@ class _Maker:
     raw: RawTable
     number: NumberField | None
     hide_below: int
+    most: float
 
     def make(self, cubes: Mapping[str, Cube]) -> Table:
         raw, number = self.raw, self.number
@@ -96,6 +100,7 @@ class _Maker:
                 step=number.step,
                 grid=number.grid_size,
                 unit=number.unit,
+                most=self.most,
             )
         if raw.kind == "distribution" and number is not None:
             return DistributionTable(
@@ -105,6 +110,7 @@ class _Maker:
                 hide_below=self.hide_below,
                 subject=raw.axes[-1].name,
                 ranges=_ranges(number),
+                most=self.most,
             )
         return CountTable(
             name=raw.name,
@@ -113,6 +119,7 @@ class _Maker:
             hide_below=self.hide_below,
             subject=raw.layout.multi.name if raw.layout.multi else None,
             answered=cubes.get("answered"),
+            most=self.most,
         )
 
 

@@ -10,6 +10,7 @@ from grievance.plan import ChoiceField, MultiField
 from grievance.plan.decimals import decimal_text
 from grievance.plan.words import day_in_words
 from grievance.privacy import campaign_promise
+from grievance.release.report.lead import COVER, who_answered
 from grievance.release.report.words import count, each, quoted, withheld
 
 if TYPE_CHECKING:
@@ -30,14 +31,12 @@ def chapter(key: str, title: str, *parts: Part) -> Html:
 
 
 def what_was_asked(release: Release, relays: Mapping[str, int]) -> Html:
-    """Questions and choices, dates, organisations, and how many reports there were."""
+    """Questions and choices, dates, organisations, and how many answered."""
     plan, task = release.plan, release.task
     who: list[tuple[str, Part]] = [
         ("Open", f"from {day_in_words(plan.opens)} to {day_in_words(plan.closes)}"),
-        (
-            "Reports that count",
-            f"{release.accepted:,}, among them blank ones that partners add as cover",
-        ),
+        ("Answered by", who_answered(release)),
+        ("Sealed reports that count", f"{release.accepted:,}, {COVER}"),
         ("Reports one worker may give", f"{plan.privacy.reports_per_worker:,}"),
         (
             "Counted by",
@@ -53,6 +52,7 @@ def what_was_asked(release: Release, relays: Mapping[str, int]) -> Html:
                         tag("div", stranger(name), f": {count(rows, 'sealed report')}")
                         for name, rows in relays.items()
                     ]
+                    + [tag("div", "Each number has the cover in it that the partner added.")]
                 ),
             )
         )
@@ -99,8 +99,8 @@ def what_was_withheld(release: Release) -> Html:
     parts: list[Part] = [
         tag(
             "p",
-            f"Nothing is released from fewer than {count(least, 'report')}, blank ones added as "
-            "cover included.",
+            f"Nothing is released from fewer than {count(least, 'sealed report')}, {COVER}. So "
+            "this minimum says nothing about people; the noise protects them.",
         ),
     ]
     if not hide:

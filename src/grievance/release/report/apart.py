@@ -141,7 +141,7 @@ def _answer(reading: Reading, asked: Question, z: float) -> Comparison:
     second: Mapping[str, object] = {asked.axis: list(asked.others) or asked.second}
     groups: list[Mapping[str, object]] = [{asked.axis: asked.first}, second]
     if isinstance(table, MeanTable):
-        means = [table._of(table._people.chosen(group)) for group in groups]
+        means = [table._of(table._numbers.chosen(group)) for group in groups]
         hidden = bool(table._withheld(*(mean.bottom for mean in means)))
         found = of_means(table, groups, z)
         return Comparison(asked, found.estimate, found.low, found.high, hidden or not found.known)
@@ -174,7 +174,7 @@ def _compare_answers(table: CountTable, asked: Question, z: float) -> Comparison
 
 def of_means(table: MeanTable, groups: Sequence[Mapping[str, object]], z: float) -> Interval:
     """Return the interval at z of how much the mean of the first of two groups is larger."""
-    first, second = (table._of(table._people.chosen(group)) for group in groups)
+    first, second = (table._of(table._numbers.chosen(group)) for group in groups)
     return _minus(first, second, z).scaled(float(table.step) / 2, 0.0)
 
 
@@ -187,6 +187,12 @@ def of_shares(
     """Return the interval at z of how much larger an answer's share is in the first of two."""
     first, second = (table._part(answer, group).ratio for group in groups)
     return _minus(first, second, z)
+
+
+def lower_end(share: Ratio, z: float) -> float:
+    """Return the lower end of a ratio's interval at z; the least it can be if noise hides it."""
+    noise = _enlarged(share.noise, z / Z)
+    return ratio(share.top.value, share.bottom.value, noise, low=share.low, high=share.high).low
 
 
 def of_people(total: Total, z: float) -> float:

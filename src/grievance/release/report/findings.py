@@ -11,6 +11,8 @@ from grievance.release.report.apart import compare
 from grievance.release.report.words import is_known
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from grievance.release.figures import Figure
     from grievance.release.report.apart import Comparison
     from grievance.release.report.reading import Reading
@@ -78,18 +80,21 @@ class Findings:
         }
         return len(shown) > 1 and set(shown) == {first} | behind
 
-    @property
-    def standing_out(self) -> list[Comparison]:
-        """Groups clearly above all others together; of two groups, the larger one."""
-        found = [one for one in self.apart if one.asked.kind == "rest" and one.low > 0]
-        pairs = {axis.name for axis in self.reading.groups if self._is_pair(axis.labels)}
-        found += [
-            one.upwards
-            for one in self.apart
-            if one.asked.kind == "groups" and one.asked.axis in pairs
-        ]
-        return found
 
-    def _is_pair(self, labels: tuple[str, ...]) -> bool:
-        axis = next(one for one in self.reading.groups if one.labels == labels)
-        return len([label for label in labels if label != axis.blank]) == 2
+def each_once(found: Sequence[Findings]) -> list[Findings]:
+    """Return the findings to lead with: one for each question, about all people if there is one.
+
+    Among several it is the one with the fewest comparisons, chosen by the plan: corrected for
+    fewer, it tells most apart.
+    """
+    best: dict[tuple[str, str], Findings] = {}
+    for one in found:
+        reading = one.reading
+        key = (reading.question, reading.table.kind)
+        if reading.leads and (key not in best or _rank(one) < _rank(best[key])):
+            best[key] = one
+    return list(best.values())
+
+
+def _rank(one: Findings) -> tuple[bool, int]:
+    return bool(one.reading.only), len(one.comparisons)

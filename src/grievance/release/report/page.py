@@ -16,15 +16,13 @@ from grievance.plan.words import day_in_words
 from grievance.release import document
 from grievance.release.report import about
 from grievance.release.report.findings import Findings
+from grievance.release.report.lead import what_was_sealed, who_answered, who_is_in_it
 from grievance.release.report.method import how_it_was_made
 from grievance.release.report.reading import read_tables
+from grievance.release.report.requests import what_can_be_asked
 from grievance.release.report.style import CSS
-from grievance.release.report.summary import (
-    what_can_be_asked,
-    what_is_known,
-    what_is_the_problem,
-)
-from grievance.release.report.words import count, each
+from grievance.release.report.summary import what_is_known, what_is_the_problem
+from grievance.release.report.words import each
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,15 +88,17 @@ def _header(release: Release) -> Html:
     return tag(
         "header",
         tag("h1", stranger(plan.title)),
+        tag("p", who_answered(release), class_="lead"),
         tag(
             "p",
-            f"{count(release.accepted, 'report')}, {day_in_words(plan.opens)} to "
-            f"{day_in_words(plan.closes)}. Counted by ",
+            f"{day_in_words(plan.opens)} to {day_in_words(plan.closes)}. Counted by ",
             names,
-            ", none of whom could read an answer alone. A round of the campaign ",
+            f", none of whom could read an answer alone. {what_was_sealed(release)} "
+            "A round of the campaign ",
             tag("code", release.task.campaign),
             ".",
         ),
+        *([tag("p", said, class_="soft")] if (said := who_is_in_it(release)) else []),
         *about.warnings(release),
     )
 

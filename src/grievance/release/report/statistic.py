@@ -102,7 +102,7 @@ def _of_everybody(findings: Findings) -> Iterator[Html]:
         [stranger(label), about(reading, stat.total(**{name: label})), about(reading, figure)]
         for label, figure in shares.items()
     ]
-    rows.append(["everybody who answered", about(reading, stat.answered()), ""])
+    rows.append(["everybody who answered", about(reading, stat.answered(name)), ""])
     yield chart_figure(
         f"{reading.name}-all",
         f"{reading.question}, {EVERYBODY}" if reading.groups else reading.question,
@@ -133,7 +133,7 @@ def _quartiles(reading: Reading, stat: DistributionTable) -> Iterator[Html]:
     said: list[list[Part]] = []
     for words, q in _QUARTERS:
         found = stat.quantile(q)
-        if found.hidden or found.note or found.band is None:
+        if found.hidden or not found.known:
             said.append(
                 [
                     f"What {words} of those who answered gave at most is ",
@@ -157,7 +157,7 @@ def _quartiles(reading: Reading, stat: DistributionTable) -> Iterator[Html]:
 
 
 def _quantile(reading: Reading, found: Quantile) -> str:
-    if found.hidden or found.note or found.band is None:
+    if found.hidden or not found.known:
         return missing(reading, found)
     return " to ".join(exact_limits(found))
 

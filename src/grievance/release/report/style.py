@@ -27,6 +27,7 @@ h4 { font-size: 1rem; margin: 1.2rem 0 .2rem; }
 p, ul, ol { margin: .5rem 0; } ul, ol { padding-left: 1.3rem; } li { margin: .25rem 0; }
 a { color: var(--accent); }
 nav ul { list-style: none; padding: 0; columns: 15rem; column-gap: 2rem; }
+.lead { font-size: 1.25rem; font-weight: 600; line-height: 1.35; }
 .key { font-size: 1.06rem; } .key li { margin: .6rem 0; }
 .soft, caption, figcaption { color: var(--soft); }
 .note { border-left: .3rem solid var(--accent); background: var(--tint); padding: .5rem .9rem; }

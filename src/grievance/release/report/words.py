@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from grievance.markup import stranger, tag
-from grievance.release.figures import UNKNOWN
 from grievance.release.report.rounding import show, show_people
 
 if TYPE_CHECKING:
@@ -44,12 +43,12 @@ def each(parts: Sequence[Html], last: str = "and") -> Html:
 
 def is_known(figure: Figure) -> bool:
     """Whether there is anything to say: neither withheld nor lost in the noise."""
-    return not figure.hidden and figure.estimate is not None and figure.note != UNKNOWN
+    return figure.point is not None
 
 
 def withheld(hide_below: int) -> str:
     """Why a figure is not shown."""
-    return f"withheld (fewer than about {hide_below:,} people)"
+    return f"withheld (its noisy number is under {hide_below:,})"
 
 
 def missing(reading: Reading, figure: Figure | Quantile) -> str:
@@ -175,6 +174,12 @@ def cannot_be_said(reading: Reading, found: Comparison) -> list[Part]:
         *about_,
         " cannot be said from these figures",
     ]
+
+
+def whom(reading: Reading) -> Html:
+    """The question of a statistic, and whom it is restricted to."""
+    said = only(reading)
+    return phrase(quoted(reading.question), *([" (", *said, ")"] if said else []))
 
 
 def count(number: int, what: str, several: str | None = None) -> str:
