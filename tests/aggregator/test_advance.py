@@ -148,7 +148,7 @@ def test_a_place_that_cannot_be_written_stops_no_other_round(tmp_path: Path, how
     results = [one for _ in range(3) for one in federation.sync(clean=False)]
     told = [fault for one in results for fault in one.faults]
     assert any(isinstance(fault, PoolError) and "decide" in str(fault) for fault in told)
-    assert any("5 of 5 reports count" in line for one in results for line in one.done)
+    assert any("5 of 5 sealed reports count" in line for one in results for line in one.done)
 
 
 def test_verifier_shares_that_somebody_waits_for_are_compared_whole(

@@ -170,7 +170,7 @@ def test_from_init_to_export(place: Path) -> None:
     relayed = type_("relay", ".")
     assert "Relayed 4 reports" in relayed.err
     assert "not admitted" not in relayed.err
-    assert "100 of 100 reports count" in type_("sync").err
+    assert "100 of 100 sealed reports count" in type_("sync").err
     type_("round", "close", "--yes")
     proposed = type_("release", "propose", "--yes")
     assert "the local helper approves" in proposed.err

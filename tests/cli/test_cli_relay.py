@@ -27,7 +27,7 @@ def test_a_folder_is_relayed(opened: Town, inbox: Path) -> None:
     assert (opened.pool / ran.out.strip()).exists()
     assert "Relayed 14 reports, with 86 blank ones to make it 100, in 1 batch." in ran.err
     opened.settle()
-    assert "100 reports accepted" in opened.type("north", "status").done().out
+    assert "100 sealed reports count" in opened.type("north", "status").done().out
 
 
 def test_files_in_json(opened: Town, inbox: Path) -> None:

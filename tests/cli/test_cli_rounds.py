@@ -267,7 +267,8 @@ def test_status_in_json(opened: Town) -> None:
         "closes": "2026-12-20",
         "overdue_days": 0,
     }
-    assert "100 reports of ours in 1 batch" in opened.type("nurses", "status").done().out
+    relayed = opened.type("nurses", "status").done().out
+    assert "100 sealed reports of ours, cover included, in 1 batch" in relayed
 
 
 def test_status_before_anything(town: Town) -> None:
@@ -281,7 +282,8 @@ def test_status_walks_a_round_through(opened: Town) -> None:
     north = opened.type("north", "status").done().out
     assert "[decided]" in north
     assert "next: grievance release propose" in north
-    assert "100 reports in 1 batch; 1 batch decided, 100 reports accepted" in north
+    assert "100 sealed reports, cover included, in 1 batch; 1 batch decided, in which" in north
+    assert "in which 100 sealed reports count\n" in north
     release_id = opened.type("north", "release", "propose", "--yes").done().out.strip()
     waiting = opened.type("south", "status").done().out
     assert f"waits for you: approves or declines release {release_id}" in waiting

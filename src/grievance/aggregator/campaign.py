@@ -139,6 +139,16 @@ def _check_nothing_forgotten(store: Store, chain: list[Task]) -> None:
             )
 
 
+def rounds_left(state: State, task: Task) -> int:
+    """How many more rounds that cost what `task` costs fit into its campaign.
+
+    A round is reserved in full when it is signed, so no release makes this less, and none that is
+    declined makes it more.
+    """
+    newest = _last_task(state, task.campaign) or task
+    return int((newest.lifetime - newest.reserved).amount / task.cost.amount)
+
+
 def _last_task(state: State, campaign: str) -> Task | None:
     data = state.last_task(campaign)
     return tasks.parse_task(data) if data is not None else None

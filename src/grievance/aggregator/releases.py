@@ -125,7 +125,8 @@ def check_proposal(
     minimum = task.plan.privacy.minimum_reports
     if accepted.accepted < minimum:
         raise ReleaseError(
-            f"only {accepted.accepted} reports were accepted; the plan wants {minimum} or more",
+            f"only {accepted.accepted} sealed reports count, cover included; the plan wants "
+            f"{minimum} or more",
             code="release.minimum",
             hint="this round cannot be released; nothing was charged",
         )

@@ -277,7 +277,9 @@ def _order_batch(
     except BatchError:  # not what its relay signed: it does not exist
         return
     round_id = chain.task.round_id
-    result.done.append(f"{round_id}: ordered a batch of {batch.rows} reports from {batch.partner}")
+    result.done.append(
+        f"{round_id}: ordered a batch of {batch.rows} sealed reports from {batch.partner}"
+    )
     if crew is not None:
         result.done.append(_checked(bench, batch))
     _publish(desk, result)
@@ -285,7 +287,7 @@ def _order_batch(
 
 def _checked(bench: Bench, batch: OrderedBatch) -> str:
     round_id = bench.seat.task.round_id
-    return f"{round_id}: checked batch {batch.seq} ({batch.rows} reports, {batch.partner})"
+    return f"{round_id}: checked batch {batch.seq} ({batch.rows} sealed reports, {batch.partner})"
 
 
 def _verify(
@@ -346,6 +348,7 @@ def _decide(bench: Bench, batch: OrderedBatch, crew: Crew, result: SyncResult) -
         result.faults.append(_not_whole(batch, error))
         return False
     result.done.append(
-        f"{task.round_id}: decided batch {batch.seq}: {accepted} of {batch.rows} reports count"
+        f"{task.round_id}: decided batch {batch.seq}: "
+        f"{accepted} of {batch.rows} sealed reports count"
     )
     return True

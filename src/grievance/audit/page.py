@@ -107,7 +107,7 @@ def _checked(report: AuditReport) -> Html:
         ("Signatures checked", f"{found.signatures:,}"),
         ("Rounds", f"{found.rounds:,}"),
         ("Batches in their order", f"{found.batches:,}"),
-        ("Reports in them", f"{found.reports:,}; {_accepted(report)}"),
+        ("Sealed reports in them, cover included", f"{found.reports:,}; {_accepted(report)}"),
         ("Releases added up again", f"{found.releases:,}"),
         ("Rules applied", f"{found.rules:,}, in {report.seconds:.1f} seconds"),
     ]
@@ -282,7 +282,10 @@ def _releases(report: AuditReport) -> Html:
                 ("Round", stranger(facts.round_id)),
                 ("State", state),
                 ("Statistics", stranger(", ".join(release.statistics))),
-                ("Reports", f"{release.accepted:,} (the plan asks for {facts.minimum_reports:,})"),
+                (
+                    "Sealed reports, cover included",
+                    f"{release.accepted:,} (the plan asks for {facts.minimum_reports:,})",
+                ),
                 ("Root of the reports", _digest(release.root)),
                 ("Digest of the proposal", _digest(release.proposal)),
             ]

@@ -59,9 +59,9 @@ def check_plausible(inspection: Inspection, release: AuditedRelease) -> None:
             worst = max(outside, key=abs)
             message = (
                 f"{name}: {len(outside)} of {len(totals)} totals, {worst:,} the farthest, are "
-                f"more than {release.proposal.accepted:,} reports and noise can explain; the "
-                "share of at least one aggregator is wrong, and nothing shows whose: do not rely "
-                "on this statistic, and show it to every aggregator"
+                f"more than {release.proposal.accepted:,} sealed reports and noise can explain; "
+                "the share of at least one aggregator is wrong, and nothing shows whose: do not "
+                "rely on this statistic, and show it to every aggregator"
             )
             inspection.note("release.suspect", path, message)
 

@@ -192,12 +192,13 @@ def _check_terms(
         and (proposal.accepted, proposal.root) != accepted
     ):
         message = (
-            f"it is over {proposal.accepted} reports; the decisions make {accepted[0]}, or others"
+            f"it is over {proposal.accepted} sealed reports; "
+            f"the decisions make {accepted[0]}, or others"
         )
         inspection.fault("release.root", path, message)
     least = task.plan.privacy.minimum_reports
     if proposal.accepted < least:
-        message = f"it is over {proposal.accepted} reports; the plan wants {least} or more"
+        message = f"it is over {proposal.accepted} sealed reports; the plan wants {least} or more"
         inspection.fault("release.minimum", path, message)
 
 

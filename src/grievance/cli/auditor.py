@@ -173,7 +173,8 @@ def _show(report: AuditReport, pool: str) -> None:
     emit(
         f"Checked: {counted(found.files, 'file')}, {counted(found.signatures, 'signature')}, "
         f"{counted(found.rounds, 'round')}, {counted(found.batches, 'batch', 'batches')} with "
-        f"{counted(found.reports, 'report')} of which {found.accepted:,} count, "
+        f"{counted(found.reports, 'sealed report')}, cover included, of which "
+        f"{found.accepted:,} count; "
         f"{counted(found.releases, 'release')} added up again; {found.rules} rules, "
         f"{report.seconds:.1f} s."
     )

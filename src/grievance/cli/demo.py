@@ -158,8 +158,13 @@ class Demo(Stage):
     def compare(self, task: Task, release: Release, people: Sequence[dict[str, object]]) -> None:
         """Print released tables beside the truth, which only a demo knows."""
         from grievance.demo import check_release, exact_release
+        from grievance.release.report.lead import what_was_sealed, who_answered
 
         self.title("What was released, beside the truth that nobody in a real round has")
+        answered = sum(not task.layout.answers(answers).is_blank for answers in people)
+        emit(f"{who_answered(release)} In truth {answered:,} did.")
+        emit(what_was_sealed(release))
+        emit("")
         checks = check_release(release, exact_release(task, people, release))
         for name in release.names:
             rows = [

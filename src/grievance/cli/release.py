@@ -79,6 +79,7 @@ def propose(
     This is also our approval. Without names: all statistics of the plan.
     """
     from grievance.aggregator import Desk
+    from grievance.aggregator.campaign import rounds_left
     from grievance.aggregator.releases import accepted_set, charged_names, draft
     from grievance.aggregator.releases import propose as propose_release
 
@@ -88,11 +89,13 @@ def propose(
         bench, chain = desk.open_bench(round_id)
         task = bench.seat.task
         names = charged_names(task, statistics)
-        if accepted_set(bench, chain) is None:
+        if (found := accepted_set(bench, chain)) is None:
             _refuse_early(chain)
         draft(bench, chain, statistics)
         warn_of_rehearsal(task.rehearsal)
-        _show_cost(task, names)
+        rounds = rounds_left(desk.state, task)
+        say(f"Over {_sealed(found.accepted)}.")
+        _show_cost(task, names, rounds)
         confirm("Propose this release?", yes=yes)
         view = propose_release(bench, chain, statistics)
         desk.publish()
@@ -102,6 +105,7 @@ def propose(
                 "release": view.release_id,
                 "statistics": list(view.proposal.statistics),
                 "missing": view.missing(task),
+                "rounds_left": rounds,
                 "rehearsal": task.rehearsal,
             }
         )
@@ -127,10 +131,22 @@ def _refuse_early(chain: OrderChain) -> NoReturn:
     )
 
 
-def _show_cost(task: Task, names: Sequence[str]) -> None:
-    for name in names:
-        say(f"  {name}: costs {task.allocations[name].cost}")
+def _sealed(accepted: int) -> str:
+    """Reports are no people: relays add blank ones."""
+    return f"{counted(accepted, 'sealed report')}, blank ones that partners add as cover included"
+
+
+def _show_cost(task: Task, names: Sequence[str], rounds: int) -> None:
+    """Say what is released, and what is left of the campaign: in rounds first, then exactly."""
+    say(f"Released: {', '.join(names)}.")
     say("Each statistic is released once per round, and what it costs is spent for good.")
+    left = {0: "no other round like this one fits", 1: "1 more round like this one fits"}.get(
+        rounds, f"{rounds:,} more rounds like this one fit"
+    )
+    say(f"After this, {left} into the campaign.")
+    each = ", ".join(f"{name} {task.allocations[name].cost.short}" for name in names)
+    whole = f"this round may cost {task.cost}, the whole campaign {task.lifetime.short}"
+    say(f"In {'rho' if task.cost.kind == 'zcdp' else 'epsilon'}: {each}; {whole}.")
 
 
 def approve(
@@ -181,6 +197,7 @@ def _answer(
     yes: bool,
 ) -> tuple[Home, ReleaseView]:
     from grievance.aggregator import Desk
+    from grievance.aggregator.campaign import rounds_left
     from grievance.aggregator.releases import answer, find_release
     from grievance.pool.proposals import Approval
 
@@ -192,7 +209,7 @@ def _answer(
         before = view.answers.get(own.name)
         warn_of_rehearsal(bench.seat.task.rehearsal)
         if before is None:
-            _show_proposal(bench.seat.task, view)
+            _show_proposal(bench.seat.task, view, rounds_left(desk.state, bench.seat.task))
             confirm(f"{given.capitalize()} this release?", yes=yes)
         view = answer(bench, chain, view.release_id, Approval(own.name, given, reason))
         desk.publish()
@@ -208,11 +225,11 @@ def _only_open(bench: Bench) -> str:
     return waiting[0].release_id if len(waiting) == 1 else ""
 
 
-def _show_proposal(task: Task, view: ReleaseView) -> None:
+def _show_proposal(task: Task, view: ReleaseView, rounds: int) -> None:
     proposal: Proposal = view.proposal
-    say(f"Release {view.release_id} of {task.round_id}, proposed by {proposal.proposer}:")
-    say(f"  over {counted(proposal.accepted, 'accepted report')}")
-    _show_cost(task, proposal.statistics)
+    say(f"Release {view.release_id} of {task.round_id}, proposed by {proposal.proposer},")
+    say(f"over {_sealed(proposal.accepted)}.")
+    _show_cost(task, proposal.statistics, rounds)
 
 
 def _load(
@@ -240,12 +257,17 @@ def show(
     home: HomeOption = None,
     as_json: Json = False,
 ) -> None:
-    """Print a release's tables."""
+    """Print how many people answered, and a release's tables."""
+    from grievance.release.report.lead import what_was_sealed, who_answered
+
     found, _ = _load(home, pool, round_, release, trust)
     if as_json:
         emit_json(found.to_json())
         return
     warn_of_rehearsal(found.task.rehearsal)
+    emit(who_answered(found))
+    emit(what_was_sealed(found))
+    emit("")
     for one in found:
         emit(one.plain())
         emit("")

@@ -114,9 +114,10 @@ def _show_batches(line: RoundStatus, ours: Standing | None) -> None:
     """What was passed on, by everybody and by us."""
     if line.batches:
         emit(
-            f"  {counted(line.rows, 'report')} in {counted(line.batches, 'batch', 'batches')}; "
-            f"{counted(line.decided, 'batch', 'batches')} decided, "
-            f"{counted(line.accepted, 'report')} accepted"
+            f"  {counted(line.rows, 'sealed report')}, cover included, in "
+            f"{counted(line.batches, 'batch', 'batches')}; "
+            f"{counted(line.decided, 'batch', 'batches')} decided, in which "
+            f"{counted(line.accepted, 'sealed report counts', 'sealed reports count')}"
         )
     if line.stage == "open":
         for place in line.given_up:
@@ -228,8 +229,8 @@ def _show_standing(ours: Standing | Relayed, leader: str, *, is_open: bool) -> N
     if ours.batches:
         files = "; all are decided, and their files can be deleted"
         emit(
-            f"  {counted(ours.rows, 'report')} of ours in "
-            f"{counted(ours.batches, 'batch', 'batches')} (blank ones included) have their place"
+            f"  {counted(ours.rows, 'sealed report')} of ours, cover included, in "
+            f"{counted(ours.batches, 'batch', 'batches')} have their place"
             + (files if ours.decided == ours.batches else f"; {ours.decided:,} decided by all")
         )
     if ours.waiting:
@@ -239,7 +240,7 @@ def _show_standing(ours: Standing | Relayed, leader: str, *, is_open: bool) -> N
     if ours.late:
         emit(
             f"  {counted(ours.late, 'batch', 'batches')} of ours came after the close: "
-            f"{counted(ours.late_rows, 'report')} (blank ones included) are not counted"
+            f"{counted(ours.late_rows, 'sealed report')}, cover included, are not counted"
         )
     for place in ours.given_up:
         order = f"if its file has arrived, {leader} types: grievance round order {place}"

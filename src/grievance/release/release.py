@@ -348,7 +348,8 @@ def _check(
     least = task.plan.privacy.minimum_reports
     if type(accepted) is not int or accepted < least:
         raise ReleaseError(
-            f"{accepted!r:.20} reports were accepted; the plan releases nothing below {least}",
+            f"{accepted!r:.20} sealed reports were accepted, cover included; the plan releases "
+            f"nothing below {least}",
             code="release.minimum",
         )
     if len(accepted_root) != 32:

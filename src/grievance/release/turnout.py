@@ -37,10 +37,9 @@ def turnout(
 ) -> Figure | None:
     """Return how many people answered, with its 95 % interval; None where no table says it.
 
-    Arguments as in `make_tables`. The interval is that of the nearest possible number, 0 to `most` reports, cut to what is
-    possible.
-    Its `note` is DISAGREE where the tables cannot all be right, and UNKNOWN where the noise hides
-    the number.
+    Arguments as in `make_tables`. The interval is that of the nearest possible number, 0 to
+    `most` reports, cut to what is possible. The `note` is DISAGREE where the tables cannot all
+    be right, and UNKNOWN where the noise hides the number.
     """
     found = overlaps(layout, values, laws).get(EVERYBODY)
     if found is None:

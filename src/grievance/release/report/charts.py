@@ -57,7 +57,7 @@ def draw(key: str, title: str, rows: Sequence[Row], axis: Axis, *, unit: str = "
         top += _GAP if row.heading and marks else 0
         lines = _wrap(row)
         for at, line in enumerate(lines):
-            marks.append(_text(line, row, at == len(lines) - 1, top + _LINE * (at + 1) - 5))
+            marks.append(_text(line, row, top + _LINE * (at + 1) - 5))
         top += _LINE * len(lines)
         if row.low is not None and row.high is not None:
             marks += _whisker(row, low, high, top + _BAR / 2 - 2)
@@ -108,10 +108,10 @@ def _whisker(row: Row, low: float, high: float, y: float) -> Iterator[Html]:
         yield tag("circle", cx=middle, cy=f"{y:g}", r="4.5", class_="dot")
 
 
-def _text(line: tuple[str, str], row: Row, last: bool, y: float) -> Html:
+def _text(line: tuple[str, str], row: Row, y: float) -> Html:
     label, said = line
     parts: list[Part] = [tag("tspan", label, class_="head" if row.heading else "label")]
-    if last and said:
+    if said:
         parts.append(tag("tspan", said, class_="said", **({"dx": "8"} if label else {})))
     return tag("text", *parts, x="0", y=f"{y:g}")
 
