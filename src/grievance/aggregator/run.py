@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from grievance import task as tasks
 from grievance.aggregator import (
     batches,
+    clocks,
     consent,
     decisions,
     destroy,
@@ -59,7 +60,7 @@ def sync(desk: Desk, progress: Callable[[str, int, int], None] = _quiet) -> Sync
     """Do everything that can be done at this desk now. `progress(what, done, total)`."""
     result = SyncResult()
     check_writable(desk.home.store)
-    result.warnings += witness.clock_warnings(desk)
+    result.warnings += clocks.clock_warnings(desk)
     for data in desk.state.tasks():
         known = tasks.parse_task(data)
         if desk.state.is_destroyed(known.digest) and destroy.unfinished(desk, known):

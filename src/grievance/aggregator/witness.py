@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from grievance import task as tasks
@@ -40,9 +39,6 @@ if TYPE_CHECKING:
     from grievance.pool.order import OrderChain
     from grievance.pool.store import Store
     from grievance.task import Task
-
-
-CLOCK_TOLERANCE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -240,20 +236,6 @@ def _behind(path: str) -> StateError:
         code="state.behind",
         hint="this folder was restored from an old backup; run `grievance recover`",
     )
-
-
-def clock_warnings(desk: Desk) -> list[str]:
-    """What is wrong with this machine's clock, in words; empty when nothing is.
-
-    Ledger entries carry no time, and everything is decided by the order chain, so a clock that
-    was set back endangers nothing; but a cosignature says when it was made. A warning and no
-    refusal: a clock that once ran a year ahead would else stop this aggregator for a year.
-    """
-    newest, now = desk.state.newest_file(), datetime.now(UTC)
-    if newest is None or newest - now < CLOCK_TOLERANCE:
-        return []
-    said = f"{now:%Y-%m-%d %H:%M} UTC, but we signed something at {newest:%Y-%m-%d %H:%M} UTC"
-    return [f"the clock here says {said}: set it; cosignatures carry a wrong time until then"]
 
 
 def read_own_ledger(desk: Desk) -> LedgerLog:

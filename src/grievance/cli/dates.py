@@ -29,8 +29,9 @@ def warn_of_dates(plan: Plan) -> list[str]:
 
 def warn_of_overdue(plan: Plan) -> None:
     """Warn whoever agrees to a round whose closing day has passed: the plan cannot change."""
-    from grievance.plan.period import closing_in_words, days_overdue
+    from grievance.plan.period import clock_in_words, closing_in_words, days_overdue
 
     now = today()
     if days_overdue(plan, now):
-        say(f"warning: by this plan the round was to close on {closing_in_words(plan, now)}")
+        clock = clock_in_words(days_overdue(plan, now))
+        say(f"warning: by this plan the round was to close on {closing_in_words(plan, now)}{clock}")

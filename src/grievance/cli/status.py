@@ -128,11 +128,12 @@ def _show_batches(line: RoundStatus, ours: Standing | None) -> None:
 
 def _overdue(line: RoundStatus | Relayed) -> str:
     """Say that the closing day has passed, up to what to do about it."""
-    from grievance.plan.period import days_ago
+    from grievance.plan.period import clock_in_words, days_ago
     from grievance.plan.words import day_in_words
 
     day = day_in_words(date.fromisoformat(line.closes))
-    return f"  was to close on {day}, {days_ago(line.overdue_days)}: "
+    days = line.overdue_days
+    return f"  was to close on {day}, {days_ago(days)}{clock_in_words(days)}: "
 
 
 def _moment(text: str) -> str:

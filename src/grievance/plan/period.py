@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from grievance.plan.model import Plan
 
 
+FAR_DAYS = 180
+"""Farther from a plan's dates than that, a clock is more likely wrong than the round early."""
+
+
 def days_overdue(plan: Plan, today: date) -> int:
     """How many days the closing day has passed; 0 until it has."""
     return max(0, (today - plan.closes).days)
@@ -28,18 +32,32 @@ def closing_in_words(plan: Plan, today: date) -> str:
     return f"{day_in_words(plan.closes)}, {days_ago((today - plan.closes).days)}"
 
 
+def clock_in_words(days: int) -> str:
+    """What to think of a closing day so long ago: "" unless the clock is likely wrong."""
+    return "; or the clock of this machine is wrong: look at its date" if days > FAR_DAYS else ""
+
+
 def outside_in_words(plan: Plan, today: date) -> str | None:
     """What a worker should know who seals on a day outside the plan's dates; None inside."""
     clock = f"the clock here says {day_in_words(today)}, and this round"
     if today < plan.opens:
         opens = f"{day_in_words(plan.opens)}, {days_ago((today - plan.opens).days)}"
-        return f"{clock} opens on {opens}; what is sealed now can be handed in when it is open"
+        what = "what is sealed now can be handed in when it is open"
+        return f"{clock} opens on {opens}; {_far((plan.opens - today).days)}{what}"
     if today > plan.closes:
         return (
-            f"{clock} was to close on {closing_in_words(plan, today)}; if it is closed, what is "
+            f"{clock} was to close on {closing_in_words(plan, today)}; "
+            f"{_far(days_overdue(plan, today))}if it is closed, what is "
             "sealed now is not counted: ask whoever takes it whether they still pass it on"
         )
     return None
+
+
+def _far(days: int) -> str:
+    """Say that the clock is more likely wrong than the day, where they are far apart."""
+    if days <= FAR_DAYS:
+        return ""
+    return "that is so far off that the clock of this device is likely wrong, so look at its date; "
 
 
 def days_ago(days: int) -> str:
