@@ -33,7 +33,7 @@ def test_closing_shows_who_has_passed_on_what(tmp_path: Path) -> None:
     assert len(lines[header + 2].split()) == 5, "with the day and the hour"
     assert lines[header + 3].split() == ["carers", "0", "0", "-"]
     assert "carers has passed nothing on. Call them first." in asked.err
-    assert "100 reports accepted; the plan asks for 10 before anything is released" in asked.err
+    assert "100 sealed reports accepted; the plan asks for 10 before anything is" in asked.err
     assert "that is enough" in asked.err
     closed = town.type("north", "round", "close", "--yes", "--json").done().json
     assert (closed["minimum"], closed["minimum_met"], closed["silent"]) == (10, True, ["carers"])
@@ -55,13 +55,13 @@ def test_a_round_that_cannot_be_released_says_so_before_and_after(tmp_path: Path
     assert "[open]" in status
     assert "released" not in status, "as long as it is open, more may come"
     closed = town.type("north", "round", "close", "--yes").done()
-    assert "It can never be released: 100 reports at most count" in closed.err
+    assert "It can never be released: 100 sealed reports at most count" in closed.err
     assert "release propose" not in closed.err
     town.settle()
     for name in ("north", "south"):
         shown = town.type(name, "status").done().out
         assert "[closed, cannot be released]" in shown
-        assert "100 reports at most count, blank ones included, and the plan asks for 101" in shown
+        assert "100 sealed reports at most count, cover included, and the plan asks" in shown
         assert f"next: grievance round destroy --round {town.round_id}" in shown
         assert "release propose" not in shown
     (line,) = town.type("south", "status", "--json").done().json
@@ -100,9 +100,9 @@ def test_what_came_after_the_close_is_told_at_the_relay(tmp_path: Path) -> None:
     away.rename(late)
     town.settle()
     shown = town.type("nurses", "status").done().out
-    assert "100 reports of ours in 1 batch (blank ones included) have their place" in shown
+    assert "100 sealed reports of ours, cover included, in 1 batch have their place" in shown
     assert (
-        "1 batch of ours came after the close: 100 reports (blank ones included) are not" in shown
+        "1 batch of ours came after the close: 100 sealed reports, cover included, are not" in shown
     )
     (line,) = town.type("nurses", "status", "--json").done().json
     assert (line["batches"], line["waiting"], line["late"], line["late_rows"]) == (1, 0, 1, 100)

@@ -93,7 +93,7 @@ def never_released(store: Store, chain: OrderChain, found: Collected) -> str | N
     if not found.can_be_met:
         # A batch that was given up cannot come again either: the round is closed.
         return (
-            f"{found.accepted + found.waiting:,} reports at most count, blank ones included, and "
+            f"{found.accepted + found.waiting:,} sealed reports at most count, cover included, and "
             f"the plan asks for {found.minimum:,}"
         )
     for party in chain.task.aggregators:

@@ -32,7 +32,7 @@ def show_collected(came: Collected) -> None:
         say(f"{', '.join(came.silent)} {has} passed nothing on. Call them first.")
     if not rows:
         say("No partner is admitted.")
-    accepted = counted(came.accepted, "report")
+    accepted = counted(came.accepted, "sealed report")
     waits = f", and {came.waiting:,} wait to be checked" if came.waiting else ""
     asks = f"the plan asks for {came.minimum:,} before anything is released"
     if came.is_met:

@@ -225,6 +225,6 @@ def close(
         say("When every aggregator has synced: grievance release propose")
     else:
         say(
-            f"It can never be released: {came.accepted + came.waiting:,} reports at most count, "
-            f"and the plan asks for {came.minimum:,}."
+            f"It can never be released: {came.accepted + came.waiting:,} sealed reports at most "
+            f"count, and the plan asks for {came.minimum:,}."
         )
