@@ -263,7 +263,10 @@ def test_the_designs_example_in_words() -> None:
         "Union of Nurses, Law Centre and Archive",
         "If all of them worked together, they could read every answer.",
         "passed on, sealed, by Net One.",
-        "fewer than 50 reports, blank ones added as cover included.",
+        (
+            "fewer than 50 sealed reports, blank ones added as cover included: that says nothing "
+            "of how many people there are, and the noise protects them."
+        ),
         "counts below 10",
         "epsilon 1 ",
         "at most epsilon 4 about one worker at delta 0.000001; by bad luck of the noise more, ",

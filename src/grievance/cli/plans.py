@@ -50,7 +50,7 @@ def new(
 def check(
     path: Annotated[Path, typer.Argument(help="The plan.")],
     reports: Annotated[
-        int | None, typer.Option("--reports", min=1, help="How many reports you expect.")
+        int | None, typer.Option("--reports", min=1, help="How many people you expect to report.")
     ] = None,
     by_group: Annotated[
         Path | None,

@@ -133,10 +133,13 @@ def _rules(plan: Plan) -> list[str]:
         if terms.hide_below
         else ""
     )
-    least = f"{terms.minimum_reports:,} reports, blank ones added as cover included"
+    least = f"{terms.minimum_reports:,} sealed reports, blank ones added as cover included"
     return [
         "Every number is published once, after the round has closed, with random noise added.",
-        f"Nothing is published from fewer than {least}.{hidden}",
+        (
+            f"Nothing is published from fewer than {least}: that says nothing of how many people "
+            f"there are, and the noise protects them.{hidden}"
+        ),
     ]
 
 
@@ -149,6 +152,8 @@ def _promise(plan: Plan, layout: Layout) -> list[str]:
     lines = said.splitlines()
     times = "once" if terms.reports_per_worker == 1 else f"{terms.reports_per_worker} times"
     lines.append(f"A worker may report {times} in this round.")
+    if terms.reports_per_worker > 1:
+        lines.append("So what is published counts reports with answers, not people.")
     lines.append(campaign_promise(terms.lifetime_epsilon, terms.delta, found.lifetime))
     return lines
 

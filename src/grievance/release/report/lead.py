@@ -47,6 +47,17 @@ def who_answered(release: Release) -> str:
     return f"Between {low} and {high} people answered."
 
 
+def reports_are_no_people(release: Release) -> str:
+    """Say what figures count where a worker may report several times; empty where not."""
+    times = release.plan.privacy.reports_per_worker
+    if times == 1:
+        return ""
+    return (
+        f"A worker could give up to {times:,} reports in this round. Where this page says people, "
+        "it counts reports with answers."
+    )
+
+
 def who_is_in_it(release: Release) -> str:
     """Say who is in that number, and who is not; empty where there is no number."""
     people = release.people

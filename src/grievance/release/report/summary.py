@@ -12,6 +12,7 @@ from grievance.markup import join, stranger, tag
 from grievance.release.distributions import DistributionTable
 from grievance.release.means import MeanTable
 from grievance.release.report.findings import each_once
+from grievance.release.report.lead import reports_are_no_people
 from grievance.release.report.statistic import section
 from grievance.release.report.words import (
     between,
@@ -67,6 +68,11 @@ def what_is_known(release: Release, found: Sequence[Findings]) -> Html:
             "Noise was added to every number on purpose, so that no number gives one person away. "
             f"That is why every figure is a range: {hold}"
             "The ranges say nothing about people who did not report.",
+        ),
+        *(
+            [tag("p", several, class_="note")]
+            if (several := reports_are_no_people(release))
+            else []
         ),
         *(section(release, one) for one in found),
         aria_labelledby="known",
