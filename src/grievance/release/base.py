@@ -50,6 +50,7 @@ class Table(ABC):
 
     kind: ClassVar[str]
     value_name: str
+    share_name: str = "share"
 
     def __init__(
         self,
@@ -208,7 +209,7 @@ class Table(ABC):
         besides = self._beside()
         with_share = any(beside.share for beside in besides)
         header = [axis.name for axis in self.axes] + [self.value_name]
-        header += ["share"] if with_share else []
+        header += [self.share_name] if with_share else []
         rows = []
         for figure, beside in zip(self.cells(), besides, strict=True):
             row = [figure.labels[axis.name] for axis in self.axes] + [figure.text]

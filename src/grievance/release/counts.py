@@ -59,6 +59,8 @@ class CountTable(Table):
         self.subject = cube.axis(subject) if subject else cube.axes[0]
         super().__init__(name=name, title=title, axes=cube.axes, hide_below=hide_below, most=most)
         self._cube, self._answered = cube, answered
+        if len(self.axes) > 1:
+            self.share_name = f"share of {self.subject.name}"
 
     def cells(self) -> list[Figure]:
         """Return the count of every cell, with the margin of the noise in it."""
