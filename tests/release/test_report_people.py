@@ -17,6 +17,18 @@ from grievance.release.report.lead import what_was_sealed, who_answered
 from grievance.release.report.requests import LEVELS, level_of
 from grievance.release.turnout import DISAGREE
 
+TWICE = """
+title = "Conditions"
+campaign = "test"
+opens = 2026-10-01
+closes = 2026-12-20
+[privacy]
+epsilon = 4
+delta = 1e-6
+lifetime_epsilon = 10
+minimum_reports = 10
+reports_per_worker = 2
+"""
 REGION = """
 [fields.region]
 question = "Where do you work?"
@@ -131,11 +143,8 @@ def test_a_number_that_is_withheld_lost_or_doubted_is_not_said(
 def test_several_reports_of_one_worker_are_no_people(
     task_of: Callable, make_release: Callable
 ) -> None:
-    from conftest import HEAD
-
-    text = HEAD.format(epsilon="4", hide_below=0, mechanism="gaussian")
-    text = text.replace("[privacy]", "[privacy]\nreports_per_worker = 2") + REGION + MOOD + MOODS
-    release = make_release(task_of(text), {"moods": [200, 100, 50, 120, 80, 30]})
+    task = task_of(TWICE + REGION + MOOD + MOODS)
+    release = make_release(task, {"moods": [200, 100, 50, 120, 80, 30]})
     assert re.match(
         r"Between \d+ and \d+ reports with answers in them were counted\. A worker could give up "
         r"to 2, so there may be fewer people\.",
