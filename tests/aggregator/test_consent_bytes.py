@@ -12,7 +12,7 @@ import pytest
 
 from federation import PLAN, Federation
 from grievance import task as tasks
-from grievance.aggregator import Desk, consent, sync
+from grievance.aggregator import Desk, consent, rounds, sync
 from grievance.aggregator.recover import recover
 from grievance.aggregator.rounds import join_round, new_round
 from grievance.audit import audit_pool
@@ -20,6 +20,7 @@ from grievance.crypto.hpke import HpkePrivateKey
 from grievance.errors import StateError, TaskError
 from grievance.ledger.versions import parse_card_versions
 from grievance.plan import Plan
+from grievance.pool.rounds import read_task_and_signatures
 from grievance.secret import VerifyKey
 from grievance.task import Identity
 
@@ -149,14 +150,12 @@ def test_without_the_check_the_dearer_plan_is_signed(
     town.sign()
     monkeypatch.setattr(consent, "check_unchanged", lambda *_: None)
     monkeypatch.setattr(consent, "check_task", lambda *_: None)
-    real = consent.read_invitation
 
     def all_cards(*_: object) -> dict[str, tasks.Card]:
         folder = town.federation.file(town.federation.paths.cards)
         return {p.stem: tasks.parse_card(p.read_bytes()) for p in folder.iterdir()}
 
     monkeypatch.setattr("grievance.pool.rounds.read_cards", all_cards)
-    assert real is consent.read_invitation
     town.sync()
     assert town.signed
 
@@ -410,3 +409,24 @@ def test_the_local_helper_agrees_to_what_its_own_organisation_was_shown(tmp_path
         own = consent.own_card(helper, desk.state, made.round_id)
     assert own is not None
     assert own.plan_sha256 == hashlib.sha256(PLAN).digest()
+
+
+# A round before, signed when a later one follows.
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_round_before_is_signed_only_as_it_was_agreed(town: Swap, swapped: bool) -> None:
+    town.join()
+    if swapped:
+        town.swap(DEARER)
+        task = town.sign()
+    else:
+        town.federation.sync("north")
+        found = read_task_and_signatures(town.south.store, town.federation.round_id)
+        assert found is not None
+        task = found[0]
+    with Desk.open(town.south) as desk:
+        with contextlib.suppress(TaskError):
+            rounds._sign_earlier(town.south, desk.state, task)
+        signed = desk.state.task_of_round(task.round_id)
+    assert signed == (None if swapped else task.data)
