@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -176,3 +178,32 @@ def test_files_of_a_home(town: Town) -> None:
     path: Path = town.home("north") / "cards" / f"{round_id}.json"
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.read_bytes() == (town.pool / "rounds" / round_id / "cards/north.json").read_bytes()
+
+
+# A release is answered as it was shown.
+
+
+def test_a_proposal_that_is_exchanged_is_not_approved(
+    opened: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids are short: a proposer can make two proposals with one id, and show one of them."""
+    from grievance.aggregator import releases
+
+    opened.collect()
+    opened.close()
+    release_id = opened.type("north", "release", "propose", "--yes").done().out.strip()
+    real, shown = releases.find_release, []
+
+    def find(bench: Any, wanted: str) -> Any:
+        view = real(bench, wanted)
+        if shown:  # what was read is on the screen; now the pool shows the other one
+            names = view.proposal.statistics[:1]
+            view = replace(view, proposal=replace(view.proposal, statistics=names))
+        shown.append(view)
+        return view
+
+    with monkeypatch.context() as patch:
+        patch.setattr(releases, "find_release", find)
+        ran = opened.type("south", "release", "approve", release_id, "--yes")
+    ran.refused(1, "is another one by now", "nothing was signed")
+    opened.type("south", "release", "approve", release_id, "--yes").done()

@@ -193,10 +193,26 @@ def propose(bench: Bench, chain: OrderChain, names: Sequence[str] | None) -> Rel
     return ReleaseView(release_id, proposal, {bench.name: approval})
 
 
-def answer(bench: Bench, chain: OrderChain, release_id: str, approval: Approval) -> ReleaseView:
-    """Sign an approval or a refusal. Approving checks everything; refusing needs no reason."""
+def answer(
+    bench: Bench,
+    chain: OrderChain,
+    release_id: str,
+    approval: Approval,
+    shown: Proposal | None = None,
+) -> ReleaseView:
+    """Sign an approval or a refusal. Approving checks everything; refusing needs no reason.
+
+    `shown` is the proposal that a person read: an id is too short to tell two apart that
+    somebody made for one. Raises ReleaseError `release.changed` where it is another by now.
+    """
     task, state = bench.seat.task, bench.state
     view = find_release(bench, release_id)
+    if shown is not None and shown != view.proposal:
+        raise ReleaseError(
+            f"the proposal {release_id} is another one by now than the one that was shown",
+            code="release.changed",
+            hint="nothing was signed; show it to the others, and ask whoever proposed it",
+        )
     given = view.answers.get(bench.name)
     if given is not None:
         if given.answer == approval.answer:

@@ -211,7 +211,8 @@ def _answer(
         if before is None:
             _show_proposal(bench.seat.task, view, rounds_left(desk.state, bench.seat.task))
             confirm(f"{given.capitalize()} this release?", yes=yes)
-        view = answer(bench, chain, view.release_id, Approval(own.name, given, reason))
+        shown = view.proposal if before is None else None
+        view = answer(bench, chain, view.release_id, Approval(own.name, given, reason), shown)
         desk.publish()
     return own, view
 
