@@ -27,6 +27,7 @@ from grievance.pool.store import open_store
 from grievance.privacy import NoiseLaw
 from grievance.release import Release, collect
 from grievance.task import parse_task
+from grievance.task.later import ticks_of
 
 LAPLACE = PLAN.replace(b"hide_below = 0", b'hide_below = 0\nmechanism = "laplace"')
 AUTO = PLAN.replace(b"hide_below = 0", b'hide_below = 0\nmechanism = "auto"')
@@ -276,7 +277,11 @@ def with_plan_of(mechanism: str) -> Change:
                 "lifetime": found.lifetime.to_json(),
                 "mechanism": "discrete-gaussian",
                 "statistics": {
-                    name: {"cost": given.cost.to_json(), "sigma": str(given.scale)}
+                    name: {
+                        "cost": given.cost.to_json(),
+                        "sigma": str(given.scale),
+                        **ticks_of(Layout(plan).statistics[name]),
+                    }
                     for name, given in found.allocations.items()
                 },
             }
