@@ -116,7 +116,7 @@ def hold_round(coalition: Round, rows: Path, num_rows: int, folder: Path, worker
     stage.settle(leader, helper, quiet=True)
     release_id = stage.type(leader, "release", "propose", "--yes").strip()
     stage.type(helper, "release", "approve", release_id, "--yes", quiet=True)
-    stage.settle(leader, helper, quiet=True)
+    stage.settle(leader, helper, *coalition.relays, quiet=True)
     results = folder / "results"
     stage.type(leader, "release", "export", str(results), quiet=True)
     clock.stop()

@@ -30,9 +30,9 @@ from grievance.audit.verdicts import read_decisions
 from grievance.backup import archive, rehearsed, requests, sets
 from grievance.crypto.documents import b64encode, canonical, parse_document, sign_document
 from grievance.errors import GrievanceError, TaskError
-from grievance.ledger import evidence, versions
+from grievance.ledger import asked, evidence, versions
 from grievance.ledger.log import LedgerLog
-from grievance.pool import noisy, order, proposals, verdicts
+from grievance.pool import noisy, order, proposals, verdicts, waivers
 from grievance.pool.layout import RoundPaths
 from grievance.task import (
     card,
@@ -214,7 +214,24 @@ def _own_share(data: bytes) -> None:
     same(noisy.sign_own_share(world().task, RELEASE, box, key), data)
 
 
+def _waiver(data: bytes) -> None:
+    key, task = signing_key("south"), world().task
+    found = waivers.parse_waiver(data, task, RELEASE, 1)
+    same(waivers.sign_waiver(task, RELEASE, "south", sorted(found), key), data)
+
+
 # Ledger.
+
+
+def _heads_request(data: bytes) -> None:
+    found = asked.parse_request(data, "north", signing_key("north").public)
+    same(found.data, data)
+
+
+def _heads_answer(data: bytes) -> None:
+    key, request = signing_key("south"), world().question
+    head = asked.parse_answer(data, request, "south", key.public, signing_key("north").public)
+    same(asked.make_answer(request, "south", head, key), data)
 
 
 def _entry(data: bytes) -> None:
@@ -345,6 +362,9 @@ DOCUMENTS: Mapping[str, tuple[str, str, Callable[[bytes], None]]] = {
     "noisy-share": (noisy.KIND, "south", _noisy),
     "own-share": (noisy.OWN_KIND, "south", _own_share),
     "ledger-entry": (ledger.KIND, "south", _entry),
+    "waiver": (waivers.KIND, "south", _waiver),
+    "heads-request": (asked.REQUEST_KIND, "north", _heads_request),
+    "heads-answer": (asked.ANSWER_KIND, "south", _heads_answer),
     "ledger-fork": (evidence.KIND, "south", _ledger_fork),
     "two-versions": (versions.KIND, "north", _two_versions),
     "backup-set": (sets.KIND, "north", _set),

@@ -16,7 +16,8 @@ from fuzz.world import (
 from grievance.backup import archive, rehearsed, requests
 from grievance.cost import Cost
 from grievance.crypto.documents import b64encode, canonical, sign_document
-from grievance.ledger import DestroyedEvent, LedgerEntry, ReleaseEvent
+from grievance.ledger import AloneEvent, DestroyedEvent, LedgerEntry, ReleaseEvent
+from grievance.ledger.asked import make_answer
 from grievance.ledger.checkpoint import cosign, sign_checkpoint
 from grievance.ledger.evidence import sign_fork
 from grievance.ledger.versions import sign_versions
@@ -26,6 +27,7 @@ from grievance.pool.noisy import sign_own_share
 from grievance.pool.order import OrderChain, admit_event, sign_order_fork
 from grievance.pool.proposals import Approval
 from grievance.pool.verdicts import Decision, Status
+from grievance.pool.waivers import sign_waiver
 from grievance.release import Release
 from grievance.task import (
     BackupClaim,
@@ -140,7 +142,11 @@ def released() -> Seeds:
             spent=spent,
             event=what,
         ).data
-        for spent, what in ((task.cost, event), (Cost.zero("zcdp"), DestroyedEvent()))
+        for spent, what in (
+            (task.cost, event),
+            (Cost.zero("zcdp"), DestroyedEvent()),
+            (Cost.zero("zcdp"), AloneEvent(("anna",))),
+        )
     ]
     north = signing_key("north")
     heads = [sign_checkpoint("north", 1, secret(label), north) for label in ("one", "two")]
@@ -149,6 +155,9 @@ def released() -> Seeds:
         "own-share": [sign_own_share(task, RELEASE, secret("box", 90), south)],
         "release": [release.to_bytes()],
         "ledger-entry": entries,
+        "waiver": [sign_waiver(task, RELEASE, "south", ["anna", "bert"], south)],
+        "heads-request": [world().question.data],
+        "heads-answer": [make_answer(world().question, "south", world().checkpoint, south)],
         "ledger-fork": [sign_fork("north", 1, heads, south)],
         "checkpoint": [world().checkpoint.data, sign_checkpoint("north", 10**9, bytes(32), north)],
         "checkpoint-text": [world().checkpoint.text],

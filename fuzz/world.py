@@ -21,8 +21,10 @@ from grievance.crypto.documents import b64encode, canonical, sign_document
 from grievance.crypto.hpke import HpkePrivateKey
 from grievance.crypto.signing import SigningKey, SigningKeySeed
 from grievance.errors import GrievanceError
+from grievance.ledger.asked import REQUEST_KIND, Request, parse_request
 from grievance.ledger.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from grievance.plan import Plan
+from grievance.plan.witnesses import write_out
 from grievance.pool.order import OrderedBatch
 from grievance.pool.proposals import Proposal
 from grievance.secret import Secret, VerifyKey
@@ -32,7 +34,7 @@ from grievance.testing import make_cards
 if TYPE_CHECKING:
     from grievance.task import Card
 
-PLAN = """\
+_PLAN = """\
 title = "Two questions"
 campaign = "tiny"
 opens = 2026-10-01
@@ -93,6 +95,9 @@ def identity(name: str) -> Identity:
     return Identity(name, name.title(), signing_key(name).public)
 
 
+PLAN = write_out(_PLAN, {name: signing_key(name).public for name in ("anna", "bert")})
+
+
 @cache
 def hpke_key(name: str, kem: str = "X25519") -> HpkePrivateKey:
     """An organisation's key for the round, its mailbox, and its requests, all in one."""
@@ -110,6 +115,7 @@ class World:
     batch: OrderedBatch
     proposal: Proposal
     checkpoint: Checkpoint
+    question: Request
     backup: BackupSet
     pieces: tuple[Piece, ...]
 
@@ -138,9 +144,17 @@ def world() -> World:
         batch=OrderedBatch(2, "nurses", relay, secret("batch"), ROWS),
         proposal=proposal,
         checkpoint=parse_checkpoint(note, "north", signing_key("north").public),
+        question=_question(),
         backup=backup,
         pieces=pieces,
     )
+
+
+def _question() -> Request:
+    """North asks how long its ledger was, with random bytes that are always the same."""
+    body = {"ledger": "north", "random": secret("random").hex()}
+    north = signing_key("north")
+    return parse_request(sign_document(REQUEST_KIND, body, north), "north", north.public)
 
 
 def _backup() -> tuple[BackupSet, tuple[Piece, ...]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grievance.aggregator import Desk, SyncResult, sync
+from grievance.aggregator.outside import with_witnesses
 from grievance.aggregator.releases import answer, propose
 from grievance.aggregator.rounds import join_round, new_round
 from grievance.client import Report, seal
@@ -99,6 +100,7 @@ class Federation:
             for name in (*aggregators, *relays)
         }
         self.aggregators, self.relays = list(aggregators), list(relays)
+        self.witnesses: list[str] = []
         for home in self.homes.values():
             for other in self.homes.values():
                 if other is not home:
@@ -123,9 +125,12 @@ class Federation:
         return Path(self.pool) / path
 
     def sync(self, *names: str, clean: bool = True) -> list[SyncResult]:
-        """Sync by name, in this order; all aggregators by default. `clean`: no faults allowed."""
+        """Sync by name, in this order; all aggregators and witnesses by default.
+
+        `clean`: no faults allowed.
+        """
         results = []
-        for name in names or self.aggregators:
+        for name in names or [*self.aggregators, *self.witnesses]:
             with Desk.open(self.homes[name]) as desk:
                 results.append(sync(desk))
             if clean:
@@ -157,6 +162,12 @@ class Federation:
         self.leader.admit_later(self.round_id, self.relays)
         self.settle()
         return self.task
+
+    def open_watched(self, plan: bytes = PLAN) -> Task:
+        """A round whose plan names the relays as its witnesses, as `round new` writes it out."""
+        members = [self.homes[name].identity for name in self.aggregators]
+        self.witnesses = list(self.relays)
+        return self.open_round(with_witnesses(self.leader, plan, members, rehearsal=False))
 
     def chain(self) -> OrderChain:
         return read_chain(self.leader.store, self.task)

@@ -44,7 +44,7 @@ class Three(Stage):
         first = self.type("north-union", "release", "propose", "problems_by_region", "--yes")
         for name in ("south-union", "law-centre"):
             self.type(name, "release", "approve", first.strip(), "--yes")
-        self.settle(*AGGREGATORS)
+        self.settle(*AGGREGATORS, RELAY)
         self.type("north-union", "release", "show", quiet=True)
         self.leaving()
         self.title("What was released stays, and anybody can check it")

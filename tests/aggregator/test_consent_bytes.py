@@ -13,6 +13,7 @@ import pytest
 from federation import PLAN, Federation
 from grievance import task as tasks
 from grievance.aggregator import Desk, consent, rounds, sync
+from grievance.aggregator.asked import Told
 from grievance.aggregator.recover import recover
 from grievance.aggregator.rounds import join_round, new_round
 from grievance.audit import audit_pool
@@ -313,7 +314,7 @@ def test_recover_restores_what_was_agreed(town: Swap, swapped: bool) -> None:
     town.south.state_path.unlink()
     kept = town.south.card_file(shown.round_id)
     kept.unlink()
-    done = recover(town.south)
+    done = recover(town.south, Told())
     assert tasks.parse_card(kept.read_bytes()).invitation == shown.card.digest
     with Desk.open(town.south) as desk:
         own = consent.own_card(town.south, desk.state, shown.round_id)

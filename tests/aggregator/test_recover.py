@@ -10,6 +10,7 @@ import pytest
 
 from federation import Federation
 from grievance.aggregator import Desk
+from grievance.aggregator.asked import Told
 from grievance.aggregator.recover import recover
 from grievance.errors import StateError, UsageError
 from grievance.release import collect
@@ -54,7 +55,7 @@ def test_everything_comes_back(federation: Federation, name: str) -> None:
     federation.release()
     before = dump(federation.folder / name / "state.sqlite")
     lose_state(federation, name)
-    done = recover(federation.homes[name])
+    done = recover(federation.homes[name], Told())
     assert any("ledger" in line for line in done)
     assert dump(federation.folder / name / "state.sqlite") == before
     assert not any(result.done for result in federation.sync())
@@ -63,7 +64,7 @@ def test_everything_comes_back(federation: Federation, name: str) -> None:
 @pytest.mark.parametrize("name", ["north", "south"])
 def test_a_round_goes_on_after_a_recovery_in_the_middle(federation: Federation, name: str) -> None:
     lose_state(federation, name)
-    recover(federation.homes[name])
+    recover(federation.homes[name], Told())
     federation.relay("carers", federation.seal(5))
     federation.settle()
     assert federation.release().accepted == 20
@@ -77,7 +78,7 @@ def test_a_charged_release_survives_the_loss_of_the_state(federation: Federation
     # South has charged; its noisy share is not published yet.
     assert not federation.file(federation.paths.noisy(view.release_id, "south")).exists()
     lose_state(federation, "south")
-    recover(federation.homes["south"])
+    recover(federation.homes["south"], Told())
     federation.settle()
     release = collect(federation.leader.store, federation.task, view.release_id)
     assert release.accepted == 15
@@ -94,14 +95,14 @@ def test_it_stops_at_a_batch_that_changed(federation: Federation) -> None:
             path.write_bytes(bytes(data))
             break
     with pytest.raises(StateError) as error:
-        recover(federation.homes["south"])
+        recover(federation.homes["south"], Told())
     assert error.value.code == "recover.differs"
     assert not (federation.folder / "south/state.sqlite").exists()
 
 
 def test_it_refuses_while_there_is_a_state(federation: Federation) -> None:
     with pytest.raises(UsageError, match="there is a state"):
-        recover(federation.homes["south"])
+        recover(federation.homes["south"], Told())
 
 
 def test_it_refuses_a_ledger_shorter_than_what_others_cosigned(federation: Federation) -> None:
@@ -109,7 +110,7 @@ def test_it_refuses_a_ledger_shorter_than_what_others_cosigned(federation: Feder
     lose_state(federation, "south")
     (federation.folder / "pool/ledger/south/1.json").unlink()
     with pytest.raises(StateError) as error:
-        recover(federation.homes["south"])
+        recover(federation.homes["south"], Told())
     assert error.value.code == "recover.ledger"
 
 
@@ -123,7 +124,7 @@ def test_a_state_older_than_the_pool_refuses_and_recovers(federation: Federation
     results = federation.sync("south", clean=False)
     assert [fault.code for fault in results[0].faults] == ["state.behind"]
     lose_state(federation, "south")
-    recover(federation.homes["south"])
+    recover(federation.homes["south"], Told())
     assert federation.release().accepted == 19
 
 

@@ -13,6 +13,7 @@ from federation import Federation
 from grievance import task as tasks
 from grievance.aggregator import Desk, status
 from grievance.aggregator import destroy as destroying
+from grievance.aggregator.asked import Told
 from grievance.aggregator.recover import recover
 from grievance.crypto.documents import canonical, sign_document
 from grievance.crypto.signing import SigningKey
@@ -60,7 +61,7 @@ def test_batches_that_wait_for_the_others_are_remembered(federation: Federation)
     before = digests(federation, "rounds/*/verify/*/north")
     assert len(before) == len(seqs) == 2
     lose_state(federation, "north")
-    recover(federation.homes["north"])
+    recover(federation.homes["north"], Told())
     federation.settle()
     assert digests(federation, "rounds/*/verify/*/north") == before
     assert federation.release().accepted == 13
@@ -79,7 +80,7 @@ def test_findings_that_are_gone_are_made_again_in_their_turn(
     path.unlink()
     decisions = digests(federation, "rounds/*/decide/*/*")
     lose_state(federation, name)
-    done = recover(federation.homes[name])
+    done = recover(federation.homes[name], Told())
     assert any(f"batch {seq}; what we had found in it was gone" in line for line in done)
     federation.settle()
     assert path.read_bytes() != first
@@ -101,7 +102,7 @@ def test_the_burn_order_is_that_of_the_chain(federation: Federation) -> None:
     for kind in (federation.paths.verify(first, "south"), federation.paths.decide(first, "south")):
         federation.file(kind).unlink()
     lose_state(federation, "south")
-    recover(federation.homes["south"])
+    recover(federation.homes["south"], Told())
     federation.settle()
     assert federation.reasons() == reasons
     assert federation.release().accepted == 14
@@ -116,7 +117,7 @@ def test_it_stops_where_a_checked_batch_is_not_there(federation: Federation) -> 
     federation.file(federation.paths.batch(batch.partner, batch.digest)).unlink()
     lose_state(federation, "south")
     with pytest.raises(StateError) as error:
-        recover(federation.homes["south"])
+        recover(federation.homes["south"], Told())
     assert error.value.code == "recover.batch"
     assert batch.partner in (error.value.hint or "")
 
@@ -128,7 +129,7 @@ def test_a_peers_findings_may_come_later_than_our_decision(federation: Federatio
     late.rename(federation.folder / "late")
     decisions = digests(federation, "rounds/*/decide/*/*")
     lose_state(federation, "north")
-    recover(federation.homes["north"])
+    recover(federation.homes["north"], Told())
     federation.sync("north")
     (federation.folder / "late").rename(late)
     federation.settle()
@@ -142,7 +143,7 @@ def test_a_decision_that_waits_is_held_against_what_we_decide_then(federation: F
     federation.settle()
     federation.file(federation.paths.decide(first, "south")).unlink()
     lose_state(federation, "south")
-    recover(federation.homes["south"])
+    recover(federation.homes["south"], Told())
     with Desk.open(federation.homes["south"]) as desk:
         path = federation.paths.decide(second, "south")
         kept = desk.state.outgoing(path)
@@ -169,7 +170,7 @@ def test_a_strangers_file_in_the_place_of_ours_is_not_ours(
     federation.file(path).parent.mkdir(parents=True, exist_ok=True)
     federation.file(path).write_bytes(b"not ours")
     lose_state(federation, "south")
-    recover(federation.homes["south"])
+    recover(federation.homes["south"], Told())
     federation.settle()
     assert federation.release().accepted == 13
 
@@ -180,7 +181,7 @@ def test_a_strangers_decision_is_not_kept_while_batches_wait(federation: Federat
     path.parent.mkdir(parents=True)
     path.write_bytes(b"not ours")
     lose_state(federation, "north")
-    recover(federation.homes["north"])
+    recover(federation.homes["north"], Told())
     federation.settle()
     assert federation.release().accepted == 13
 
@@ -236,12 +237,12 @@ def test_it_waits_for_entries_that_something_of_ours_follows_from(
     held = hold_back(federation, release, late)
     lose_state(federation, "south")
     with pytest.raises(StateError) as error:
-        recover(federation.homes["south"])
+        recover(federation.homes["south"], Told())
     assert error.value.code == "recover.ledger"
     assert not federation.homes["south"].state_path.exists()
     for path, meanwhile in held.items():
         meanwhile.rename(path)
-    recover(federation.homes["south"])
+    recover(federation.homes["south"], Told())
     federation.settle()
     assert digests(federation, "ledger/south/*") == before
 
@@ -256,7 +257,7 @@ def test_a_task_of_ours_names_how_long_our_ledger_was(federation: Federation) ->
     hold_back(federation, release, ["1.json", "1.checkpoint", "1.share", "noisy"])
     lose_state(federation, "south")
     with pytest.raises(StateError, match=r"task\.json") as error:
-        recover(federation.homes["south"])
+        recover(federation.homes["south"], Told())
     assert error.value.code == "recover.ledger"
 
 
@@ -312,7 +313,7 @@ def test_nobody_else_can_stop_it_with_files(federation: Federation) -> None:
     shutil.copy(federation.file(federation.paths.noisy(release, "south")), copy)
     federation.settle()
     lose_state(federation, "south")
-    recover(federation.homes["south"])
+    recover(federation.homes["south"], Told())
     federation.settle()
 
 
@@ -328,7 +329,7 @@ def test_a_strangers_task_that_names_us_is_not_ours(federation: Federation, tmp_
         signature = tasks.sign_task(fake, others.homes[name].key, name)
         federation.file(federation.paths.signature(name)).write_bytes(signature)
     lose_state(federation, "south")
-    recover(federation.homes["south"])
+    recover(federation.homes["south"], Told())
     with Desk.open(federation.homes["south"]) as desk:
         assert not desk.state.tasks()
 
@@ -340,7 +341,7 @@ def test_a_cosignature_that_cannot_be_checked_is_told(federation: Federation) ->
     federation.file("ledger/south").mkdir(parents=True)
     federation.file("ledger/south/1.north.cosignature").write_bytes(b"junk")
     lose_state(federation, "south")
-    done = recover(federation.homes["south"])
+    done = recover(federation.homes["south"], Told())
     assert any("ledger/south/1.north.cosignature cannot be checked" in line for line in done)
 
 
@@ -367,7 +368,7 @@ def test_a_sealed_share_that_comes_late_is_taken_in(federation: Federation) -> N
         federation.leader.store, "south", federation.homes["south"].key.public
     ).entries[0]
     lose_state(federation, "south")
-    done = recover(federation.homes["south"])
+    done = recover(federation.homes["south"], Told())
     assert any("has not arrived; sync takes it in" in line for line in done)
     federation.settle()
     with Desk.open(federation.homes["south"]) as desk:
@@ -388,7 +389,7 @@ def test_a_strangers_share_is_not_taken_in(federation: Federation) -> None:
     path, late = federation.file("ledger/south/1.share"), federation.folder / "late"
     path.rename(late)
     lose_state(federation, "south")
-    recover(federation.homes["south"])
+    recover(federation.homes["south"], Told())
     noisy = federation.file(federation.paths.noisy(release, "south"))
     for place in (path, noisy):
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -415,7 +416,7 @@ def test_a_destroyed_round_stays_destroyed(federation: Federation, name: str) ->
     destroy(federation, name)
     lose_state(federation, name)
     shutil.copytree(federation.folder / "old-keys", folder)
-    recover(federation.homes[name])
+    recover(federation.homes[name], Told())
     federation.settle()
     assert not folder.exists()
     with Desk.open(federation.homes[name]) as desk:

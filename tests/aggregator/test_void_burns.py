@@ -13,6 +13,7 @@ import pytest
 from dishonest import TINY_ANSWERS, TINY_PLAN, Snapshot, decisions, new_seed, publish, weigh
 from federation import Federation, encode, seal_measurement
 from grievance.aggregator import Desk
+from grievance.aggregator.asked import Told
 from grievance.aggregator.recover import recover
 from grievance.errors import StateError
 from grievance.pool.verdicts import Status
@@ -67,7 +68,7 @@ def test_what_a_voided_batch_burnt_stays_burnt(federation: Federation) -> None:
 
 def test_it_stays_burnt_when_the_state_is_lost(federation: Federation) -> None:
     forget(federation)
-    recover(federation.leader)
+    recover(federation.leader, Told())
     assert relay_the_nonce_again(federation) == (Status.BURNT, 0)
 
 
@@ -84,7 +85,7 @@ def test_a_voided_batch_that_is_gone_is_told_when_recovering(federation: Federat
     batch = federation.chain().batches[0]
     federation.file(federation.paths.batch(batch.partner, batch.digest)).unlink()
     forget(federation)
-    done = recover(federation.leader)
+    done = recover(federation.leader, Told())
     assert any("voided" in line for line in done)
     federation.settle()
     publish(federation, "carers", federation.seal(10, TINY_ANSWERS))

@@ -10,6 +10,7 @@ import pytest
 from federation import PLAN, Federation
 from grievance import task as tasks
 from grievance.aggregator import Desk, SyncResult
+from grievance.aggregator.asked import Told
 from grievance.aggregator.recover import recover
 from grievance.aggregator.rehearsal import make_helper, sync_helper
 from grievance.aggregator.rounds import join_round, new_round
@@ -138,7 +139,7 @@ def test_recover_keeps_the_leaders_files_beside_a_rival(federation: Federation) 
     rival(federation, federation.homes["carers"])
     north, paths = federation.leader, federation.paths
     north.state_path.rename(federation.folder / "old.sqlite")
-    recover(north)
+    recover(north, Told())
     with Desk.open(north) as desk:
         for path in (paths.plan, paths.task, paths.verify_key, paths.card("north")):
             assert desk.state.outgoing(path) is not None, path

@@ -28,8 +28,14 @@ WALES: dict[str, object] = {"region": "Wales", "problems": [], "hours": "10"}
 
 
 def make_round(federation: Federation, **options: Any) -> None:
-    """One round from opening to release: two batches, one of them with a replayed report."""
-    federation.open_round(**options)
+    """One round from opening to release: two batches, one of them with a replayed report.
+
+    `watched`: nurses and carers are its witnesses.
+    """
+    if options.pop("watched", False):
+        federation.open_watched()
+    else:
+        federation.open_round(**options)
     reports = federation.seal(7)
     federation.relay("nurses", reports)
     federation.settle()
@@ -263,6 +269,7 @@ def make_pool(folder: Path, names: tuple[str, ...] = ("north", "south"), **optio
 BASES: dict[str, Callable[[Path], Pool]] = {
     "round": make_pool,
     "three": lambda folder: make_pool(folder, ("north", "south", "west")),
+    "watched": lambda folder: make_pool(folder, watched=True),
     "campaign": make_campaign,
     "few": make_few,
     "partial": make_partial,

@@ -51,6 +51,17 @@ def a_cosignature_is_gone(pool: Pool) -> None:
     pool.remove("ledger/north/1.south.cosignature")
 
 
+@defect("ledger.quorum", "waiting", base="watched")
+def a_witness_saw_nothing(pool: Pool) -> None:
+    pool.remove("ledger/north/1.nurses.cosignature")
+
+
+@defect("ledger.alone", "note")
+def a_memory_that_nobody_confirmed(pool: Pool) -> None:
+    event = {"type": "alone", "answered": ["south"]}
+    pool.charge_again("north", 2, lambda body: body.update(event=event))
+
+
 @defect("file.signature")
 def a_cosignature_of_another_head(pool: Pool) -> None:
     other = parse_checkpoint(

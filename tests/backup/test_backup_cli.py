@@ -28,7 +28,7 @@ class Place:
             ran = self.type(name, "init", name, "--pool", str(self.pool)).done()
             self.prints[name] = ran.out.strip()
         self.plan = folder / "plan.toml"
-        self.plan.write_text(PLAN)
+        self.plan.write_text("witness_quorum = 0\n" + PLAN)
 
     def home(self, name: str) -> Path:
         return self.folder / name
@@ -142,7 +142,7 @@ def test_from_init_to_a_finished_round_over_a_lost_machine(place: Place) -> None
     back = place.type("west", *restore).done()
     assert back.out.strip() == place.prints["west"]
     assert "grievance recover" in back.err
-    place.type("west", "recover").done()
+    place.type("west", "recover", "--alone").done()
     seen = place.type("south", "status").done().out
     assert round_id in seen
     place.type("west", "round", "close", "--yes").done()

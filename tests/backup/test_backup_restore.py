@@ -12,6 +12,7 @@ from backup_world import TRUSTEES, World
 from federation import HYBRID, Federation
 from grievance import backup
 from grievance.aggregator import Desk
+from grievance.aggregator.asked import Told
 from grievance.aggregator.destroy import destroy
 from grievance.aggregator.recover import recover
 from grievance.backup import archive, sets
@@ -96,7 +97,7 @@ def test_an_aggregator_comes_back_in_the_middle_of_a_round(tmp_path: Path) -> No
         restored = backup.finish(home.store, asked, tmp_path / lost)
         assert restored.missing == []
         federation.homes[lost] = restored.home
-        done = recover(restored.home)
+        done = recover(restored.home, Told())
         assert any("the task we signed" in line for line in done)
         federation.relay("carers", federation.seal(4))
         federation.settle()
@@ -116,7 +117,7 @@ def test_a_verify_key_from_after_the_archive_is_opened_again(tmp_path: Path) -> 
     restored = restored_by_all(federation, "south", tmp_path / "new")
     found = keys.read_verify_key(restored.home.round_files(federation.round_id).verify)
     assert found == keys.read_verify_key(moved)
-    recover(restored.home)
+    recover(restored.home, Told())
 
 
 def restored_by_all(federation: Federation, name: str, root: Path) -> backup.Restored:

@@ -50,6 +50,7 @@ WORDS = {
     "admit": ("north", ("admit", "nobody"), None),
     "propose": ("north", ("release", "propose"), None),
     "approve": ("south", ("release", "approve"), None),
+    "waive": ("north", ("release", "waive"), None),
 }
 
 
@@ -74,7 +75,7 @@ def test_each_command_takes_the_round_it_applies_to(
     assert "several rounds" not in ran.err
 
 
-@pytest.mark.parametrize("what", ["void", "order", "propose", "approve"])
+@pytest.mark.parametrize("what", ["void", "order", "propose", "approve", "waive"])
 def test_a_command_that_applies_to_none_of_several_says_so(
     three: tuple[Town, list[str]], what: str
 ) -> None:

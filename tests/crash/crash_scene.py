@@ -13,7 +13,7 @@ from crash_town import ROUND, Ended, Town
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# What is typed, and the exit code when nothing goes wrong (3: the trustees have to answer first).
+# What is typed, and the exit code when nothing goes wrong (3: others have to answer first).
 ANSWER = ("backup", "answer", "north", "--fingerprint", "{request}", "--yes")
 SCENE: tuple[tuple[str, tuple[str, ...], int], ...] = (
     (
@@ -32,7 +32,11 @@ SCENE: tuple[tuple[str, tuple[str, ...], int], ...] = (
     ("nurses", ANSWER, 0),
     ("carers", ANSWER, 0),
     ("again", ("restore", "north", "--pool", "pool"), 0),
-    ("again", ("recover",), 0),
+    ("again", ("recover",), 3),
+    ("again", ("recover", "--alone"), 0),
+    ("nurses", ("sync",), 0),
+    ("carers", ("sync",), 0),
+    ("carers", ("sync",), 0),  # it had looked at no head before the question
     ("again", ("sync",), 0),
     ("again", ("release", "export", "tables", "--overwrite"), 0),
     ("again", ("round", "destroy", "--yes"), 0),

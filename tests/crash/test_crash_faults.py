@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import pytest
 from crash_town import AGGREGATORS, END, ROUND, SETTLE, Town
 
-from grievance.aggregator.state import State, in_words
+from grievance.aggregator.state import State
+from grievance.aggregator.state_faults import in_words
 from grievance.errors import PoolError, StateError
 from grievance.home import Home
 from grievance.pool.layout import is_request_id
@@ -144,7 +145,7 @@ def test_a_damaged_state_is_recovered_from_the_pool(town: Town) -> None:
     town.run(SYNC["north"]).refused("move it away")
     for found in path.parent.glob("state.sqlite*"):
         found.rename(found.with_name(f"old-{found.name}"))
-    town.done(("north", ("recover",)))
+    town.done(("north", ("recover", "--alone")))
     finish(town, CHARGES)
 
 

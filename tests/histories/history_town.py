@@ -24,6 +24,7 @@ from cuts import PowerCutError, power
 from dishonest import Snapshot, new_seed, weigh
 from federation import encode, seal_measurement
 from grievance.aggregator import Desk, SyncResult, sync
+from grievance.aggregator.asked import Told
 from grievance.aggregator.recover import recover
 from grievance.client import Report, seal
 from grievance.errors import GrievanceError
@@ -303,18 +304,18 @@ class Town(RememberedPool):
         home = self.homes[name]
         try:
             with power(cut):
-                recover(home)
+                recover(home, Told())
         except PowerCutError:
             self.tally[f"cut at {cut[0] if cut else ''}"] += 1
             if home.state_path.exists():
                 self.lose(name)
-            recover(home)
+            recover(home, Told())
         except GrievanceError as error:
             assert self.spoiled, error
             assert not home.state_path.exists()
             self.tally[f"recovery stopped: {error.code}"] += 1
             self.heal_all()
-            recover(home)
+            recover(home, Told())
         del self.old[name]
         if self.spoiled:
             self.unsure.add(name)

@@ -25,6 +25,7 @@ from hostile_world import (
 )
 
 from grievance.aggregator import Desk
+from grievance.aggregator.asked import Told
 from grievance.aggregator.recover import recover
 from grievance.aggregator.status import status
 from grievance.crypto.documents import parse_document, sign_document
@@ -137,7 +138,7 @@ def test_recovering_while_others_files_are_no_files(
     paths += [released.paths.order(released.chain().length + 1), f"{released.paths.cards}/a.json"]
     for path in paths:
         released.hostile.show(path, kind)
-    assert any("our ledger, 1 entries" in line for line in recover(released.homes["south"]))
+    assert any("our ledger, 1 entries" in line for line in recover(released.homes["south"], Told()))
     released.settle()
     assert released.hostile.snapshot() == before
 

@@ -24,6 +24,7 @@ OUT_OF_RANGE = "912345678.625"
 PASSPHRASE = "sentinel of the north, seldom spoken"
 WRONG_PASSPHRASE = "sentinel that opens nothing at all"
 PLAN = """\
+witness_quorum = 0
 title = "Pressure at work"
 campaign = "trial"
 opens = 2026-10-01

@@ -334,7 +334,7 @@ def read_back(typist: Typist) -> None:
     away.unlink()
     typist("south", "sync", code=1)
     away.unlink(missing_ok=True)
-    typist("south", "recover")
+    typist("south", "recover", "--alone")
     typist("south", "sync")
 
 

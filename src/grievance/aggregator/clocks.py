@@ -14,7 +14,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
 from grievance import task as tasks
-from grievance.aggregator.witness import peers
+from grievance.aggregator.watched import watched
 from grievance.errors import LedgerError, SignatureError
 from grievance.ledger.checkpoint import MAX_NOTE_SIZE, check_cosignature
 from grievance.ledger.cosigned import read_checkpoint
@@ -119,7 +119,8 @@ def read_moments(desk: Desk, now: datetime) -> Moments:
     size = len(state.ledger())
     head = read_checkpoint(desk.home.store, name, key, size) if size else None
     theirs: dict[str, datetime] = {}
-    for other, identity in peers(desk).items() if head is not None else ():
+    peers = {n: led.key for n, led in watched(desk.home, state).items() if led.peer}
+    for other, identity in peers.items() if head is not None else ():
         data = find(desk.home.store, cosignature_path(name, size, other), MAX_NOTE_SIZE)
         if data is None or head is None:
             continue

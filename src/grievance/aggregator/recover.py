@@ -13,14 +13,15 @@ import hashlib
 from functools import partial
 from typing import TYPE_CHECKING
 
-from grievance.aggregator import arrivals, batches, decisions, releases, shares, witness
+from grievance.aggregator import arrivals, asked, batches, decisions, releases, shares
 from grievance.aggregator.bench import find_batch
 from grievance.aggregator.consent import keep_card
 from grievance.aggregator.desk import Desk
 from grievance.aggregator.state import open_state
+from grievance.aggregator.watched import watched
 from grievance.errors import GrievanceError, LedgerError, SignatureError, StateError, UsageError
 from grievance.failpoints import failpoint
-from grievance.ledger import ReleaseEvent, read_ledger
+from grievance.ledger import AloneEvent, LedgerEntry, ReleaseEvent, read_ledger
 from grievance.ledger.checkpoint import MAX_NOTE_SIZE, check_cosignature
 from grievance.ledger.cosigned import read_checkpoint
 from grievance.pipelines import Crew
@@ -29,6 +30,7 @@ from grievance.pool.layout import (
     checkpoint_path,
     cosignature_path,
     fork_path,
+    heads_request_path,
     ledger_path,
     share_path,
 )
@@ -38,11 +40,13 @@ from grievance.pool.proposals import read_releases
 from grievance.pool.rounds import invitation_of, own_cards, read_task_and_signatures
 from grievance.pool.store import SMALL_FILE_SIZE, find, sync_folder
 from grievance.pool.verdicts import decision_limit, read_signed_header, verify_size
+from grievance.pool.waivers import read_waivers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from grievance.aggregator.asked import Told
     from grievance.aggregator.bench import Bench
     from grievance.home import Home
     from grievance.ledger import LedgerLog
@@ -51,29 +55,36 @@ if TYPE_CHECKING:
 
 
 def recover(
-    home: Home, progress: Callable[[str, int, int], None] = lambda _w, _d, _t: None
+    home: Home, told: Told, progress: Callable[[str, int, int], None] = lambda _w, _d, _t: None
 ) -> list[str]:
     """Rebuild `state.sqlite`. Returns what was recovered, in words.
 
+    `told` is what others say of our ledger (`asked.ask`): the pool alone may be an older copy.
     Raises UsageError while there is a state (move it away first), StateError `recover.*` at the
     first thing that differs from what we published.
     """
+    check_no_state(home)
+    fresh = home.state_path.with_name("state.recovering")
+    with home.lock():
+        _discard(fresh)
+        with open_state(fresh) as state:
+            done = _Recovery(Desk(home, state), told, progress).run()
+        failpoint("recover.rebuilt")
+        fresh.rename(home.state_path)
+        sync_folder(home.root)
+        failpoint("recover.renamed")
+        asked.forget_question(home)
+    return done
+
+
+def check_no_state(home: Home) -> None:
+    """Raise UsageError while there is a state: it may know what the pool does not show."""
     if home.state_path.exists():
         raise UsageError(
             f"there is a state at {home.state_path}",
             code="recover.state",
             hint="if it is older than the pool, move it away (do not delete it), then run this",
         )
-    fresh = home.state_path.with_name("state.recovering")
-    with home.lock():
-        _discard(fresh)
-        with open_state(fresh) as state:
-            done = _Recovery(Desk(home, state), progress).run()
-        failpoint("recover.rebuilt")
-        fresh.rename(home.state_path)
-        sync_folder(home.root)
-        failpoint("recover.renamed")
-    return done
 
 
 def _discard(path: Path) -> None:
@@ -82,7 +93,8 @@ def _discard(path: Path) -> None:
 
 
 class _Recovery:
-    def __init__(self, desk: Desk, progress: Callable[[str, int, int], None]) -> None:
+    def __init__(self, desk: Desk, told: Told, progress: Callable[[str, int, int], None]) -> None:
+        self.told = told
         self.desk, self.home, self.state = desk, desk.home, desk.state
         self.store, self.progress = desk.home.store, progress
         self.done: list[str] = []
@@ -104,7 +116,36 @@ class _Recovery:
             else:
                 self._round(task, log)
         self._witnessed()
+        if self.told.alone:
+            self._alone(log, [task for _, task in signed if task is not None])
         return self.done
+
+    def _alone(self, log: LedgerLog, signed: list[Task]) -> None:
+        """Say in our ledger that nobody outside confirmed it; the question stays open."""
+        request = self.told.request or b""
+        self._keep(heads_request_path(self.home.name, request.hex()[:16]))
+        if not signed:
+            return
+        task = signed[-1]
+        event = AloneEvent(self.told.answered)
+        entry = LedgerEntry.sign(
+            self.home.key,
+            ledger=self.home.name,
+            after=log.last,
+            campaign=task.campaign,
+            task=task.digest,
+            spent=log.spent(task.campaign, task.cost.kind),
+            event=event,
+        )
+        log.append(entry)
+        with self.state.transaction():
+            self.state.add_entry(entry.size, entry.data)
+            failpoint("recover.alone")
+            self.state.set_alone(request)
+            releases.spool_entry(self.state, log, self.home.key)
+        self.done.append(
+            f"entry {entry.size} of our ledger says that we recovered alone, for everybody to read"
+        )
 
     def _signed_task(self, round_id: str) -> Task | None:
         found = read_task_and_signatures(self.store, round_id)
@@ -162,6 +203,8 @@ class _Recovery:
                 code="recover.ledger",
                 hint="wait until the pool has arrived whole; if entries are gone, stop here",
             )
+        for head in self.told.heads:
+            head.check(log, self.home.key.public)
         with self.state.transaction():
             for entry in log.entries:
                 self.state.add_entry(entry.size, entry.data)
@@ -211,6 +254,8 @@ class _Recovery:
                 self._keep(bench.paths.proposal(view.release_id))
             if self.home.name in view.answers:
                 self._keep(bench.paths.approval(view.release_id, self.home.name))
+            if self.home.name in read_waivers(self.store, task, view.release_id):
+                self._keep(bench.paths.waiver(view.release_id, self.home.name))
             entry = log.release(task.digest, view.release_id)
             if entry is not None:
                 self._share(bench, entry.size, entry.event)
@@ -329,14 +374,17 @@ class _Recovery:
 
     def _witnessed(self) -> None:
         """The last head of every peer's ledger that carries our own cosignature."""
-        for name, key in witness.peers(self.desk).items():
+        for name, ledger in watched(self.home, self.state).items():
+            key = ledger.key
             log = read_ledger(self.store, name, key)
             for size in range(1, len(log.entries) + 1):
                 checkpoint = read_checkpoint(self.store, name, key, size)
                 path = cosignature_path(name, size, self.home.name)
                 line = find(self.store, path, MAX_NOTE_SIZE)
                 if checkpoint is None or line is None:
-                    break
+                    if ledger.peer:
+                        break
+                    continue
                 try:
                     check_cosignature(bytes(line), checkpoint, self.home.name, self.home.key.public)
                 except (LedgerError, SignatureError) as error:

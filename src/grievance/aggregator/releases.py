@@ -21,10 +21,16 @@ from grievance.errors import ReleaseError
 from grievance.failpoints import failpoint
 from grievance.ledger import LedgerEntry, LedgerLog, ReleaseEvent, read_ledger
 from grievance.ledger.checkpoint import sign_checkpoint
-from grievance.ledger.cosigned import missing_cosignatures
+from grievance.ledger.cosigned import (
+    missing_cosignatures,
+    quorum_of,
+    witnessed_by,
+    witnesses_of,
+)
 from grievance.pool.layout import checkpoint_path, ledger_path, share_path
 from grievance.pool.noisy import digest_of, parse_own_share, sign_own_share
 from grievance.pool.proposals import Approval, Proposal, ReleaseView, read_releases
+from grievance.pool.waivers import read_waivers, waived_by_all
 from grievance.privacy import BudgetFilter
 from grievance.wire import length_prefixed
 
@@ -35,7 +41,7 @@ if TYPE_CHECKING:
     from grievance.aggregator.state import State
     from grievance.crypto.signing import SigningKey, VerifyingKey
     from grievance.pool.order import OrderChain
-    from grievance.task import Task
+    from grievance.task import AggregatorEntry, Task
 
 
 @dataclass(frozen=True)
@@ -361,7 +367,8 @@ def unready(bench: Bench, view: ReleaseView) -> dict[str, str]:
     """What stands between this release and our noisy share: who still has to do what.
 
     Every aggregator's entry for it must be in the pool, say what ours says, and be cosigned
-    by all the others. Before ours is, their ledgers must hold.
+    by all the others, and it or what follows it by a quorum of witnesses. Before ours is, their
+    ledgers must hold.
     """
     task = bench.seat.task
     ours = own_ledger(bench.state, bench.name, bench.key.public).release(
@@ -372,6 +379,7 @@ def unready(bench: Bench, view: ReleaseView) -> dict[str, str]:
         blocked = peers_in_words(bench, view.release_id, costs)
         return blocked or {bench.name: f"charges release {view.release_id}"}
     waiting: dict[str, str] = {}
+    waived = waived_by_all(task, read_waivers(bench.store, task, view.release_id))
     for party in task.aggregators:
         log = read_ledger(bench.store, party.name, party.identity)
         entry = log.release(task.digest, view.release_id)
@@ -384,7 +392,19 @@ def unready(bench: Bench, view: ReleaseView) -> dict[str, str]:
             continue
         for name in missing:
             waiting.setdefault(name, f"cosigns the ledger of {party.name}")
+        for name in _witnesses_missing(bench, party, log, entry.size, waived):
+            waiting.setdefault(name, f"cosigns the ledger of {party.name}, as a witness")
     return waiting
+
+
+def _witnesses_missing(
+    bench: Bench, party: AggregatorEntry, log: LedgerLog, size: int, waived: frozenset[str]
+) -> list[str]:
+    """Witnesses who have not seen an entry, while those who have are fewer than the quorum."""
+    task = bench.seat.task
+    among = witnesses_of(task)
+    seen = witnessed_by(bench.store, party, log, size, among) | waived
+    return sorted(set(among) - seen) if len(seen) < quorum_of(task) else []
 
 
 def same_release(one: ReleaseEvent, other: ReleaseEvent) -> bool:

@@ -48,6 +48,7 @@ from grievance.pool.store import SMALL_FILE_SIZE, find
 from grievance.secret import StateKey, VerifyKey
 from grievance.task.identity import check_members
 from grievance.task.trustees import check_trustees
+from grievance.task.witnesses import check_outside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,6 +87,7 @@ def new_round(
     check_lifetime(state, plan)
     members = (home.identity, *helpers)
     check_members(members)  # before any key is drawn for them
+    check_outside(plan, members)
     sha256 = hashlib.sha256(plan_bytes).digest()
     if expected is None:
         expected = [statement(home), *(statement_of(home.store, helper) for helper in helpers)]
@@ -157,6 +159,7 @@ def join_round(home: Home, state: State, invitation: Invitation) -> None:
         raise _behind(RoundPaths(invitation.round_id).card(home.name))
     check_plan(state, invitation.plan, rehearsal=card.rehearsal)
     check_lifetime(state, invitation.plan)
+    check_outside(invitation.plan, card.members)
     if home.identity not in card.members[1:]:
         raise TaskError(
             f"the invitation to {invitation.round_id} does not name {home.name} as a helper",

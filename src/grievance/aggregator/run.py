@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 
 from grievance import task as tasks
 from grievance.aggregator import (
+    asked,
     batches,
     clocks,
     consent,
     decisions,
     destroy,
+    releases,
     rounds,
     sightings,
+    watched,
     witness,
 )
 from grievance.aggregator.advance import advance_releases
@@ -66,6 +69,10 @@ def sync(desk: Desk, progress: Callable[[str, int, int], None] = _quiet) -> Sync
         if desk.state.is_destroyed(known.digest) and destroy.unfinished(desk, known):
             destroy.finish(desk, known)
     witness.check_not_behind(desk)
+    asked.forget_question(desk.home)
+    log = releases.own_ledger(desk.state, desk.home.name, desk.home.key.public)
+    result.done += asked.hear_answers(desk, log)
+    result.done += asked.answer_all(desk)
     _publish(desk, result)
     _witness(desk, result)
     # Whatever anybody writes among the invitations: what we signed or agreed to goes on, and
@@ -96,6 +103,7 @@ def _publish(desk: Desk, result: SyncResult) -> None:
 
 def _witness(desk: Desk, result: SyncResult) -> None:
     """Cosign what the others charged; a ledger that does not extend stops nothing else."""
+    result.warnings += watched.unvouched(desk.home, desk.state)
     done, faults = witness.witness_all(desk)
     result.done += done
     result.faults += faults

@@ -9,14 +9,14 @@ Source: design.md, section 8.
 from __future__ import annotations
 
 import contextlib
-import errno
 import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from grievance.aggregator.relay_rows import RELAY_SCHEMA, RelayRows
-from grievance.errors import StateError, after_fault
+from grievance.aggregator.state_faults import damaged, in_words
+from grievance.errors import StateError
 from grievance.failpoints import failpoint
 
 if TYPE_CHECKING:
@@ -54,51 +54,13 @@ CREATE TABLE witnessed (
     ledger BLOB PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL,
     checkpoint BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE alone (request BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE seen (path TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT;
 CREATE TABLE ledger (size INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
 CREATE TABLE noisy_shares (
     task BLOB NOT NULL, release TEXT NOT NULL, share BLOB NOT NULL, PRIMARY KEY (task, release)
 ) STRICT;
 """
-
-
-# What a disk does to SQLite, by its primary result code; everything else is damage.
-_REFUSED = {
-    sqlite3.SQLITE_FULL: errno.ENOSPC,
-    sqlite3.SQLITE_IOERR: errno.EIO,
-    sqlite3.SQLITE_READONLY: errno.EROFS,
-    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
-}
-
-
-def in_words(path: Path, error: sqlite3.Error | OSError) -> StateError:
-    """What SQLite or the system says about a state file, with the next step."""
-    if isinstance(error, sqlite3.Error):
-        primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return StateError(
-                f"another program has {path} open",
-                code="state.busy",
-                hint="close it, then run the same command again; nothing was changed",
-            )
-        if primary not in _REFUSED:
-            return _damaged(path, str(error))
-        error = OSError(_REFUSED[primary], str(error), str(path))
-    return StateError(
-        f"{error.filename or path}: {error.strerror}; this step was not done, and nothing of it "
-        "is kept",
-        code="state.write",
-        hint=after_fault(error),
-    )
-
-
-def _damaged(path: Path, why: str) -> StateError:
-    return StateError(
-        f"{path}: the state is damaged ({why})",
-        code="state.damaged",
-        hint="stop here and keep the file, never edit it; move it away with the files beside it "
-        "that begin with its name, then run `grievance recover`",
-    )
 
 
 @contextlib.contextmanager
@@ -162,7 +124,7 @@ class State(RelayRows):
             )
         found = self._db.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if found != "ok":
-            raise _damaged(self.path, "its pages do not fit together")
+            raise damaged(self.path, "its pages do not fit together")
 
     def close(self) -> None:
         """Close the file."""
@@ -396,6 +358,23 @@ class State(RelayRows):
             "size = excluded.size, root = excluded.root, checkpoint = excluded.checkpoint",
             (key, name, size, root, checkpoint),
         )
+
+    # Whether our memory came back without anybody outside having confirmed it.
+
+    def is_alone(self) -> bool:
+        """Whether we recovered alone, and had no answers since."""
+        return self.alone_since() is not None
+
+    def alone_since(self) -> bytes | None:
+        """The question that stood open when we recovered alone, if no answers came since."""
+        row = self._db.execute("SELECT request FROM alone").fetchone()
+        return row[0] if row else None
+
+    def set_alone(self, request: bytes | None) -> None:
+        """Remember that we recovered alone, with this question open; None: it was answered."""
+        self._db.execute("DELETE FROM alone")
+        if request is not None:
+            self._db.execute("INSERT INTO alone VALUES (?)", (request,))
 
     # What the others signed, as far as a second version of it would be evidence.
 

@@ -1,4 +1,4 @@
-"""Witness the other aggregators' ledgers, and refuse to work from an old memory of our own.
+"""Witness the ledgers of others, and refuse to work from an old memory of our own.
 
 A witness checks that a head extends the last head it stored, stores it, and only then
 cosigns: a restored backup or a forked ledger gets no cosignature, and two heads of one size
@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from grievance import task as tasks
 from grievance.aggregator import arrivals, sightings
+from grievance.aggregator.watched import Watched, watched
 from grievance.crypto.merkle import root
 from grievance.errors import GrievanceError, LedgerError, SignatureError, StateError, WireError
 from grievance.failpoints import failpoint
 from grievance.ledger import LedgerEntry, LedgerLog, read_ledger
 from grievance.ledger.checkpoint import Checkpoint, cosign
-from grievance.ledger.cosigned import read_checkpoint
+from grievance.ledger.cosigned import has_cosigned, read_checkpoint
 from grievance.ledger.evidence import sign_fork
 from grievance.pool.layout import (
     RoundPaths,
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from grievance.task import Task
 
 
+DAY = 24 * 60 * 60
+
+
 @dataclass(frozen=True)
 class Head:
     """The last head of a peer's ledger that we stored and cosigned."""
@@ -50,18 +54,8 @@ class Head:
     checkpoint: bytes
 
 
-def peers(desk: Desk) -> dict[str, VerifyingKey]:
-    """Every other aggregator of a round we signed."""
-    found: dict[str, VerifyingKey] = {}
-    for data in desk.state.tasks():
-        for party in tasks.parse_task(data).aggregators:
-            if party.name != desk.home.name:
-                found[party.name] = party.identity
-    return found
-
-
 def witness_all(desk: Desk) -> tuple[list[str], list[GrievanceError]]:
-    """Cosign every new head of every peer that extends what we stored.
+    """Cosign every new head of every ledger we watch that extends what we stored.
 
     Returns what was done in words, and a fault for every ledger that does not, and for every
     file of which a peer signed two versions.
@@ -71,19 +65,20 @@ def witness_all(desk: Desk) -> tuple[list[str], list[GrievanceError]]:
     store = sightings.NotingStore(desk.home, desk.state, signed)
     store.look_again()
     faults = []
-    for name, key in peers(desk).items():
+    for name, ledger in watched(desk.home, desk.state).items():
         try:
-            cosigned = _witness(desk, store, name, key)
+            new = _witness(desk, store, name, ledger)
         except GrievanceError as error:
             faults.append(error)
             continue
-        if cosigned:
-            done.append(f"witnessed the ledger of {name}, {cosigned} new")
+        if new:
+            what = "witnessed" if ledger.cosigns else "remembered"
+            done.append(f"{what} the ledger of {name}, {new} new")
     return done, faults + sightings.told(sightings.two_versions(desk.state, signed))
 
 
-def _witness(desk: Desk, store: Store, name: str, key: VerifyingKey) -> int:
-    state = desk.state
+def _witness(desk: Desk, store: Store, name: str, ledger: Watched) -> int:
+    state, key = desk.state, ledger.key
     stored = state.witnessed(key.raw)
     check_proven(state, desk.home.name, name)
     if stored is not None:
@@ -94,15 +89,37 @@ def _witness(desk: Desk, store: Store, name: str, key: VerifyingKey) -> int:
     for size in range((stored[0] if stored else 0) + 1, len(log.entries) + 1):
         checkpoint = read_checkpoint(store, name, key, size)
         if checkpoint is None:
-            break
+            if ledger.peer:  # a release waits for our cosignature of this very head
+                break
+            continue
         check_checkpoint(checkpoint, log)
+        if not ledger.peer:
+            _check_remembered(desk, store, name, checkpoint)
         with state.transaction():
             state.witness(key.raw, name, size, checkpoint.root, checkpoint.data)
             failpoint("witness.stored")
-            line = cosign(checkpoint, desk.home.name, int(time.time()), desk.home.key)
-            state.spool(cosignature_path(name, size, desk.home.name), line)
+            if ledger.cosigns:
+                line = cosign(checkpoint, desk.home.name, _today(), desk.home.key)
+                state.spool(cosignature_path(name, size, desk.home.name), line)
         count += 1
     return count
+
+
+def _today() -> int:
+    """This day's first second since 1970: a cosignature need not say when somebody works."""
+    return int(time.time()) // DAY * DAY
+
+
+def _check_remembered(desk: Desk, store: Store, name: str, head: Checkpoint) -> None:
+    """Raise StateError `state.behind` for a head that we cosigned and do not remember.
+
+    A witness that lost its memory must not take an older ledger for the first it sees.
+    """
+    home, path = desk.home, cosignature_path(name, head.size, desk.home.name)
+    if desk.state.outgoing(path) is None and has_cosigned(
+        store, head, name, home.name, home.key.public
+    ):
+        raise _behind(path)
 
 
 def check_proven(state: State, witness: str, name: str) -> None:
@@ -234,7 +251,8 @@ def _behind(path: str) -> StateError:
     return StateError(
         f"{path} carries our signature, but this state does not remember it",
         code="state.behind",
-        hint="this folder was restored from an old backup; run `grievance recover`",
+        hint="this folder was restored from an old backup, or its state is lost: move "
+        "state.sqlite away if it is there, then run `grievance recover`",
     )
 
 

@@ -76,6 +76,7 @@ def expected_release(
         "accepted": proposal.accepted,
         "accepted_root": proposal.root.hex(),
         "noisy_shares": dict(release.digests),
+        "waived": sorted(release.waived),
         "statistics": [
             _statistic(task, statistic, totals)
             for name, statistic in task.layout.statistics.items()

@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from grievance.audit.witnesses import named_witnesses, wanted
 from grievance.crypto.fingerprint import short
 from grievance.ledger.entry import ReleaseEvent
+from grievance.pool.waivers import watched_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +38,8 @@ class PartyFacts:
 class ReleaseFacts:
     """A release. Digests are hex: `proposal`, `root`, and `shares` by aggregator.
 
-    `complete`: all noisy shares are there, hold, and were added up again.
+    `complete`: all noisy shares are there, hold, and were added up again. `watched` says how many
+    witnesses saw what it costs, and `waived` whom nobody waited for.
     """
 
     release_id: str
@@ -46,6 +49,8 @@ class ReleaseFacts:
     root: str
     shares: dict[str, str]
     complete: bool
+    watched: str
+    waived: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -174,6 +179,12 @@ def _release(release: AuditedRelease) -> ReleaseFacts:
         proposal.root.hex(),
         dict(release.digests),
         release.totals is not None,
+        watched_in_words(
+            wanted(release.opened.task),
+            len(named_witnesses(release.opened.task)),
+            len(release.waived),
+        ),
+        tuple(sorted(release.waived)),
     )
 
 

@@ -86,12 +86,12 @@ def check_witness(
     path: str,
     checkpoint: Checkpoint | None,
     witness: str,
-    key: VerifyingKey,
-) -> None:
-    """Check a cosignature against the head beside it."""
+    keys: Sequence[VerifyingKey],
+) -> VerifyingKey | None:
+    """Check a cosignature against the head beside it. Returns the key that made it, if it holds."""
     data = inspection.read(path, MAX_NOTE_SIZE)
     if data is None:
-        return
+        return None
     if checkpoint is None:
         head = f"{path.removesuffix(f'.{witness}.cosignature')}.checkpoint"
         if inspection.has(head):
@@ -99,22 +99,28 @@ def check_witness(
         else:
             # Somebody saw that head: without it the ledger here is shorter than it was.
             inspection.waiting("ledger.checkpoint", head, f"{witness} cosigned it, and it is gone")
-        return
+        return None
     inspection.signatures += 1
-    try:
-        check_cosignature(data, checkpoint, witness, key)
-    except SignatureError:
-        message = f"it is not {witness}'s cosignature of the head beside it"
-        inspection.fault("file.signature", path, message)
-    except LedgerError as error:
-        inspection.refuse("file.form", path, error)
+    for last, key in enumerate(keys, start=1 - len(keys)):
+        try:
+            check_cosignature(data, checkpoint, witness, key)
+        except SignatureError:
+            if not last:
+                message = f"it is not {witness}'s cosignature of the head beside it"
+                inspection.fault("file.signature", path, message)
+        except LedgerError as error:
+            if not last:
+                inspection.refuse("file.form", path, error)
+        else:
+            return key
+    return None
 
 
 def check_fork(
-    inspection: Inspection, ledger: Ledger, path: str, size: int, key: VerifyingKey
+    inspection: Inspection, ledger: Ledger, path: str, size: int, keys: Sequence[VerifyingKey]
 ) -> None:
     """Two heads of one size, signed by the owner, prove a fork; anything less proves nothing."""
-    document = inspection.document(path, FORK_KIND, key)
+    document = inspection.document(path, FORK_KIND, *keys)
     if document is None:
         return
     inspection.signatures += 2

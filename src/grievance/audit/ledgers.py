@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,13 @@ from grievance.audit.heads import (
 )
 from grievance.audit.inspection import MALFORMED
 from grievance.audit.terms import keeps, true_cost
+from grievance.audit.witnesses import may_cosign
 from grievance.cost import Cost
 from grievance.crypto.merkle import leaf_hash, node_hash
 from grievance.ledger.cosigned import cosignature_in_words
-from grievance.ledger.entry import KIND, LedgerEntry, ReleaseEvent, entry_size_limit
+from grievance.ledger.entry import KIND, AloneEvent, LedgerEntry, ReleaseEvent, entry_size_limit
 from grievance.names import is_name
-from grievance.pool.layout import ledger_folder, ledger_path
+from grievance.pool.layout import heads_folder, ledger_folder, ledger_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,13 +30,19 @@ if TYPE_CHECKING:
     from grievance.audit.inspection import Inspection
     from grievance.audit.opening import OpenedRound
     from grievance.crypto.signing import VerifyingKey
+    from grievance.ledger.checkpoint import Checkpoint
+
+
+HEADS_FILE = re.compile(r"[0-9a-f]{16}(\.[a-z0-9][a-z0-9-]{0,39})?\.json")
 
 
 @dataclass
 class Ledger:
     """One ledger as far as it reads. `roots[n - 1]` is the Merkle root over n entries.
 
-    `whole`: no entry is missing before one that is there, and none was broken.
+    `whole`: no entry is missing before one that is there, and none was broken. `newest`: the
+    longest head that holds. `cosigned`: the size of the longest head that somebody cosigned, by
+    name and key.
     """
 
     name: str
@@ -43,6 +51,8 @@ class Ledger:
     roots: list[bytes] = field(default_factory=list)
     spent: dict[str, Cost] = field(default_factory=dict)
     whole: bool = True
+    newest: Checkpoint | None = None
+    cosigned: dict[tuple[str, VerifyingKey], int] = field(default_factory=dict)
     _by_task: dict[bytes, list[LedgerEntry]] = field(default_factory=dict)
 
     def add(self, entry: LedgerEntry, head: bytes) -> None:
@@ -78,6 +88,9 @@ def check_ledgers(
         ledger = Ledger(name, key)
         found[name] = ledger
         inspection.step(ledger_folder(name), _check, inspection, rounds, keys, ledger)
+        # Questions about a ledger, and answers to them, are for its owner: they prove nothing.
+        for file in filter(HEADS_FILE.fullmatch, inspection.files.names(heads_folder(name))):
+            inspection.claim(f"{heads_folder(name)}/{file}")
     return found
 
 
@@ -94,18 +107,24 @@ def _check(
     by_digest = {opened.task.digest: opened for opened in rounds}
     _check_costs(inspection, ledger, by_digest)
     checkpoints = check_checkpoints(inspection, ledger, names)
+    ledger.newest = max(checkpoints.values(), key=lambda head: head.size, default=None)
+    witnesses = may_cosign(rounds, keys, ledger.name)
     for name in names:
         match = LEDGER_FILE.fullmatch(name)
         if match is None or match[3] is None or not is_name(match[3]):
             continue
         path, size, witness = f"{folder}/{name}", int(match[1]), match[3]
-        if witness not in keys or witness == ledger.name:
+        if witness not in witnesses:
             inspection.claim(path)
             inspection.fault("file.foreign", path, f"{witness} is no witness of this ledger")
         elif match[4] == "fork":
-            check_fork(inspection, ledger, path, size, keys[witness])
+            check_fork(inspection, ledger, path, size, witnesses[witness])
         else:
-            check_witness(inspection, path, checkpoints.get(size), witness, keys[witness])
+            head = checkpoints.get(size)
+            made = check_witness(inspection, path, head, witness, witnesses[witness])
+            if made is not None:
+                last = ledger.cosigned.get((witness, made), 0)
+                ledger.cosigned[witness, made] = max(size, last)
     check_shares(inspection, ledger, names, by_digest)
     for entry in ledger.entries:
         opened = by_digest.get(entry.task)
@@ -189,6 +208,10 @@ def _check_costs(
             inspection.fault("ledger.task", path, f"its round is not of {entry.campaign:.40}")
         else:
             _check_entry(inspection, path, entry, opened)
+        if isinstance(entry.event, AloneEvent):
+            _note_alone(inspection, ledger.name, path, entry.event)
+            _check_sums(inspection, ledger, entry, opened, in_round)
+            continue
         if entry.task in destroyed:
             message = "its round was destroyed by an entry before"
             inspection.fault("ledger.destroyed", path, message)
@@ -200,6 +223,16 @@ def _check_costs(
                 inspection.fault("release.twice", path, message)
             charged.add((entry.task, name))
         _check_sums(inspection, ledger, entry, opened, in_round)
+
+
+def _note_alone(inspection: Inspection, name: str, path: str, event: AloneEvent) -> None:
+    told = f"only {', '.join(event.answered)} told it" if event.answered else "nobody told it"
+    inspection.note(
+        "ledger.alone",
+        path,
+        f"{name} lost its memory and went on alone: {told} how long its ledger was, so a release "
+        "before this entry could have been drawn twice",
+    )
 
 
 def _check_entry(

@@ -281,6 +281,7 @@ def _releases(report: AuditReport) -> Html:
             rows: list[tuple[str, Part]] = [
                 ("Round", stranger(facts.round_id)),
                 ("State", state),
+                ("Witnesses", stranger(release.watched)),
                 ("Statistics", stranger(", ".join(release.statistics))),
                 (
                     "Sealed reports, cover included",

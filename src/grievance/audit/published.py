@@ -35,6 +35,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "accepted": "it is over another number of reports",
     "accepted_root": "it is over another set of reports",
     "noisy_shares": "it names other noisy shares",
+    "waived": "it names other witnesses that were not waited for",
 }
 
 

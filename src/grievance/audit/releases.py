@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from grievance.audit.heads import missing_cosignatures
 from grievance.audit.inspection import MALFORMED
 from grievance.audit.plausible import check_plausible
-from grievance.ledger.cosigned import cosignature_in_words
+from grievance.audit.witnesses import named_witnesses, seen_by, wanted
+from grievance.ledger.cosigned import cosignature_in_words, quorum_in_words
 from grievance.ledger.entry import ReleaseEvent
-from grievance.pool.layout import is_release_id, ledger_path
+from grievance.pool.layout import checkpoint_path, is_release_id, ledger_path
 from grievance.pool.noisy import KIND as SHARE_KIND
 from grievance.pool.noisy import LIMIT as SHARE_LIMIT
 from grievance.pool.noisy import PublishedNoisyShare, digest_of, parse_noisy_share
@@ -22,6 +23,8 @@ from grievance.pool.proposals import (
     parse_approval,
     parse_proposal,
 )
+from grievance.pool.waivers import KIND as WAIVER_KIND
+from grievance.pool.waivers import parse_waiver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,7 +41,7 @@ class AuditedRelease:
     """A release as far as it holds. `totals` is there when all noisy shares are.
 
     `totals` maps each charged statistic to its centred sums; `digests` each aggregator to the
-    SHA-256 of its noisy share, in hex.
+    SHA-256 of its noisy share, in hex; `waived` are witnesses that nobody waited for.
     """
 
     opened: OpenedRound
@@ -47,6 +50,7 @@ class AuditedRelease:
     answers: dict[str, Approval] = field(default_factory=dict)
     shares: dict[str, PublishedNoisyShare] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
+    waived: frozenset[str] = frozenset()
     totals: dict[str, list[int]] | None = None
 
 
@@ -104,6 +108,7 @@ def _check_release(
 ) -> None:
     opened = release.opened
     _read_answers(inspection, release)
+    _read_waivers(inspection, release)
     entries = _entries(release, ledgers)
     published = [
         n for n in opened.names if inspection.has(opened.paths.noisy(release.release_id, n))
@@ -136,6 +141,22 @@ def _read_answers(inspection: Inspection, release: AuditedRelease) -> None:
             )
         except MALFORMED as error:
             inspection.refuse("file.place", path, error)
+
+
+def _read_waivers(inspection: Inspection, release: AuditedRelease) -> None:
+    """Which witnesses all aggregators signed not to wait for."""
+    opened, named = release.opened, []
+    for index, party in enumerate(opened.task.aggregators):
+        path = opened.paths.waiver(release.release_id, party.name)
+        document = inspection.document(path, WAIVER_KIND, party.identity)
+        if document is None:
+            continue
+        try:
+            named.append(parse_waiver(document.data, opened.task, release.release_id, index))
+        except MALFORMED as error:
+            inspection.refuse("file.place", path, error)
+    if len(named) == len(opened.names):
+        release.waived = frozenset.intersection(*named)
 
 
 def _check_order(
@@ -244,6 +265,7 @@ def _check_entries(
         missing = missing_cosignatures(inspection, ledger, entry.size, opened.names)
         for path, who in missing:
             inspection.waiting("ledger.cosignature", path, cosignature_in_words(who, name))
+        _check_quorum(inspection, release, entry.size, ledger)
     for name in opened.names:
         path = opened.paths.noisy(release.release_id, name)
         if name not in published:
@@ -251,6 +273,19 @@ def _check_entries(
     if len(release.shares) == len(opened.names):
         release.totals = add_up(release)
         check_plausible(inspection, release)
+
+
+def _check_quorum(
+    inspection: Inspection, release: AuditedRelease, size: int, ledger: Ledger
+) -> None:
+    """Enough of the round's witnesses have seen what a ledger was charged for a release."""
+    task = release.opened.task
+    seen = release.waived | set(seen_by(task, ledger, size))
+    short = wanted(task) - len(seen)
+    if short > 0:
+        waiting = sorted(set(named_witnesses(task)) - seen)
+        words = quorum_in_words(short, waiting, ledger.name)
+        inspection.waiting("ledger.quorum", checkpoint_path(ledger.name, size), words)
 
 
 def _read_shares(

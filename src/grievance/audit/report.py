@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
@@ -69,13 +69,24 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class SeenHead:
+    """The newest head of a ledger here: `spoken` is what people read out, `note` its text."""
+
+    ledger: str
+    size: int
+    spoken: str
+    note: str
+
+
+@dataclass(frozen=True)
 class AuditReport:
     """The outcome. `vouched`: every key was vouched for from outside the pool.
 
     `rounds` maps every round that reads to its digest, `keys` every aggregator to its
     fingerprint, both in the short form that people compare. `rehearsals` are the rounds in which
-    one machine could read every answer. `details` are the rounds that were looked at. `bundle`
-    names the program that made the bundle, if the pool was read from one.
+    one machine could read every answer. `heads` are the newest heads of the ledgers here.
+    `details` are the rounds that were looked at. `bundle` names the program that made the bundle,
+    if the pool was read from one.
     """
 
     verdict: Verdict
@@ -87,6 +98,7 @@ class AuditReport:
     rounds: dict[str, str] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     rehearsals: tuple[str, ...] = ()
+    heads: tuple[SeenHead, ...] = ()
     details: tuple[RoundFacts, ...] = ()
     bundle: str = ""
     seconds: float = 0.0
@@ -98,7 +110,17 @@ class AuditReport:
 
     @property
     def sentence(self) -> str:
-        """The verdict in words."""
+        """The verdict in words, with what was let go in it."""
+        waived = "".join(
+            f" Release {release.release_id}: {release.watched}."
+            for facts in self.details
+            for release in facts.releases
+            if release.waived
+        )
+        return self._verdict + waived
+
+    @property
+    def _verdict(self) -> str:
         return {
             "pass": "Everything in this pool is as it should be.",
             "fail": "This pool breaks rules; see the findings.",
@@ -127,6 +149,7 @@ class AuditReport:
             "rounds": dict(self.rounds),
             "keys": dict(self.keys),
             "rehearsals": list(self.rehearsals),
+            "heads": [asdict(head) for head in self.heads],
             "details": [facts.to_json() for facts in self.details],
             "bundle": self.bundle or None,
             "not_checked": list(NOT_CHECKED),

@@ -112,6 +112,11 @@ _RULES = (
     Rule("ledger.checkpoint", "a checkpoint is the head of the entries beside it", _EVIDENCE),
     Rule("ledger.cosignature", "all other aggregators cosigned an entry before a share went out",
          _WAIT),
+    Rule("ledger.quorum", "enough witnesses saw what a release costs before a share went out",
+         "Ask the witnesses named to run `grievance sync`; if one is gone, every aggregator runs "
+         "`grievance release waive`."),
+    Rule("ledger.alone", "a lost memory is rebuilt with the answers of witnesses",
+         "Ask the organisation what it had released before, and whether others remember the same."),
     Rule("ledger.fork", "a ledger has one head of every size",
          "The file proves it by itself: show it to everybody, and trust this ledger no more."),
     # Costs.

@@ -14,6 +14,7 @@ from grievance.audit.facts import campaign_totals, round_facts
 from grievance.audit.files import PoolFiles
 from grievance.audit.inspection import Inspection
 from grievance.audit.ledgers import check_ledgers
+from grievance.audit.newer import check_newer, seen_heads
 from grievance.audit.opening import check_begun, check_trust, note_followed, open_rounds
 from grievance.audit.organisations import check_organisations
 from grievance.audit.published import FILE_NAME, LIMIT, check_published, check_published_bytes
@@ -49,6 +50,7 @@ def audit_pool(
     trust: Sequence[str] = (),
     round_id: str | None = None,
     releases: Sequence[str | Path] = (),
+    newer_than: Sequence[str] = (),
     progress: Callable[[str, int, int], None] = _quiet,
 ) -> AuditReport:
     """Check everything in a pool that can be checked. Anyone can run this; it changes nothing.
@@ -58,6 +60,7 @@ def audit_pool(
         trust: Digests of rounds, or fingerprints of aggregators, known from outside the pool.
         round_id: Look at the files of this round only; tasks and ledgers are read as a whole.
         releases: Published release.json files, or the folders in which they lie.
+        newer_than: Heads, bundles or copies of the pool that it must not be older than.
         progress: Called as progress(what, done, total).
 
     Raises PoolError when there is no such pool, TrustError for a malformed anchor, UsageError
@@ -66,7 +69,7 @@ def audit_pool(
     began = time.monotonic()
     store = open_store(pool) if isinstance(pool, str | Path) else pool
     audit = _Audit(Inspection(PoolFiles(store)), round_id, progress)
-    audit.run(trust, releases)
+    audit.run(trust, releases, newer_than)
     return audit.report(time.monotonic() - began)
 
 
@@ -86,7 +89,9 @@ class _Audit:
         self.keys: dict[str, set[VerifyingKey]] = {}
         self.facts: list[RoundFacts] = []
 
-    def run(self, trust: Sequence[str], published: Sequence[str | Path]) -> None:
+    def run(
+        self, trust: Sequence[str], published: Sequence[str | Path], newer_than: Sequence[str]
+    ) -> None:
         inspection = self.inspection
         inspection.step("bundle", check_bundle, inspection, self.progress)
         self.rounds = open_rounds(inspection)
@@ -104,6 +109,7 @@ class _Audit:
         keys = owners(inspection, rounds)
         inspection.step("rounds", check_campaigns, inspection, rounds)
         self.ledgers = check_ledgers(inspection, rounds, keys)
+        check_newer(inspection, self.ledgers, newer_than)
         roots = {name: ledger.roots for name, ledger in self.ledgers.items()}
         inspection.step("rounds", check_heads, inspection, rounds, roots)
         for name, key in keys.items():
@@ -189,6 +195,7 @@ class _Audit:
             campaigns=campaign_totals(list(self.rounds.values()), self.ledgers),
             rounds={name: opened.task.short_digest for name, opened in self.rounds.items()},
             keys={name: short(ledger.key.fingerprint) for name, ledger in self.ledgers.items()},
+            heads=seen_heads(self.ledgers),
             details=tuple(sorted(self.facts, key=lambda facts: facts.round_id)),
             bundle=_bundle(inspection.files.store),
             rehearsals=tuple(n for n, opened in self.rounds.items() if opened.task.rehearsal),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from grievance.audit import accounting
 from grievance.cost import Cost, parse_fraction
-from grievance.crypto.documents import canonical, parse_canonical
+from grievance.crypto.documents import b64encode, canonical, parse_canonical
 from grievance.crypto.strict import StrictObject
 from grievance.errors import GrievanceError, PrivacyError, TaskError
 from grievance.plan import Layout, Plan
@@ -119,6 +119,7 @@ def read_terms(data: bytes) -> Terms:
     kem = {"hybrid": "MLKEM768_X25519", "x25519": "X25519"}[plan.envelope]
     if any(party.hpke.kem != kem for party in parties):
         fields.refuse("have keys for another envelope than the plan's", "aggregators")
+    _check_witnesses(plan, parties)
     layout = Layout(plan)
     _check_encoding(fields, layout)
     if fields.items("issuers"):
@@ -171,6 +172,14 @@ def _check_parties(parties: tuple[AggregatorEntry, ...]) -> None:
     cards = {party.card for party in parties}
     if len(set(halves)) < len(halves) or len(cards) < len(parties):
         raise TaskError("two aggregators share a key or a card", code="plan.aggregators")
+
+
+def _check_witnesses(plan: Plan, parties: tuple[AggregatorEntry, ...]) -> None:
+    inside = {party.name for party in parties} | {b64encode(p.identity.raw) for p in parties}
+    if inside & {*plan.witnesses, *plan.witnesses.values()}:
+        raise TaskError("an aggregator is named as a witness", code="plan.witnesses")
+    if plan.witness_quorum > len(plan.witnesses):
+        raise TaskError("fewer witnesses are named than wanted", code="plan.witnesses")
 
 
 def _check_encoding(fields: StrictObject, layout: Layout) -> None:

@@ -75,6 +75,14 @@ def audit(
         list[Path] | None,
         typer.Option("--release", help="A published release: its folder, or its release.json."),
     ] = None,
+    newer_than: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--newer-than",
+            metavar="HEAD|BUNDLE",
+            help="A head from `grievance heads`, or an earlier bundle: the pool must not be older.",
+        ),
+    ] = None,
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="Also write the verdict as one HTML page."),
@@ -123,6 +131,7 @@ def audit(
             trust=trust or (),
             round_id=round_id,
             releases=release or (),
+            newer_than=newer_than or (),
             progress=progress,
         )
     if html is not None:
@@ -184,6 +193,12 @@ def _show(report: AuditReport, pool: str) -> None:
             f"Privacy budget of {name}: {totals.unit} {_rho(totals.budget)}, of which rounds may "
             f"use {_rho(totals.reserved)}; charged so far: {spent or 'nothing'}."
         )
+    for facts in report.details:
+        for release in facts.releases:
+            emit(f"Release {release.release_id} of {facts.round_id}: {release.watched}.")
+    for head in report.heads:
+        size = counted(head.size, "entry", "entries")
+        emit(f"Newest head of {head.ledger}: {size}, {head.spoken}")
     for name in report.rehearsals:
         emit(f"{name} is a REHEARSAL: one machine could read every answer in it.")
     if not report.vouched:

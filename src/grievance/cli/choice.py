@@ -219,6 +219,19 @@ def waits_for_answer(release: str | None) -> Callable[[Seen], bool]:
     return applies
 
 
+def waits_to_leave(release: str | None) -> Callable[[Seen], bool]:
+    """`release waive`: this release, or one that is not published; our keys are there."""
+
+    def applies(seen: Seen) -> bool:
+        if not seen.has_keys:
+            return False
+        if release is not None:
+            return any(view.release_id.startswith(release) for view in seen.views)
+        return any(v.declined_by is None and not seen.is_published(v) for v in seen.views)
+
+    return applies
+
+
 def has_release(release: str | None) -> Callable[[Seen], bool]:
     """`release show`, `export`: this release, or one that is published."""
 

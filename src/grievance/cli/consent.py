@@ -56,6 +56,7 @@ def join(
     --no-backup.
     """
     from grievance.aggregator import Desk
+    from grievance.aggregator.asked import recovery_in_words
     from grievance.aggregator.consent import check_names, check_unchanged, find_consent
     from grievance.aggregator.rounds import join_round
     from grievance.backup import statement
@@ -86,6 +87,8 @@ def join(
         if not same_claim(expected, statement(own)):
             say("Your own backup is another one by now. Your card says so, and then everybody is")
             say(f"asked once more, you too: grievance round consent {round_id}")
+    if not invitation.card.rehearsal:
+        say(recovery_in_words(own, invitation.plan, [m.name for m in invitation.members]))
     warn_of_rehearsal(invitation.card.rehearsal)
     dates.warn_of_overdue(invitation.plan)
     if not invitation.card.rehearsal:

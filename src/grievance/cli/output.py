@@ -38,6 +38,7 @@ _WAITING_CODES = {
     "pool.waiting",
     "pool.behind",
     "round.waiting",
+    "recover.waiting",
 }
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON for programs to stdout.")]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
+from grievance.cli import waive
 from grievance.cli.choice import can_be_proposed, has_release, pick_round, waits_for_answer
 from grievance.cli.desk import warn_of_rehearsal
 from grievance.cli.output import (
@@ -59,6 +60,7 @@ def register(app: typer.Typer) -> None:
     group.command()(propose)
     group.command()(approve)
     group.command()(decline)
+    group.command()(waive.waive)
     group.command()(show)
     group.command()(export)
     group.command()(schema)
@@ -80,8 +82,10 @@ def propose(
     """
     from grievance.aggregator import Desk
     from grievance.aggregator.campaign import rounds_left
+    from grievance.aggregator.outside import quiet_witnesses
     from grievance.aggregator.releases import accepted_set, charged_names, draft
     from grievance.aggregator.releases import propose as propose_release
+    from grievance.ledger.cosigned import quorum_of
 
     own = open_home(home)
     round_id = pick_round(own.store, round_, can_be_proposed, own)
@@ -96,6 +100,10 @@ def propose(
         rounds = rounds_left(desk.state, task)
         say(f"Over {_sealed(found.accepted)}.")
         _show_cost(task, names, rounds)
+        quorum = quorum_of(task)
+        if quorum and (quiet := quiet_witnesses(bench.store, task)):
+            say(f"It leaves when {quorum} of its witnesses have seen what it costs. Of these,")
+            say("\n".join(f"  {line}" for line in quiet))
         confirm("Propose this release?", yes=yes)
         view = propose_release(bench, chain, statistics)
         desk.publish()

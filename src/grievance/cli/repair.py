@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from grievance.cli import heads
 from grievance.cli.backup import refresh_quietly
 from grievance.cli.choice import can_be_destroyed, gave_up_batch, has_batch, pick_round
 from grievance.cli.desk import leading, refuse_closed, sync_quietly, warn_of_rehearsal
@@ -21,19 +22,46 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the repair commands that stand on their own."""
     app.command()(recover)
+    app.command()(heads.heads)
+    app.command()(heads.compare)
 
 
-def recover(home: HomeOption = None, as_json: Json = False) -> None:
+def recover(
+    told: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--told",
+            metavar="NAME:SIZE:GROUPS",
+            help="What a witness read out to you from `grievance heads`; repeat.",
+        ),
+    ] = None,
+    alone: Annotated[
+        bool,
+        typer.Option("--alone", help="Go on without the answers that are missing; for good."),
+    ] = False,
+    home: HomeOption = None,
+    as_json: Json = False,
+) -> None:
     """Rebuild a lost state from the pool and your keys.
 
-    Everything you did is done again and held against what you published; the first byte that
-    differs stops it. Move an old state.sqlite away first; do not delete it.
+    First it asks those who watch your ledger from outside how long it was: somebody may show you
+    an older copy of the folder. Run it again when they have answered. Then everything you did is
+    done again and held against what you published; the first byte that differs stops it. Move an
+    old state.sqlite away first; do not delete it.
     """
+    from grievance.aggregator.asked import ask, typed_head
+    from grievance.aggregator.recover import check_no_state
     from grievance.aggregator.recover import recover as run_recover
 
     own = open_home(home)
+    check_no_state(own)
+    asked = ask(own)
+    outside = asked.told([typed_head(text) for text in told or ()], alone=alone)
+    for head in outside.heads:
+        said = "" if head.who in asked.counted else " (this counts for nothing)"
+        say(f"{head.who} holds a head of our ledger with {head.size} entries{said}")
     with progress_bars() as progress:
-        done = run_recover(own, progress)
+        done = run_recover(own, outside, progress)
     if as_json:
         emit_json({"recovered": done})
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,11 @@ from grievance.cli.places import (
     vouch,
 )
 from grievance.errors import UsageError
+
+if TYPE_CHECKING:
+    from grievance.home import Home
+    from grievance.plan import Plan
+    from grievance.task import Identity
 
 
 def register(app: typer.Typer) -> None:
@@ -70,6 +75,7 @@ def new(
     (grievance backup make), or --no-backup.
     """
     from grievance.aggregator import Desk
+    from grievance.aggregator.asked import recovery_in_words
     from grievance.aggregator.rehearsal import make_helper
     from grievance.aggregator.rounds import new_round
     from grievance.backup import statement, statement_of
@@ -87,16 +93,20 @@ def new(
         )
     own = open_home(home)
     # Read once: what is shown is what is signed.
-    plan_bytes = read_bytes(path)
-    plan = Plan.from_toml(plan_bytes, source=path.name)
+    written = read_bytes(path)
+    Plan.from_toml(written, source=path.name)  # told before anybody is asked to compare
     helpers = [make_helper(own).identity] if rehearsal else []
     helpers += [vouch(own, text, yes=yes) for text in with_ or ()]
     partners = [vouch(own, text, yes=yes) for text in admit_ or ()]
     names = [own.display_name, *(helper.display_name for helper in helpers)]
+    members = [own.identity, *helpers]
+    plan_bytes, plan = _with_witnesses(own, written, members, path.name, rehearsal=rehearsal)
     say("\n".join(plan_in_words(plan, names, [p.display_name for p in partners])))
     say()
     expected = [statement(own), *(statement_of(own.store, helper) for helper in helpers)]
-    consent.say_backups(list(zip((own.identity, *helpers), expected, strict=True)))
+    consent.say_backups(list(zip(members, expected, strict=True)))
+    if not rehearsal:
+        say(recovery_in_words(own, plan, [member.name for member in members]))
     warn_of_rehearsal(rehearsal)
     dates.warn_of_overdue(plan)
     if not rehearsal:
@@ -131,6 +141,20 @@ def new(
     for helper in invitation.members[1:]:
         if not rehearsal:
             say(f"{helper.name} now runs: grievance round join {invitation.round_id}")
+
+
+def _with_witnesses(
+    own: Home, written: bytes, members: list[Identity], source: str, *, rehearsal: bool
+) -> tuple[bytes, Plan]:
+    """The plan to publish, with its witnesses written out. Raises PlanError, TaskError."""
+    from grievance.aggregator.outside import with_witnesses
+    from grievance.plan import Plan
+    from grievance.task.witnesses import check_outside
+
+    plan_bytes = with_witnesses(own, written, members, rehearsal=rehearsal)
+    plan = Plan.from_toml(plan_bytes, source=source)
+    check_outside(plan, members)
+    return plan_bytes, plan
 
 
 def invite(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,12 +22,20 @@ from grievance.cli.output import REFUSED, Json, Yes, confirm, emit, emit_json, o
 from grievance.cli.places import (
     HomeOption,
     RoundOption,
+    TrustOption,
     home_path,
     open_home,
     passphrase,
+    round_ids,
+    trusted_task,
     vouch,
 )
-from grievance.errors import GrievanceError, UsageError
+from grievance.errors import GrievanceError, TrustError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from grievance.home import Home
 
 
 def register(app: typer.Typer) -> None:
@@ -186,10 +194,14 @@ def sync(
         int | None,
         typer.Option("--workers", min=1, help="Processes for large batches [default: all cores]."),
     ] = None,
+    trust: TrustOption = None,
     home: HomeOption = None,
     as_json: Json = False,
 ) -> None:
     """Do whatever can be done now.
+
+    That is an aggregator's part, or a witness's: to look at what was charged, and to sign that it
+    was seen. A witness says once whose round it watches, with --trust and the round's digest.
 
     Safe to run again at any moment, from cron or by hand. With --watch it looks again and
     again, goes on after errors, and with --json writes one line for every look.
@@ -197,6 +209,8 @@ def sync(
     from grievance.home import Home
 
     own = open_home(home)
+    if trust:
+        _compare(own, trust)
     if not watch:
         result = sync_once(own, workers)
         result.warnings += warnings(own)
@@ -218,3 +232,20 @@ def sync(
         except OSError as error:
             tell(of_system(error), as_json=as_json)
         time.sleep(interval)
+
+
+def _compare(own: Home, trust: Sequence[str]) -> None:
+    """Remember the keys of the rounds that `trust` vouches for. Raises TrustError for none."""
+    found = False
+    for round_id in round_ids(own.store):
+        try:
+            trusted_task(own.store, round_id, trust, own)
+        except (TrustError, UsageError):
+            continue
+        found = True
+    if not found:
+        raise TrustError(
+            "no signed round of this pool has this digest, or these fingerprints",
+            code="trust.mismatch",
+            hint="compare what you typed; wait until the round is signed by all its aggregators",
+        )

@@ -2,6 +2,7 @@
 
 from grievance.ledger.entry import (
     KIND,
+    AloneEvent,
     DestroyedEvent,
     LedgerEntry,
     ReleaseEvent,
@@ -11,6 +12,7 @@ from grievance.ledger.log import LedgerLog, read_ledger
 
 __all__ = [
     "KIND",
+    "AloneEvent",
     "DestroyedEvent",
     "LedgerEntry",
     "LedgerLog",

@@ -9,7 +9,9 @@ An entry is a signed document of kind `grievance/2 ledger entry`:
                "noisy_share": SHA-256 of the noisy share}}
 
 or `{"type": "destroyed"}`: the round's keys are gone, and nothing of it can be opened any
-more. `spent` counts this entry in. Source: design.md, section 10; security.md, 3.1.
+more; or `{"type": "alone", "answered": [names]}`: the owner lost its memory, rebuilt it from the
+pool, and fewer witnesses than wanted told it how long this ledger was. `spent` counts this entry
+in. Source: design.md, section 10; security.md, 3.1.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from grievance.cost import Cost
 from grievance.crypto.documents import Document, parse_document, sign_document
 from grievance.errors import GrievanceError, LedgerError
+from grievance.names import is_name
 from grievance.pool.layout import is_release_id
 
 if TYPE_CHECKING:
@@ -105,6 +108,33 @@ class DestroyedEvent:
 
 
 @dataclass(frozen=True)
+class AloneEvent:
+    """The aggregator rebuilt a lost memory without the answers it wanted. It costs nothing.
+
+    `answered`: who told it, in order; too few, or nobody.
+    """
+
+    answered: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The event's canonical form."""
+        return {"type": "alone", "answered": list(self.answered)}
+
+    @classmethod
+    def from_json(cls, value: Any) -> AloneEvent:
+        """Read an event. Raises LedgerError when it is not exactly one."""
+        names = value.get("answered")
+        if isinstance(names, list) and all(is_name(name) for name in names):
+            event = cls(tuple(names))
+            if event.to_json() == value and names == sorted(set(names)):
+                return event
+        raise LedgerError("the entry's event is not one we know", code="ledger.event")
+
+
+Event = ReleaseEvent | DestroyedEvent | AloneEvent
+
+
+@dataclass(frozen=True)
 class LedgerEntry:
     """One entry; `digest` is the SHA-256 of its file, which the next entry names."""
 
@@ -114,7 +144,7 @@ class LedgerEntry:
     campaign: str
     task: bytes
     spent: Cost
-    event: ReleaseEvent | DestroyedEvent
+    event: Event
     data: bytes
     digest: bytes
 
@@ -140,7 +170,7 @@ class LedgerEntry:
         campaign: str,
         task: bytes,
         spent: Cost,
-        event: ReleaseEvent | DestroyedEvent,
+        event: Event,
     ) -> LedgerEntry:
         """Make the entry after `after` (None: the first one)."""
         body = {
@@ -189,7 +219,9 @@ class LedgerEntry:
             raise LedgerError("this is not a ledger entry", code="ledger.syntax") from error
 
 
-def _event(value: Any) -> ReleaseEvent | DestroyedEvent:
+def _event(value: Any) -> Event:
     if value == DestroyedEvent().to_json():
         return DestroyedEvent()
+    if isinstance(value, dict) and value.get("type") == "alone":
+        return AloneEvent.from_json(value)
     return ReleaseEvent.from_json(value)

@@ -14,6 +14,7 @@ from grievance.cost import Cost
 from grievance.crypto.merkle import root
 from grievance.errors import LedgerError, PrivacyError, SignatureError, WireError
 from grievance.ledger.entry import (
+    AloneEvent,
     DestroyedEvent,
     LedgerEntry,
     ReleaseEvent,
@@ -99,7 +100,7 @@ class LedgerLog:
                 hint=f"keep the file as evidence and ask {self.aggregator}; sums are exact, so no "
                 "rounding explains it",
             )
-        if self.destroyed(entry.task):
+        if self.destroyed(entry.task) and not isinstance(entry.event, AloneEvent):
             raise LedgerError(f"{where}: its round was destroyed before", code="ledger.destroyed")
         for name in entry.statistics:
             if self.released(entry.task, name):

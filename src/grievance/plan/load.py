@@ -233,4 +233,6 @@ def write_json(plan: Plan) -> dict[str, object]:
         "privacy": {key: _plain(value) for key, value in plan.privacy},
         "fields": [_field_json(name, field) for name, field in plan.fields.items()],
         "statistics": [_statistic_json(name, s) for name, s in plan.statistics.items()],
+        "witnesses": dict(plan.witnesses),
+        "witness_quorum": plan.witness_quorum,
     }

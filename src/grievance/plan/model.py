@@ -37,6 +37,12 @@ from grievance.plan.frozen import FrozenMap
 from grievance.plan.labels import shown
 from grievance.plan.problems import problem
 from grievance.plan.statistics import CountStatistic, DistributionStatistic, MeanStatistic
+from grievance.plan.witnesses import (
+    IdentityKey,
+    Organisation,
+    check_witnesses,
+    with_default_quorum,
+)
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -174,6 +180,8 @@ class Plan(Frozen):
     that of their blocks in a report. `envelope` is what reports are sealed with.
     `shared_trustees` allows aggregators to have trustees in common, who then hold pieces of
     the keys of several (see `grievance.task.trustees`).
+    `witnesses` maps organisations to their identity keys (base64url): see
+    `grievance.plan.witnesses`.
     """
 
     title: Annotated[str, text_rule(limits.MAX_TITLE)]
@@ -185,6 +193,13 @@ class Plan(Frozen):
     privacy: Privacy
     fields: Annotated[Mapping[Name, AnyField], AfterValidator(_frozen)]
     statistics: Annotated[Mapping[Name, AnyStatistic], AfterValidator(_frozen)]
+    witnesses: Annotated[Mapping[Organisation, IdentityKey], AfterValidator(_frozen)] = FrozenMap()
+    witness_quorum: int = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spell_out_quorum(cls, value: object) -> object:
+        return with_default_quorum(value)
 
     @field_validator("campaign")
     @classmethod
@@ -229,6 +244,7 @@ class Plan(Frozen):
         for key, most in (("fields", limits.MAX_FIELDS), ("statistics", limits.MAX_STATISTICS)):
             if not 1 <= len(getattr(self, key)) <= most:
                 raise problem("plan.block", f"must be 1 to {most}", key)
+        check_witnesses(self.witnesses, self.witness_quorum)
         check_plan(self, source=str((info.context or {}).get("source", "plan")))
         return self
 

@@ -12,6 +12,7 @@ from grievance.plan.budget import round_budget
 from grievance.plan.decimals import decimal_text
 from grievance.plan.fields import ChoiceField, MultiField
 from grievance.plan.layout import Layout
+from grievance.plan.witnesses import witnesses_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +69,7 @@ def plan_in_words(
         lines += _statistic(plan, statistic)
     lines += _rules(plan)
     lines += ["", "What is promised", *_promise(plan, layout)]
-    lines += ["", "Who", *_who(plan, aggregators, partners)]
+    lines += ["", "Who", *_who(plan, aggregators, partners), witnesses_in_words(plan)]
     return lines
 
 

@@ -6,6 +6,8 @@
     ledger/<aggregator>/<size>.checkpoint       its owner's signed head
     ledger/<aggregator>/<size>.share            its noisy share, sealed to itself
     ledger/<aggregator>/<size>.<witness>.cosignature, <size>.<witness>.fork
+    heads/<aggregator>/<id>.json                it asks how long its ledger was
+    heads/<aggregator>/<id>.<witness>.json      the last head that a witness holds of it
     rounds/<id>/plan.toml                       the plan as written
     rounds/<id>/cards/<aggregator>.json         a key for this round
     rounds/<id>/task.json                       the contract of the round
@@ -16,7 +18,7 @@
     rounds/<id>/evidence/order-<seq>-<witness>.json, twice-<file>-<witness>.json
     rounds/<id>/verify/<seq>/<aggregator>       verifier shares of a batch
     rounds/<id>/decide/<seq>/<aggregator>.json  which rows count
-    rounds/<id>/releases/<release>/             proposal.json, approvals/, noisy/
+    rounds/<id>/releases/<release>/             proposal.json, approvals/, waivers/, noisy/
     backups/<owner>/<set>/set.json              who holds the pieces of its backup key, sealed
     backups/<owner>/<set>/archive-<n>           its key files, sealed; the only files ever deleted
     backups/<owner>/<set>/rehearsed.json        that the pieces were put together, and when;
@@ -172,6 +174,27 @@ def fork_path(aggregator: str, size: int, witness: str) -> str:
     return f"{ledger_folder(aggregator)}/{size}.{_name(witness)}.fork"
 
 
+def heads_folder(aggregator: str) -> str:
+    """The folder in which an aggregator asks how long its ledger was."""
+    return f"heads/{_name(aggregator)}"
+
+
+def heads_request_path(aggregator: str, request: str) -> str:
+    """A question about an aggregator's ledger, by the first 16 hex digits of its SHA-256."""
+    return f"{heads_folder(aggregator)}/{_heads_id(request)}.json"
+
+
+def heads_answer_path(aggregator: str, request: str, witness: str) -> str:
+    """What one organisation answered to it."""
+    return f"{heads_folder(aggregator)}/{_heads_id(request)}.{_name(witness)}.json"
+
+
+def _heads_id(text: str) -> str:
+    if not is_release_id(text):
+        raise PoolError(f"{text!r:.60} is not the id of a question", code="pool.path")
+    return text
+
+
 @dataclass(frozen=True)
 class RoundPaths:
     """The paths of one round. Raises PoolError when `round_id` is not one."""
@@ -262,6 +285,10 @@ class RoundPaths:
     def approval(self, release_id: str, aggregator: str) -> str:
         """One aggregator's approval or refusal."""
         return f"{self._release(release_id)}/approvals/{_name(aggregator)}.json"
+
+    def waiver(self, release_id: str, aggregator: str) -> str:
+        """One aggregator's word that the release does not wait for certain witnesses."""
+        return f"{self._release(release_id)}/waivers/{_name(aggregator)}.json"
 
     def noisy(self, release_id: str, aggregator: str) -> str:
         """One aggregator's noisy share."""

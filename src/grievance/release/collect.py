@@ -12,12 +12,20 @@ from typing import TYPE_CHECKING
 
 from grievance.errors import GrievanceError, ReleaseError
 from grievance.ledger import read_ledger
-from grievance.ledger.cosigned import cosignature_in_words, missing_cosignatures
+from grievance.ledger.cosigned import (
+    cosignature_in_words,
+    missing_cosignatures,
+    quorum_in_words,
+    quorum_of,
+    witnessed_by,
+    witnesses_of,
+)
 from grievance.pool.layout import RoundPaths
 from grievance.pool.noisy import LIMIT, digest_of, parse_noisy_share
 from grievance.pool.order import read_chain
 from grievance.pool.proposals import ReleaseView, read_releases
 from grievance.pool.store import find
+from grievance.pool.waivers import read_waivers, waived_by_all
 from grievance.release.combine import combine
 from grievance.release.release import Release
 
@@ -41,7 +49,8 @@ def collect(store: Store, task: Task, release_id: str | None = None) -> Release:
     if view.declined_by is not None or view.missing(task):
         raise ReleaseError("this release was not approved by everybody", code="release.approval")
     costs = {name: task.allocations[name].cost for name in view.proposal.statistics}
-    events, unsigned = [], []
+    events, unsigned, among = [], [], witnesses_of(task)
+    waived = waived_by_all(task, read_waivers(store, task, view.release_id))
     for party in task.aggregators:
         log = read_ledger(store, party.name, party.identity)
         entry = log.release(task.digest, view.release_id)
@@ -64,6 +73,10 @@ def collect(store: Store, task: Task, release_id: str | None = None) -> Release:
             cosignature_in_words(name, party.name)
             for name in missing_cosignatures(store, task, party.name, log, entry.size)
         ]
+        seen = witnessed_by(store, party, log, entry.size, among) | waived
+        if len(seen) < quorum_of(task):
+            missing = quorum_of(task) - len(seen)
+            unsigned.append(quorum_in_words(missing, sorted(set(among) - seen), party.name))
     if unsigned:
         raise _waiting(view, "; ".join(unsigned))
     # Only now: whoever has not charged is what the noisy shares of the others wait for.
@@ -84,6 +97,7 @@ def collect(store: Store, task: Task, release_id: str | None = None) -> Release:
         accepted=view.proposal.accepted,
         accepted_root=view.proposal.root,
         noisy_shares=digests,
+        waived=sorted(waived),
     )
 
 

@@ -49,6 +49,7 @@ _KEYS = (
     "format",
     "library",
     "noisy_shares",
+    "waived",
     "privacy",
     "rehearsal",
     "release",
@@ -83,6 +84,7 @@ class Release:
         accepted: How many reports were accepted, blank ones included; public, without noise.
         accepted_root: Merkle root of the accepted reports.
         noisy_shares: Aggregator name to SHA-256 of its noisy share, hex.
+        waived: Witnesses that every aggregator chose not to wait for.
         suspect: Coordinates that lie further outside of what is possible than noise explains.
     """
 
@@ -95,6 +97,7 @@ class Release:
         accepted: int,
         accepted_root: bytes,
         noisy_shares: Mapping[str, str],
+        waived: Sequence[str] = (),
     ) -> None:
         _check(task, values, release_id, accepted, accepted_root, noisy_shares)
         self.task, self.release_id = task, release_id
@@ -102,6 +105,7 @@ class Release:
         self.noisy_shares = MappingProxyType(
             {entry.name: noisy_shares[entry.name] for entry in task.aggregators}
         )
+        self.waived = _witnesses(task, waived)
         self._values = {
             name: tuple(values[name]) for name in task.layout.statistics if name in values
         }
@@ -124,6 +128,7 @@ class Release:
         accepted: int,
         accepted_root: bytes,
         noisy_shares: Mapping[str, str],
+        waived: Sequence[str] = (),
     ) -> Self:
         """Build a release from sums over all aggregators.
 
@@ -135,6 +140,7 @@ class Release:
             accepted: Number of accepted reports.
             accepted_root: Their 32-byte Merkle root.
             noisy_shares: Aggregator name to SHA-256 of its noisy share, 64 hex digits.
+            waived: Witnesses of the plan that every aggregator chose not to wait for.
 
         Raises ReleaseError for anything that does not fit the task, and for fewer accepted
         reports than the plan's minimum.
@@ -146,6 +152,7 @@ class Release:
             accepted=accepted,
             accepted_root=accepted_root,
             noisy_shares=noisy_shares,
+            waived=waived,
         )
 
     @classmethod
@@ -177,6 +184,7 @@ class Release:
             accepted=fields.integer("accepted"),
             accepted_root=fields.digest("accepted_root"),
             noisy_shares=fields.mapping("noisy_shares"),
+            waived=fields.items("waived"),
         )
         written = fields.text("library")
         for key, expected in release.to_json().items():
@@ -266,6 +274,7 @@ class Release:
             "accepted": self.accepted,
             "accepted_root": self.accepted_root.hex(),
             "noisy_shares": dict(self.noisy_shares),
+            "waived": list(self.waived),
             "statistics": [
                 document.statistic_json(task, raw[name], table)
                 for name, table in self._tables.items()
@@ -333,6 +342,15 @@ class Release:
         tables = "".join(table._repr_html_() for table in self)
         words = "<br>".join(html.escape(line) for line in self.statement)
         return f"<h3>{html.escape(head)}</h3>{tables}<p><small>{words}</small></p>"
+
+
+def _witnesses(task: Task, names: Sequence[str]) -> tuple[str, ...]:
+    """Witnesses of the plan, sorted, each once."""
+    if list(names) != [name for name in sorted(task.plan.witnesses) if name in names]:
+        raise ReleaseError(
+            "a release names witnesses that its plan does not have", code="release.witnesses"
+        )
+    return tuple(names)
 
 
 def _check(

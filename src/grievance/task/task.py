@@ -37,6 +37,7 @@ from grievance.task.identity import (
 from grievance.task.later import check_later, later_fields, ticks_of
 from grievance.task.trustees import check_trustees
 from grievance.task.verify_key import commitment
+from grievance.task.witnesses import check_outside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -265,6 +266,7 @@ def _parse_task(data: bytes) -> Task:
     for entry in aggregators:
         check_envelope(terms.plan, entry.name, entry.hpke)
     check_trustees([(e.member, e.backup) for e in aggregators], shared=terms.plan.shared_trustees)
+    check_outside(terms.plan, [entry.member for entry in aggregators])
     read: dict[str, Any] = {
         "round_id": check_round_id(fields.text("round")),
         "rehearsal": fields.flag("rehearsal"),

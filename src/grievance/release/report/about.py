@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from grievance.ledger.cosigned import quorum_of
 from grievance.markup import Html, join, pairs, stranger, table, tag
 from grievance.plan import ChoiceField, MultiField
 from grievance.plan.decimals import decimal_text
 from grievance.plan.words import day_in_words
+from grievance.pool.waivers import watched_in_words
 from grievance.privacy import campaign_promise
 from grievance.release.report.lead import COVER, who_answered
 from grievance.release.report.words import count, each, quoted, withheld
@@ -185,6 +187,13 @@ def who_held_what(release: Release) -> Html:
     )
 
 
+def _watched(release: Release) -> str:
+    """How many witnesses saw what the release costs, and who was not waited for."""
+    task = release.task
+    said = watched_in_words(quorum_of(task), len(task.plan.witnesses), len(release.waived))
+    return f"{said} ({', '.join(release.waived)})" if release.waived else said
+
+
 def how_to_verify(release: Release) -> Html:
     """The one command that checks everything, and the digests to compare."""
     task = release.task
@@ -194,6 +203,7 @@ def how_to_verify(release: Release) -> Html:
         ("Round", tag("code", task.round_id)),
         ("Release", tag("code", release.release_id)),
         ("Root of the reports", _digest(release.accepted_root.hex())),
+        ("Watched from outside", _watched(release)),
     ]
     for party in task.aggregators:
         rows.append(
