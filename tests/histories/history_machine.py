@@ -25,8 +25,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from dishonest import flip
 from federation import Federation
-from grievance.aggregator.destroy import void
-from grievance.errors import GrievanceError, OrderError, ReleaseError, StateError, TaskError
+from grievance.aggregator.destroy import order_again, void
+from grievance.errors import (
+    BatchError,
+    GrievanceError,
+    OrderError,
+    ReleaseError,
+    StateError,
+    TaskError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from history_model import Book
@@ -210,6 +218,35 @@ class History(RuleBasedStateMachine):
         else:
             assert not checked
             town.tally["voided"] += 1
+
+    def given_up(self) -> list[int]:
+        """Places of batches that were voided."""
+        return [e["batch"] for e in self.town.events(self.town.round_id) if e["type"] == "void"]
+
+    @precondition(lambda self: self.may("north") and self.given_up())
+    @rule(which=PLACES)
+    def order_again(self, which: int) -> None:
+        """Take a batch after all that was given up: once, if it is whole, as long as it is open."""
+        self.step("order_again")
+        town, places = self.town, self.given_up()
+        seq = places[which % len(places)]
+        before = len(town.events(town.round_id))
+
+        def take(desk: Desk) -> None:
+            _, chain = desk.open_bench(town.round_id)
+            order_again(desk, chain, seq)
+            desk.publish()
+
+        try:
+            town.at_desk("north", take)
+        except (UsageError, OrderError, BatchError) as error:
+            assert not isinstance(error, BatchError) or town.spoiled, error
+        except GrievanceError as error:
+            assert town.spoiled, error
+        else:
+            look(town)
+            assert len(town.events(town.round_id)) > before or town.spoiled
+            town.tally["ordered again"] += 1
 
     @precondition(lambda self: self.may("north") and not self.closed() and self.book.batches)
     @rule(cut=MAYBE_CUT)

@@ -190,4 +190,8 @@ def test_a_batch_is_given_up(history: History, town: Town) -> None:
     assert seq not in expected(town, town.round_id)
     town.heal(batch)
     settle(town)
+    assert len(expected(town, town.round_id)) == 2, "its relay puts it back; that orders nothing"
+    history.order_again(which=0)
+    assert town.tally["ordered again"] == 1
+    settle(town)
     assert len(expected(town, town.round_id)) == 3
