@@ -8,9 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from grievance.aggregator.destroy import files_of
 from grievance.client import SealMemory, check_table, load_mapping, open_table
 from grievance.client.memory import forget, memory_path
 from grievance.errors import StateError
+from grievance.home import Home
 
 MAPPING = 'person = "id"\n[fields.region]\ncolumn = "where"\n'
 
@@ -116,6 +118,16 @@ def test_of_another_round_or_damaged(small, two, tmp_path):
     assert forget(tmp_path, two.task)
     assert not forget(tmp_path, two.task)
     assert not list(tmp_path.iterdir())
+
+
+def test_it_goes_when_the_round_is_destroyed(small, tmp_path):
+    """`round destroy` deletes every file of the round's own folder, and this is one of them."""
+    home = Home(tmp_path, {"name": "north", "display_name": "North", "pool": "x"}, None)
+    folder = home.round_files(small.task.round_id).folder
+    assert files_of(home, small.task.round_id) == []
+    with SealMemory.open(folder, small.task):
+        pass
+    assert files_of(home, small.task.round_id) == [memory_path(folder, small.task)]
 
 
 ROW = st.tuples(st.sampled_from("abc"), st.sampled_from(["North", "Wales", "London"]))
