@@ -98,6 +98,7 @@ def test_a_refused_row_refuses_the_table(round_: Town, tmp_path: Path) -> None:
     words = table(tmp_path, "London,targets,3,nurses", *BAD, "Wales,none,1,nurses")
     ran = round_.seal(*words).refused(1, "3 of 5 rows are refused, so nothing is sealed")
     assert not Path("sealed").exists()
+    assert "--partial seals the other 2 rows without them" in ran.err
     for line in ("1 row, 20.0%: region: ", "row 3", "row 4", "row 5", "clip = true", "partners = "):
         assert line in ran.err
     told = round_.seal(*words, "--json")

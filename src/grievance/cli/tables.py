@@ -278,6 +278,11 @@ def _tell_reading(reading: TableReading, words: TableWords, *, as_json: bool) ->
         "These people differ from the others: without them the figures say something else, often "
         "by much more than their share."
     )
+    if reading.taken and not (words.partial or words.dry_run):
+        say(
+            "Mend the mapping or the table and run the same command again; or --partial seals "
+            f"the other {counted(len(reading.taken), 'row')} without them."
+        )
     if sys.stderr.isatty() and not words.show_cells:
         say("--show-cells shows some of their cells on this screen, and nowhere else.")
 
