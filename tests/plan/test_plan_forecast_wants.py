@@ -142,7 +142,7 @@ def test_what_the_lifetime_cannot_pay_for() -> None:
     assert answer.epsilon > PLAN.privacy.lifetime_epsilon
     assert answer.rounds == 0
     text = "\n".join(answer_in_words(answer, PLAN, 5000))
-    for words in ("pays for not one", "No number of reports does", "With no other statistic"):
+    for words in ("pays for not one", "No number of people does", "With no other statistic"):
         assert words in text
 
 
@@ -157,7 +157,8 @@ def test_what_is_impossible_and_what_would_help() -> None:
     assert wanted.alone < wanted.now
     assert "Wales" in wanted.decides
     text = "\n".join(answer_in_words(answer, PLAN, 5000))
-    for words in ("No epsilon gives it", f"{wanted.reports:,} reports instead of 5,000", "Wales"):
+    instead = f"{wanted.reports:,} people who report instead of 5,000"
+    for words in ("No epsilon gives it", instead, "Wales"):
         assert words in text
     nobody = {"region": {**GROUPS["region"], "Wales": 0, "London": 2100}}
     (empty,) = solve(PLAN, [want], by_group=nobody).wants

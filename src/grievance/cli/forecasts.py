@@ -174,7 +174,7 @@ def _show_merging(item: StatisticForecast) -> None:
     else:
         _say("  No merging of labels helps: cross fewer fields, or leave it out.")
     if merging.reports is not None:
-        _say(f"  Or collect about {merging.reports:,} reports, spread alike.")
+        _say(f"  Or hear from about {merging.reports:,} people, spread alike.")
 
 
 def show_answer(answer: Answer, plan: Plan, reports: int | None) -> None:

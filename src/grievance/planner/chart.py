@@ -58,7 +58,7 @@ def to_svg(found: Forecast, plan_title: str = "") -> str:
     ET.SubElement(svg, "desc", {"id": "desc"}).text = _describe(rows, unit)
     ET.SubElement(svg, "rect", {"width": "100%", "height": "100%", "fill": "#ffffff"})
     _text(svg, 16, 28, title, size=17, weight="600")
-    expected = f"{found.reports:,} reports expected; " if found.reports is not None else ""
+    expected = f"{found.reports:,} people expected to report; " if found.reports is not None else ""
     _text(svg, 16, 50, f"{expected}± in {unit}; each mark is a cell", size=13, fill=_QUIET)
     bottom = TOP + ROW * len(rows)
     at = 0.0

@@ -271,7 +271,7 @@ def _shares(
     left = 1 - blank - math.fsum(told.values())
     if left < -_ROUNDING:
         _refuse(
-            f"{name}: the expected numbers are more than the {total:,.0f} reports",
+            f"{name}: the expected numbers are more than the {total:,.0f} people",
             "leave out --reports: it is the largest sum of one field",
         )
     left = max(0.0, left)
@@ -279,7 +279,7 @@ def _shares(
     if not others and left > _ROUNDING:
         if field.required or NOT_ANSWERED in numbers:
             _refuse(
-                f"{name}: the expected numbers are fewer than the {total:,.0f} reports",
+                f"{name}: the expected numbers are fewer than the {total:,.0f} people",
                 "give numbers that add up, or leave labels out to share what is left",
             )
         blank += left

@@ -84,12 +84,12 @@ def _wanted_in_words(wanted: Wanted, plan: Plan, reports: int | None, paid: str 
             "leaves more noise."
         )
     if want.unit == "people":
-        lines.append("  No number of reports does: the noise in a count is the same for any.")
+        lines.append("  No number of people does: the noise in a count is the same for any.")
     elif wanted.reports is None:
-        lines.append("  No number of reports gives it: some cell expects nobody.")
+        lines.append("  No number of people gives it: some cell expects nobody.")
     else:
         instead = f" instead of {reports:,}" if reports is not None else ""
-        lines.append(f"  Or {wanted.reports:,} reports{instead}, at epsilon {epsilon}.")
+        lines.append(f"  Or {wanted.reports:,} people who report{instead}, at epsilon {epsilon}.")
     if wanted.alone is not None and wanted.now is not None and wanted.alone < 0.99 * wanted.now:
         lines.append(
             f"  With no other statistic in the plan it would be "
