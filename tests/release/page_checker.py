@@ -111,7 +111,7 @@ class Checker:
                 found = re.fullmatch(
                     rf"{_WHOM}: most often (.*)\. Which of these comes first cannot be said\.", text
                 )
-                assert found, text
+                assert found, f"a sentence that nobody knows: {text!r}"
                 one = self._of(found[1], found[2], "count")
                 for label, said in re.findall(rf"{L} \(([^)]*)\)", found[3]):
                     self.hold("share", said, one.truth.share(one.answer, label), percent=True)

@@ -19,6 +19,7 @@ from grievance.release.turnout import DISAGREE
 
 TWICE = """
 title = "Conditions"
+envelope = "x25519"
 campaign = "test"
 opens = 2026-10-01
 closes = 2026-12-20
