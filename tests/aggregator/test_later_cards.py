@@ -10,6 +10,7 @@ import pytest
 from federation import PLAN, Federation
 from grievance import task as tasks
 from grievance.aggregator import Desk, consent
+from grievance.aggregator.asked import Told
 from grievance.aggregator.recover import recover
 from grievance.aggregator.rounds import join_round, new_round
 from grievance.aggregator.status import status
@@ -184,7 +185,7 @@ def test_recover_asks_again(town: Town) -> None:
     town.join()
     town.consent("north", "south", "west")
     federation.homes["west"].state_path.unlink()
-    recover(federation.homes["west"])
+    recover(federation.homes["west"], Told())
     federation.sync()
     assert town.there(federation.paths.task)
     assert not town.there(federation.paths.signature("west"))
@@ -193,7 +194,7 @@ def test_recover_asks_again(town: Town) -> None:
     assert federation.task is not None
     # What is signed stays so: nobody is asked about it any more.
     federation.homes["west"].state_path.unlink()
-    recover(federation.homes["west"])
+    recover(federation.homes["west"], Told())
     federation.settle()
 
 
