@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from grievance.cost import Cost
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_AWAY = {"pool.missing", "pool.denied", "pool.host-key", "pool.read"}
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -180,6 +181,11 @@ class PoolError(GrievanceError):
     """A file in the pool, or the pool itself."""
 
     default_code = "pool"
+
+
+def is_away(error: GrievanceError) -> bool:
+    """Whether a pool failed, and not a file in it: what it holds is unknown then, not absent."""
+    return isinstance(error, PoolError) and error.code in _AWAY
 
 
 class BatchError(PoolError):

@@ -37,6 +37,7 @@ from grievance.errors import (
     TrustError,
     UsageError,
     after_fault,
+    is_away,
 )
 from grievance.failpoints import failpoint
 from grievance.names import check_name
@@ -175,11 +176,6 @@ class Home:
                 raise
             raise PoolError(error.message, code=error.code, hint=WHEN_MOVED) from None
 
-    def point_to(self, pool: str) -> None:
-        """Remember that the pool is elsewhere now; whether it is the same one, others looked."""
-        kept = {"name": self.name, "display_name": self.display_name}
-        self.write_settings("organisation", {**kept, "pool": pool})
-
     @property
     def identity(self) -> Identity:
         """What others know us by."""
@@ -270,7 +266,9 @@ class Home:
         for round_id in self.store.names("rounds"):
             try:
                 found = self._best_invitations(round_id)
-            except GrievanceError:
+            except GrievanceError as error:
+                if is_away(error):
+                    raise
                 continue
             if found and self.identity in found[0].members:
                 mine.append(found[0])
@@ -408,7 +406,9 @@ def _carries(store: Store, name: str, key: VerifyingKey) -> bool:
     """Whether the pool's organisation of this name has this key."""
     try:
         return read_identity(store, name).key == key
-    except PoolError:
+    except PoolError as error:
+        if is_away(error):
+            raise
         return False
 
 

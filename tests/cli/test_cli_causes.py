@@ -71,6 +71,28 @@ def test_by_its_type_alone_nothing_would_be_told(monkeypatch: pytest.MonkeyPatch
     assert (ran.code, ran.out, ran.err) == (1, "", "")
 
 
+OUTAGE = PoolError("cards: cannot be read now (503)", code="pool.read", hint="run it again")
+NO_CARD = PoolError("no card", code="task.field", hint="")
+
+
+def test_a_pool_that_cannot_be_read_is_not_one_without_rounds(
+    opened: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Home.open(opened.home("south"))
+    assert [found.round_id for found in own.invitations()] == [opened.round_id]
+    monkeypatch.setattr("grievance.home.read_card", broken_by(OUTAGE))
+    with pytest.raises(PoolError, match="503"):
+        own.invitations()
+
+
+def test_a_round_that_does_not_hold_is_passed_over(
+    opened: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Control: what is wrong in one round's files keeps nobody from the others."""
+    monkeypatch.setattr("grievance.home.read_card", broken_by(NO_CARD))
+    assert Home.open(opened.home("south")).invitations() == []
+
+
 MUCH = """
 from grievance.cli import app, output
 @app.app.command("much")
@@ -127,6 +149,27 @@ def test_watching_goes_on_after_what_may_pass(
     ran = town.type("north", "sync", "--watch")
     assert (ran.code, len(looks)) == (130, 3)
     assert ran.err.count(str(getattr(error, "strerror", None) or error)) == 3
+
+
+def test_a_spool_is_looked_at_again_after_what_may_pass(
+    opened: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+
+    def sleeps(_seconds: float) -> None:
+        looks.append(1)
+        if len(looks) == 3:
+            raise KeyboardInterrupt
+
+    spool = opened.folder / "spool"
+    spool.mkdir()
+    broken = OSError(errno.EIO, "Input/output error", "/home/us/spool")
+    monkeypatch.setattr("grievance.relay.look", broken_by(broken))
+    monkeypatch.setattr("grievance.cli.partner.time.sleep", sleeps)
+    words = ("--spool", str(spool), "--watch", "--trust", opened.digest)
+    ran = opened.type("nurses", "relay", *words)
+    assert (ran.code, len(looks)) == (130, 3)
+    assert ran.err.count("/home/us/spool: Input/output error") == 3
 
 
 def test_watching_ends_with_a_mistake_of_ours(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:

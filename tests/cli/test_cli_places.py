@@ -293,15 +293,15 @@ def test_a_cut_between_the_two_is_gone_on_with(town: Town, monkeypatch: pytest.M
     town.new("--rehearsal", "--yes").done()
     elsewhere = town.folder / "elsewhere"
     town.pool.rename(elsewhere)
-    pointed = Home.point_to
+    pointed = moving._point
 
-    def cut(self: Home, pool: str) -> None:
-        if self.name == "north":
+    def cut(home: Home, pool: str) -> None:
+        if home.name == "north":
             raise KeyboardInterrupt
-        pointed(self, pool)
+        pointed(home, pool)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Home, "point_to", cut)
+        patch.setattr(moving, "_point", cut)
         assert town.type("north", "home", "move-pool", str(elsewhere)).code == 130
     town.type("north", "home", "move-pool", str(elsewhere)).done()
     town.type("north", "sync").done()

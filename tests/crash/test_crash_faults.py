@@ -211,9 +211,9 @@ def test_an_empty_state_beside_published_cards_is_refused(town: Town) -> None:
 def test_a_commit_that_fails_leaves_the_state_usable(tmp_path: Path) -> None:
     """SQLite may have rolled back by itself, or not: the next transaction begins all the same."""
     with contextlib.closing(State(tmp_path / "state.sqlite")) as state:
-        for statement in ("COMMIT", "ROLLBACK", "SELECT * FROM nothing"):
+        for size, statement in enumerate(("COMMIT", "ROLLBACK", "SELECT * FROM nothing"), 1):
             with pytest.raises(StateError), state.transaction():
-                state.add_entry(1, b"x")
+                state.add_entry(size, b"x")
                 state._db.execute(statement)
                 raise OSError(errno.ENOSPC, "No space left on device")
         assert list(state.ledger()) in ([], [b"x"])
@@ -241,6 +241,17 @@ def test_what_sqlite_says_in_words(number: int, code: str, hint: str) -> None:
     assert told.code == code
     assert "home/state.sqlite" in told.message
     assert hint in (told.hint or "")
+
+
+@pytest.mark.parametrize("number", [sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_MISUSE, None])
+def test_a_mistake_of_ours_is_no_damage(number: int | None) -> None:
+    """Nobody is told to move a sound state away."""
+    error = sqlite3.IntegrityError("UNIQUE constraint failed")
+    if number is not None:
+        error.sqlite_errorcode = number
+    assert in_words(Path("home/state.sqlite"), error) is error
+    error.sqlite_errorcode = sqlite3.SQLITE_NOMEM
+    assert isinstance(in_words(Path("home/state.sqlite"), error), MemoryError)
 
 
 # -- clocks (D18) ------------------------------------------------------------------------------

@@ -237,6 +237,13 @@ def test_a_parent_that_others_may_write_to_is_not_used(fresh):
     assert fresh not in (cache.directory(), cache.directory().parent)
 
 
+def test_a_directory_of_another_user_is_not_used(fresh, monkeypatch):
+    assert cache.directory() == fresh
+    cache.directory.cache_clear()
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert cache.directory() not in (fresh, None)
+
+
 def test_a_link_is_not_followed(fresh, tmp_path):
     fresh.parent.mkdir(mode=0o700)
     elsewhere = tmp_path / "elsewhere"

@@ -35,8 +35,13 @@ def move_pool(home: Home, location: str) -> Home:
         try_folder(store)
         helper = find_helper(home)
         for moved in (home,) if helper is None else (helper, home):
-            moved.point_to(store.location)
+            _point(moved, store.location)
     return Home.open(home.root, home.passphrase)
+
+
+def _point(home: Home, pool: str) -> None:
+    kept = {"name": home.name, "display_name": home.display_name}
+    home.write_settings("organisation", {**kept, "pool": pool})
 
 
 def _check_same(desk: Desk, store: Store) -> None:

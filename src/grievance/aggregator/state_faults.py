@@ -1,4 +1,7 @@
-"""What goes wrong with a state file, in words: a full disk, another program, damage."""
+"""What goes wrong with a state file, in words: a full disk, another program, damage.
+
+An error means one thing: a disk that refuses is no damage, and a mistake of ours is neither.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,15 @@ from grievance.errors import StateError, after_fault
 if TYPE_CHECKING:
     from pathlib import Path
 
-# What a disk does to SQLite, by its primary result code; everything else is damage.
+# Of SQLite's primary result codes: what only a mistake of ours brings, and what a disk does.
+# Everything else is damage.
+_OURS = {
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_MISUSE,
+    sqlite3.SQLITE_RANGE,
+    sqlite3.SQLITE_TOOBIG,
+}
 _REFUSED = {
     sqlite3.SQLITE_FULL: errno.ENOSPC,
     sqlite3.SQLITE_IOERR: errno.EIO,
@@ -20,10 +31,17 @@ _REFUSED = {
 }
 
 
-def in_words(path: Path, error: sqlite3.Error | OSError) -> StateError:
-    """What SQLite or the system says about a state file, with the next step."""
+def in_words(path: Path, error: sqlite3.Error | OSError) -> Exception:
+    """What SQLite or the system says about a state file, with the next step: a StateError.
+
+    A mistake of ours in the use of SQLite stays what it is: nobody is to move a sound state away.
+    """
     if isinstance(error, sqlite3.Error):
-        primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        primary = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF
+        if primary == sqlite3.SQLITE_NOMEM:
+            return MemoryError()
+        if primary in _OURS:
+            return error
         if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return StateError(
                 f"another program has {path} open",

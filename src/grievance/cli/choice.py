@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from grievance.cli.output import ask, say
 from grievance.cli.places import round_ids
-from grievance.errors import GrievanceError, RoundChoiceError, UsageError
+from grievance.errors import GrievanceError, RoundChoiceError, UsageError, is_away
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,7 +54,9 @@ class Seen:
 
         try:
             return read_chain(self.store, self.task) if self.task is not None else None
-        except GrievanceError:
+        except GrievanceError as error:
+            if is_away(error):
+                raise
             return None
 
     @cached_property
@@ -64,7 +66,9 @@ class Seen:
             return [party.identity.raw for party in self.task.aggregators]
         try:
             invitation = self.own.invitation(self.round_id) if self.own is not None else None
-        except GrievanceError:
+        except GrievanceError as error:
+            if is_away(error):
+                raise
             invitation = None
         return [member.key.raw for member in invitation.members] if invitation else []
 
@@ -77,7 +81,9 @@ class Seen:
             return self.task.plan.title
         try:
             found = read_invitations(self.store, self.round_id)
-        except GrievanceError:
+        except GrievanceError as error:
+            if is_away(error):
+                raise
             return ""
         return found[0].plan.title if found else ""
 

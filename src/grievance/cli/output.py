@@ -209,6 +209,22 @@ def of_system(error: OSError | MemoryError) -> GrievanceError:
     return GrievanceError(what, code="system", hint=after_fault(error))
 
 
+@contextlib.contextmanager
+def one_look(*, as_json: bool) -> Iterator[None]:
+    """One of many looks: what may be well again at the next one is told, and ends nothing.
+
+    A pool that is away, a desk that is busy, a disk that refuses. Not a reader that left.
+    """
+    try:
+        yield
+    except GrievanceError as error:
+        tell(error, as_json=as_json)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        tell(of_system(error), as_json=as_json)
+
+
 def interrupted() -> NoReturn:
     """Leave after Ctrl-C, or after the end of input where a question was asked."""
     say("\ngrievance: interrupted; nothing is half done, run the same command again")

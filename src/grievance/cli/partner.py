@@ -17,6 +17,7 @@ from grievance.cli.output import (
     Json,
     confirm,
     emit_json,
+    one_look,
     progress_bars,
     refuse_usage,
     say,
@@ -37,7 +38,7 @@ from grievance.cli.places import (
     open_home,
     trusted_task,
 )
-from grievance.errors import GrievanceError, PoolError, StateError, UsageError
+from grievance.errors import PoolError, StateError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -311,15 +312,12 @@ def _look_after(
     say(f"Looking every {interval:g} seconds; Ctrl-C to stop.")
     before: Left | None = None
     while True:
-        try:
+        with one_look(as_json=as_json):
             done, chain = work(lost)
             quiet = not (done.refused or done.deleted or done.found or done.left != before)
             if not quiet or (done.passed is not None and done.passed.paths):
                 tell_look(own, chain, spool, waits, done, as_json=as_json, again=True)
             lost, before = False, done.left
-        except GrievanceError as error:
-            # A pool that is away or a desk that is busy may be back at the next look.
-            tell(error, as_json=as_json)
         time.sleep(interval)
 
 

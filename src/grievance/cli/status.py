@@ -61,7 +61,7 @@ def status(
 
 def _ours(desk: Desk, line: RoundStatus) -> Standing | None:
     """Our own batches in a round that we count and relay into; None where we do not."""
-    from grievance.errors import GrievanceError
+    from grievance.errors import GrievanceError, is_away
     from grievance.relay import standing
 
     if desk.home.name not in (*line.partners, *line.expelled):
@@ -69,7 +69,9 @@ def _ours(desk: Desk, line: RoundStatus) -> Standing | None:
     try:
         task = desk.task(line.round)
         return standing(desk, desk.chain(task)) if task is not None else None
-    except GrievanceError:
+    except GrievanceError as error:
+        if is_away(error):
+            raise
         return None
 
 
@@ -184,7 +186,7 @@ class Relayed:
 
 def _relayed(desk: Desk, known: set[str]) -> list[Relayed]:
     """The signed rounds of the pool in which we are at most a relay."""
-    from grievance.errors import GrievanceError
+    from grievance.errors import GrievanceError, is_away
     from grievance.plan.period import days_overdue
     from grievance.pool.order import read_chain
     from grievance.pool.rounds import read_task
@@ -200,7 +202,9 @@ def _relayed(desk: Desk, known: set[str]) -> list[Relayed]:
                 continue
             chain = read_chain(own.store, task)
             ours = standing(desk, chain)
-        except GrievanceError:
+        except GrievanceError as error:
+            if is_away(error):
+                raise
             continue
         found.append(
             Relayed(

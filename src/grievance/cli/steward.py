@@ -18,7 +18,7 @@ from grievance.cli.desk import (
     warn_of_rehearsal,
 )
 from grievance.cli.homes import warnings
-from grievance.cli.output import REFUSED, Json, Yes, confirm, emit, emit_json, of_system, say, tell
+from grievance.cli.output import REFUSED, Json, Yes, confirm, emit, emit_json, one_look, say
 from grievance.cli.places import (
     HomeOption,
     RoundOption,
@@ -30,7 +30,7 @@ from grievance.cli.places import (
     trusted_task,
     vouch,
 )
-from grievance.errors import GrievanceError, TrustError, UsageError
+from grievance.errors import TrustError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -220,17 +220,10 @@ def sync(
         return
     say(f"Looking every {interval:g} seconds; Ctrl-C to stop.")
     while True:
-        try:
+        with one_look(as_json=as_json):
             # Opened anew: a pool that went away must not be taken for an empty one.
             own = Home.open(own.root, own.passphrase)
             tell_sync(own, sync_once(own, workers), as_json=as_json, again=True)
-        except GrievanceError as error:
-            # A pool that is away or a desk that is busy may be back at the next look.
-            tell(error, as_json=as_json)
-        except BrokenPipeError:
-            raise  # nobody reads on, or it is a mistake of ours
-        except OSError as error:
-            tell(of_system(error), as_json=as_json)
         time.sleep(interval)
 
 

@@ -9,6 +9,7 @@ hands back, so a file that changes below it spoils nothing.
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from grievance.crypto.hpke import HpkePrivateKey
-from grievance.errors import BatchError, StateError
+from grievance.errors import BatchError, PoolError, StateError
 from grievance.pipelines.paths import Path, path_for
 from grievance.pipelines.rows import Seat, Verified, open_rows
 from grievance.pool.batch import BatchFile, Span
@@ -163,8 +164,14 @@ def _batch_at(seat: Seat, location: str, digest: bytes) -> BatchFile:
     if _open is None or _open[0] != digest:
         try:
             fd = os.open(location, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
-            raise BatchError("the batch is gone", code="batch.digest") from None
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                raise BatchError("the batch is gone", code="batch.digest") from None
+            raise PoolError(
+                f"the batch cannot be read ({error.strerror})",
+                code="pool.read",
+                hint="nothing was lost; run the same command again when it can",
+            ) from None
         status = os.fstat(fd)
         source = FileSource(fd, status.st_size)
         if not stat.S_ISREG(status.st_mode):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from grievance.crypto.documents import canonical, parse_document, sign_document
 from grievance.crypto.strict import StrictObject
-from grievance.errors import GrievanceError, ReleaseError
+from grievance.errors import GrievanceError, ReleaseError, is_away
 from grievance.pool.layout import RoundPaths
 from grievance.pool.store import SMALL_FILE_SIZE, find
 
@@ -166,7 +166,9 @@ def read_releases(store: Store, task: Task) -> Sequence[ReleaseView]:
             if data is None:
                 continue
             proposal = parse_proposal(bytes(data), task)
-        except GrievanceError:
+        except GrievanceError as error:
+            if is_away(error):
+                raise
             continue
         if proposal.release_id(task) != release_id:
             continue
