@@ -119,6 +119,6 @@ def witnesses_in_words(plan: Plan) -> str:
     which = "" if len(names) == 1 else f"{quorum} of "
     return (
         f"No result leaves before {which}{', '.join(names)} signed what it costs. Witnesses add "
-        "nothing up. They remember what was charged, so that nobody can have the noise of a "
-        "result drawn a second time by showing an older copy of the shared folder."
+        "nothing up. They remember what was charged, lest somebody show an older copy of the "
+        "shared folder and have the noise of a result drawn a second time."
     )
