@@ -51,6 +51,7 @@ class Scene(Federation):
         shutil.copytree(made.folder, folder, dirs_exist_ok=True)
         self.folder, self.pool = folder, str(folder / "pool")
         self.aggregators, self.relays = list(made.aggregators), list(made.relays)
+        self.witnesses = list(made.witnesses)
         self.round_id, self.homes = made.round_id, {}
         for name in made.homes:
             settings = folder / name / "organisation.json"
