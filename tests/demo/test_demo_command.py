@@ -46,15 +46,23 @@ def test_the_demo(tmp_path: Path) -> None:
     verdict = re.search(r"(\d+) of (\d+) cells lie inside their stated 95% margin", ran.stdout)
     assert verdict
     inside, total = map(int, verdict.groups())
-    assert total == 35
+    # A mean of few people may be lost in the noise, and is then not among them.
+    assert 31 <= total <= 35
     # 30 of the 35 have noise of their own, 5 repeat it. 12 or more of 30 outside have a chance
     # below 1e-8 if every margin covers 95 %, and then at most 5 more are.
-    assert inside >= 35 - 11 - 5
+    assert inside >= total - 11 - 5
     *_, error, hint = ran.stdout.strip().splitlines()
     assert "grievance: error: each statistic is released once per round" in error
     assert "grievance: hint: " in hint
     for name in ("home", "tmp", "here"):
         assert not list((tmp_path / name).iterdir()), name
+    # Cover is nobody: 600 is said of sealed reports, and people are a range.
+    assert re.search(
+        r"Between \d+ and (5\d\d|600) people answered\. In truth 580 did\.", ran.stdout
+    )
+    assert ran.stdout.count("600 sealed reports") >= 3
+    assert not re.search(r"(?<!and )600 (people|workers|reports|accepted)", ran.stdout)
+    assert re.search(r"After this, \d+ more rounds like this one fit into the campaign", ran.stdout)
 
 
 def test_the_demo_can_be_kept(tmp_path: Path) -> None:
