@@ -44,7 +44,13 @@ from grievance.names import check_name
 from grievance.pool.layout import RoundPaths, mailbox_path, partner_path
 from grievance.pool.places import check_apart
 from grievance.pool.preflight import try_folder
-from grievance.pool.rounds import Invitation, invitation_of, read_card, read_invitations
+from grievance.pool.rounds import (
+    Invitation,
+    invitation_of,
+    read_card,
+    read_invitations,
+    seen_rounds,
+)
 from grievance.pool.store import SMALL_FILE_SIZE, WHEN_MOVED, find, open_store, sync_folder
 from grievance.task import (
     Identity,
@@ -231,12 +237,9 @@ class Home:
 
     def admit_later(self, round_id: str, names: list[str]) -> None:
         """Remember partners to admit. Run by the leader."""
-        listed = _read_json(self.settings_file("admissions"))
-        known = self.waiting_admissions(round_id)
+        listed, known = self.read_settings("admissions"), self.waiting_admissions(round_id)
         listed[round_id] = [*known, *(name for name in names if name not in known)]
-        _write_json(self.settings_file("admissions"), listed)
-
-    # Rounds we are invited to.
+        self.write_settings("admissions", listed)
 
     def invitation(self, round_id: str) -> Invitation | None:
         """The invitation to a round that means us, from a leader we know where there is one.
@@ -258,12 +261,9 @@ class Home:
         return found[0] if found else None
 
     def invitations(self) -> list[Invitation]:
-        """Every round of the pool in which we are to be an aggregator.
-
-        Where several are equally good and we joined none, any of them: `invitation` refuses it.
-        """
+        """Every round in which we are to be an aggregator; of several equally good any."""
         mine = []
-        for round_id in self.store.names("rounds"):
+        for round_id in seen_rounds(self.store, self.compared()):
             try:
                 found = self._best_invitations(round_id)
             except GrievanceError as error:
@@ -289,22 +289,25 @@ class Home:
         known = leader.key in (self.key.public, self.known_key(leader.name))
         return self.identity in invitation.members, known
 
-    # Who we have compared fingerprints with.
+    def known(self) -> dict[str, VerifyingKey]:
+        """The keys we compared, by name. Raises StateError."""
+        found = _read_json(self.settings_file("known"))
+        if not all(isinstance(text, str) for text in found.values()):
+            raise StateError(f"{self.settings_file('known')} is damaged", code="home.damaged")
+        return {name: VerifyingKey(b64decode(text)) for name, text in found.items()}
 
     def known_key(self, name: str) -> VerifyingKey | None:
         """The key we vouched for under a name before."""
-        text = _read_json(self.settings_file("known")).get(name)
-        if text is None:
-            return None
-        if not isinstance(text, str):
-            raise StateError(f"{self.settings_file('known')} is damaged", code="home.damaged")
-        return VerifyingKey(b64decode(text))
+        return self.known().get(name)
+
+    def compared(self) -> dict[str, VerifyingKey]:
+        """The keys we vouch for, by name: those we compared, and our own."""
+        return self.known() | {self.name: self.key.public}
 
     def trust(self, identity: Identity) -> None:
         """Remember that the fingerprint was compared from outside the pool."""
-        known = _read_json(self.settings_file("known"))
-        known[identity.name] = b64encode(identity.key.raw)
-        _write_json(self.settings_file("known"), known)
+        known = self.known() | {identity.name: identity.key}
+        self.write_settings("known", {name: b64encode(key.raw) for name, key in known.items()})
 
     def find_partner(self, name: str, fingerprint: str | None = None) -> Identity:
         """Read an organisation's identity from the pool and hold it against what we know.

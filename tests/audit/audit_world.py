@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from federation import ANSWERS, PLAN, Federation
 from grievance.aggregator import Desk
-from grievance.audit import AuditReport, audit_pool
+from grievance.audit import AuditReport, Finding, audit_pool
 from grievance.crypto.documents import canonical, sign_document
 from grievance.crypto.merkle import root
 from grievance.crypto.signing import SigningKey
@@ -283,6 +283,11 @@ def faults(report: AuditReport) -> set[str]:
     return {finding.rule for finding in report.faults}
 
 
+def amiss(report: AuditReport) -> list[Finding]:
+    """What keeps a pool from passing: faults, and what waits or could not be checked."""
+    return [finding for finding in report.findings if finding.severity != "note"]
+
+
 def leaves_of(pool: Pool, seq: int) -> list[bytes]:
     """Leaves of a batch's rows, as the aggregators compute them."""
     digest = json.loads(pool.read(pool.paths.order(seq)))["body"]["event"]["batch"]
@@ -310,6 +315,7 @@ __all__ = [
     "PLAN",
     "WALES",
     "Pool",
+    "amiss",
     "faults",
     "leaves_of",
     "make_pool",

@@ -24,7 +24,7 @@ def verifier_shares_about_more_rows(pool: Pool) -> None:
     pool.write(path, signed + signature + data[size + 64 :])
 
 
-@defect("verify.missing")
+@defect("verify.missing", "waiting")
 def verifier_shares_are_gone(pool: Pool) -> None:
     pool.remove(pool.paths.verify(pool.batch_places()[0], "south"))
 
@@ -38,12 +38,12 @@ def two_decisions_about_one_batch(pool: Pool) -> None:
     pool.write(pool.paths.two_versions(path, "north"), evidence)
 
 
-@defect("decide.missing")
+@defect("decide.missing", "waiting")
 def a_decision_is_gone(pool: Pool) -> None:
     pool.remove(pool.paths.decide(pool.batch_places()[0], "south"))
 
 
-@defect("file.place")
+@defect("file.place", "waiting")
 def a_decision_about_another_batch(pool: Pool) -> None:
     one, other = pool.batch_places()
     pool.write(pool.paths.decide(other, "south"), pool.read(pool.paths.decide(one, "south")))

@@ -30,9 +30,14 @@ def destroyed(body: dict[str, Any]) -> None:
     body["event"] = {"type": "destroyed"}
 
 
-@defect("ledger.task")
+@defect("ledger.task", "waiting")
 def an_entry_about_no_round(pool: Pool) -> None:
     pool.charge_again("north", 2, lambda body: (destroyed(body), body.update(task="00" * 32)))
+
+
+@defect("ledger.task")
+def an_entry_of_another_campaign(pool: Pool) -> None:
+    pool.charge_again("north", 1, lambda body: body.update(campaign="another"))
 
 
 @defect("ledger.destroyed")
@@ -62,7 +67,7 @@ def a_memory_that_nobody_confirmed(pool: Pool) -> None:
     pool.charge_again("north", 2, lambda body: body.update(event=event))
 
 
-@defect("file.signature")
+@defect("file.signature", "waiting")
 def a_cosignature_of_another_head(pool: Pool) -> None:
     other = parse_checkpoint(
         sign_checkpoint("north", 1, b"\x01" * 32, pool.keys["north"]),

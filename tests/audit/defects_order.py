@@ -25,7 +25,7 @@ def an_expulsion_of_nobody(pool: Pool) -> None:
     pool.without_close().append_event({"type": "expel", "partner": "nobody"})
 
 
-@defect("file.foreign")
+@defect("file.unknown", "note")
 def a_close_by_a_helper(pool: Pool) -> None:
     pool.without_close().append_event({"type": "close"}, pool.keys["south"])
 
@@ -58,7 +58,7 @@ def two_events_for_one_place(pool: Pool) -> None:
     pool.write(pool.paths.order_fork(1, "south"), evidence)
 
 
-@defect("order.partner")
+@defect("file.foreign", "waiting")
 def a_second_key_for_a_partner(pool: Pool) -> None:
     pool.write("partners/nurses.json", make_identity("nurses", "Nurses", SigningKey.generate()))
 
@@ -75,12 +75,12 @@ def a_batch_of(pool: Pool, partner: str) -> str:
     return next(path for path in pool.files() if f"/batches/{partner}-" in path)
 
 
-@defect("batch.missing")
+@defect("batch.missing", "waiting")
 def an_ordered_batch_is_gone(pool: Pool) -> None:
     pool.remove(a_batch_of(pool, "nurses"))
 
 
-@defect("batch.digest")
+@defect("batch.digest", "waiting")
 def a_changed_batch(pool: Pool) -> None:
     path = a_batch_of(pool, "nurses")
     data = bytearray(pool.read(path))
@@ -88,14 +88,26 @@ def a_changed_batch(pool: Pool) -> None:
     pool.write(path, bytes(data))
 
 
-@defect("batch.header")
+@defect("file.unknown", "note")
 def a_batch_that_nobody_signed(pool: Pool) -> None:
+    unsigned_batch(pool)
+
+
+@defect("batch.header")
+def an_ordered_batch_that_nobody_signed(pool: Pool) -> None:
+    digest = unsigned_batch(pool.without_close())
+    pool.append_event({"type": "batch", "partner": "nurses", "batch": digest.hex(), "rows": 7})
+
+
+def unsigned_batch(pool: Pool) -> bytes:
     data = bytearray(pool.read(a_batch_of(pool, "nurses")))
     data[HEADER_SIZE - 1] ^= 1
-    pool.write(pool.paths.batch("nurses", batch_digest(bytes(data))), bytes(data))
+    digest = batch_digest(bytes(data))
+    pool.write(pool.paths.batch("nurses", digest), bytes(data))
+    return digest
 
 
-@defect("batch.header")
+@defect("file.unknown", "note")
 def a_batch_under_the_name_of_another_partner(pool: Pool) -> None:
     path = a_batch_of(pool, "nurses")
     pool.write(path.replace("/nurses-", "/carers-"), pool.read(path))

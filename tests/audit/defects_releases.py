@@ -34,12 +34,12 @@ def a_proposal_of_something_else(pool: Pool) -> None:
     propose(pool, statistics=["hours_spread", "problems_by_region"])
 
 
-@defect("release.approval")
+@defect("release.approval", "waiting")
 def an_approval_is_missing(pool: Pool) -> None:
     pool.remove(pool.paths.approval(pool.release_id, "south"))
 
 
-@defect("release.order")
+@defect("release.order", "waiting")
 def a_release_that_was_never_ordered(pool: Pool) -> None:
     pool.remove(pool.events()[-1])
 
@@ -86,7 +86,7 @@ def a_noisy_share_exchanged(pool: Pool) -> None:
     )
 
 
-@defect("file.foreign")
+@defect("file.foreign", "waiting")
 def a_noisy_share_of_another_aggregator(pool: Pool) -> None:
     share = pool.read(pool.paths.noisy(pool.release_id, "north"))
     pool.write(pool.paths.noisy(pool.release_id, "south"), share)
@@ -115,7 +115,7 @@ def publish(pool: Pool, change: Callable[[dict[str, Any]], None]) -> None:
     pool.write(f"{pool.paths.releases}/{pool.release_id}/release.json", canonical(value))
 
 
-@defect("release.sum")
+@defect("release.sum", "note")
 def a_published_number_changed(pool: Pool) -> None:
     def change(value: dict[str, Any]) -> None:
         value["statistics"][0]["parts"][0]["values"][0] += 1
@@ -123,7 +123,7 @@ def a_published_number_changed(pool: Pool) -> None:
     publish(pool, change)
 
 
-@defect("release.sum")
+@defect("release.sum", "note")
 def a_published_table_with_its_labels_reversed(pool: Pool) -> None:
     """Every number is right, and stands for another group."""
 
@@ -136,7 +136,7 @@ def a_published_table_with_its_labels_reversed(pool: Pool) -> None:
     publish(pool, reverse)
 
 
-@defect("release.sum")
+@defect("release.sum", "note")
 def a_published_promise_that_nobody_made(pool: Pool) -> None:
     def promise(value: dict[str, Any]) -> None:
         value["privacy"]["epsilon"] = "0.01"

@@ -43,7 +43,7 @@ def a_task_with_another_encoding(pool: Pool) -> None:
     reopen(pool, lambda task: task["vdaf"].update(chunk_length=task["vdaf"]["chunk_length"] + 1))
 
 
-@defect("task.plan")
+@defect("task.plan", "waiting")
 def another_plan_file(pool: Pool) -> None:
     pool.write(pool.paths.plan, pool.read(pool.paths.plan) + b"\n")
 
@@ -61,12 +61,12 @@ def a_verify_key_for_one_only(pool: Pool) -> None:
     pool.sign_again(pool.paths.verify_key, pool.leader, lambda body: body["sealed"].pop("south"))
 
 
-@defect("task.signatures")
+@defect("task.signatures", "waiting")
 def a_task_signed_by_one_only(pool: Pool) -> None:
     pool.remove(pool.paths.signature("south"))
 
 
-@defect("task.trust")
+@defect("task.trust", "unchecked")
 def other_anchors(pool: Pool) -> list[str]:
     return [pool.trust[0], hashlib.sha256(b"another key").hexdigest()]
 

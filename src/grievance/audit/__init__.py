@@ -5,6 +5,7 @@ release: neither `privacy` nor `release` nor `aggregator` is used here.
 """
 
 from grievance.audit.inclusion import Inclusion, find_report
+from grievance.audit.once import Statements
 from grievance.audit.report import AuditReport, Counts, Finding
 from grievance.audit.rules import RULES, Rule
 from grievance.audit.run import audit_pool
@@ -16,6 +17,7 @@ __all__ = [
     "Finding",
     "Inclusion",
     "Rule",
+    "Statements",
     "audit_pool",
     "find_report",
 ]

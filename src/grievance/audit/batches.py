@@ -109,32 +109,64 @@ def read_batch(
     key: VerifyingKey | None,
     batch: OrderedBatch | None,
 ) -> list[bytes] | Literal["damaged"] | None:
-    """Check one file. Returns its leaves, None if the order says other things, or DAMAGED."""
+    """Check one file. Returns its leaves, None if the order says other things, or DAMAGED.
+
+    The leader signed the digest of an ordered batch's header: what is wrong in such a header is
+    its fault. A file that is not what its name says is nobody's.
+    """
     inspection.claim(path)
+    ordered = batch is not None
     try:
         with inspection.files.open(path, max_batch_size(task)) as file:
-            size, header = file.seek(0, io.SEEK_END), _header(file)
-            if (
-                header is None
-                or hashlib.sha256(header.signed + header.signature).digest() != digest
-            ):
-                message = "the SHA-256 of its header is not the one in its name"
-                inspection.fault("batch.digest", path, message)
-                return DAMAGED
-            problem = _header_problem(inspection, task, header, size)
+            header = _header(file)
+            why = _not_as_named(header, digest, file.seek(0, io.SEEK_END))
+            if header is None or why is not None:
+                return _damaged(inspection, "batch.digest", path, why or "", ordered=ordered)
+            problem = _header_problem(inspection, task, header)
             if problem is not None:
-                inspection.fault("batch.header", path, problem)
+                _misordered(inspection, task, path, problem, ordered=ordered)
                 return DAMAGED
-            leaves = _leaves(inspection, task, path, file, header, ordered=batch is not None)
+            leaves = _leaves(inspection, task, path, file, header, ordered=ordered)
             problem = _place_problem(header, key, batch)
             if leaves is not None and problem is not None:
-                inspection.fault("batch.header", path, problem)
+                _misordered(inspection, task, path, problem, ordered=ordered)
                 return None
             return DAMAGED if leaves is None else leaves
     except PoolError as error:
-        inspection.fault(error.code, path, error.message)
+        return _damaged(inspection, error.code, path, error.message, ordered=ordered)
     except OSError as error:
-        inspection.fault("file.read", path, f"cannot be read ({error.strerror})")
+        message = f"cannot be read ({error.strerror})"
+        return _damaged(inspection, "file.read", path, message, ordered=ordered)
+
+
+def _not_as_named(header: Header | None, digest: bytes, size: int) -> str | None:
+    """Why a file is not the one its name says, in words."""
+    if header is None or hashlib.sha256(header.signed + header.signature).digest() != digest:
+        return "the SHA-256 of its header is not the one in its name"
+    if size != HEADER_SIZE + header.payload_size:
+        return "it is not as long as its header says"
+    return None
+
+
+def _misordered(
+    inspection: Inspection, task: Task, path: str, problem: str, *, ordered: bool
+) -> None:
+    """Tell of a batch that is what its name says, and none of this round."""
+    if ordered:
+        leader = task.aggregators[0].name
+        inspection.fault("batch.header", path, f"{leader} ordered it, and {problem}", [leader])
+    else:
+        inspection.not_ours(path, problem)
+
+
+def _damaged(
+    inspection: Inspection, rule: str, path: str, message: str, *, ordered: bool
+) -> Literal["damaged"]:
+    """Tell of a file that is not what its name says: one that is needed, or anybody's."""
+    if ordered:
+        inspection.spoil(rule, path, message)
+    else:
+        inspection.not_ours(path, message)
     return DAMAGED
 
 
@@ -157,12 +189,12 @@ def _header(file: BinaryIO) -> Header | None:
         return None
 
 
-def _header_problem(inspection: Inspection, task: Task, header: Header, size: int) -> str | None:
+def _header_problem(inspection: Inspection, task: Task, header: Header) -> str | None:
     """What is wrong with a header, in words."""
     if header.task_digest != task.digest:
         return "it belongs to another round"
-    if size != HEADER_SIZE + header.payload_size or not 0 < header.rows <= MAX_BATCH_ROWS:
-        return "it is not as long as its header says"
+    if not 0 < header.rows <= MAX_BATCH_ROWS:
+        return "it has more rows than a batch can have, or none"
     inspection.signatures += 1
     try:
         VerifyingKey(header.relay).check(LABEL, header.signed, header.signature)
@@ -196,8 +228,8 @@ def _leaves(
         leaves = list(leaves_of(task, flat.rows(window)))
     except WireError as error:
         message = f"its rows do not read: {error.message}"
-        if ordered:
-            inspection.fault("batch.rows", path, message)
+        if ordered:  # whether its partner wrote it so, or it was damaged, nobody can tell
+            inspection.spoil("batch.rows", path, message)
         else:  # the partner's own mistake, and no harm done: the leader passes it over
             inspection.note("batch.rows", path, message)
         return None
@@ -207,7 +239,8 @@ def _leaves(
         + b"".join(leaf[COMMITMENT_SIZE:] for leaf in leaves)
     )
     if content.digest() != header.content:
-        inspection.fault("batch.digest", path, "its reports are not those that were signed")
+        message = "its reports are not those that were signed"
+        _damaged(inspection, "batch.digest", path, message, ordered=ordered)
         return None
     return leaves
 

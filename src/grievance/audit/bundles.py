@@ -29,7 +29,8 @@ def check_bundle(inspection: Inspection, progress: Callable[[str, int, int], Non
         progress("files of the bundle", done, len(store.sums))
         if store.broken(name):
             path = name.removeprefix(POOL)
-            inspection.fault("bundle.digest", path, "its SHA-256 is not the one in SHA256SUMS")
+            message = "its SHA-256 is not the one in SHA256SUMS"
+            inspection.uncertain("bundle.digest", path, message)
     progress("files of the bundle", len(store.sums), len(store.sums))
 
 
@@ -43,4 +44,4 @@ def note_left_out(inspection: Inspection, opened: OpenedRound) -> None:
         number = sum(path.startswith(f"{folder}/") for path in left)
         if number:
             message = f"made without {number:,} {what}; not checked: {unchecked}"
-            inspection.left_out(folder, "bundle.left-out", message)
+            inspection.uncertain("bundle.left-out", folder, message)

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from grievance.audit.files import PoolFiles
+from grievance.audit.leftovers import unfinished
+from grievance.audit.strangers import HEAD_SIZE, NOTHING, looks_signed
 from grievance.errors import PoolError, UsageError
 from grievance.markup import plain_text
 from grievance.pool.archive import checksum, directory, pieces, place_members
@@ -148,6 +150,11 @@ def make_bundle(
     return BundleFacts(str(target), len(maker.found), len(found), target.stat().st_size, digest)
 
 
+def _by_name(path: str) -> tuple[str, str, str]:
+    rule, why = unfinished(path.rpartition("/")[2]) or ("file.unknown", NOTHING)
+    return rule, path, why
+
+
 def _check_target(store: Store, target: Path) -> None:
     if target.exists() or target.is_symlink():
         raise UsageError(
@@ -169,12 +176,14 @@ class _Maker:
     ) -> None:
         self.files, self.progress = files, progress
         self.found: dict[str, _Content] = {}
+        self.odd: list[tuple[str, str, str, bool]] = []
         left = {}
         whole = not files.left_out
         for done, (path, size) in enumerate(sorted(files.sizes.items())):
             progress("hashing", done, len(files.sizes))
             if not has_place(path):
                 left[path] = LeftOut(size, "unknown")
+                self._note_unread(path)
             elif size > size_limit(path):
                 left[path] = LeftOut(size, "large")
             elif without_batches and is_sealed(path):
@@ -185,11 +194,27 @@ class _Maker:
         if isinstance(files.store, BundleStore):
             given = files.store.manifest.left_out
             left |= {path: item for path, item in given.items() if item.why == "sealed"}
+        for path in files.others:
+            # Of a file with such a name a bundle has nothing but the name.
+            self.odd.append((*_by_name(path), True))
+            self._note_unread(path)
         odd = tuple(
             (rule, plain_text(path), plain_text(why), harmless)
-            for rule, path, why, harmless in files.odd
+            for rule, path, why, harmless in [*files.odd, *self.odd]
         )
         self.manifest = Manifest(made_with(), without_batches or not whole, left, odd)
+
+    def _note_unread(self, path: str) -> None:
+        """An audit of the bundle must not pass over what may be signed, and is not in it."""
+        if isinstance(self.files.store, BundleStore):
+            return  # it said so itself
+        try:
+            head = self.files.head(path, HEAD_SIZE)
+        except PoolError:
+            head = None
+        if head is None or looks_signed(head):
+            why = "it may be signed, and is left out of the bundle: audit the pool itself"
+            self.odd.append(("file.unread", path, why, False))
 
     def _open(self, path: str) -> BinaryIO:
         try:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from grievance.audit.once import claim_head, claim_step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,33 +17,30 @@ if TYPE_CHECKING:
 
 
 def check_campaigns(inspection: Inspection, rounds: Sequence[OpenedRound]) -> None:
-    """Check every link of every campaign's chain of tasks."""
+    """Check every link of every campaign's chain of tasks.
+
+    Whoever signs two beginnings of one campaign, or two rounds that follow the same one, spends
+    its lifetime twice, in one pool or in two.
+    """
     by_digest = {opened.task.digest: opened for opened in rounds}
-    followed: dict[bytes, str] = {}
-    begun: dict[str, str] = {}
     for opened in rounds:
         task, path = opened.task, opened.paths.task
+        for key in opened.signers:
+            after = task.previous or b""
+            step = claim_step(key, task.campaign, task.rehearsal, after, task.digest)
+            inspection.state(step, path)
         if task.previous is None:
             if task.reserved != task.cost:
-                _fault(inspection, path, "a first round reserves its own cost, no more or less")
-            before = begun.setdefault(task.campaign, task.round_id)
-            if before != task.round_id:
-                _fault(inspection, path, f"{before} begins the campaign {task.campaign} already")
+                message = "a first round reserves its own cost, no more or less"
+                inspection.fault("task.campaign", path, message, opened.signed)
             continue
-        before = followed.setdefault(task.previous, task.round_id)
-        if before != task.round_id:
-            _fault(inspection, path, f"{before} follows the same round")
         previous = by_digest.get(task.previous)
         if previous is None:
             message = "the round it follows is not in the pool, or does not read"
             inspection.waiting("task.campaign", path, message)
             continue
         for why in _broken_terms(task, previous.task):
-            _fault(inspection, path, why)
-
-
-def _fault(inspection: Inspection, path: str, why: str) -> None:
-    inspection.fault("task.campaign", path, why)
+            inspection.fault("task.campaign", path, why, opened.signed)
 
 
 def _broken_terms(task: Task, before: Task) -> list[str]:
@@ -76,7 +76,7 @@ def owners(inspection: Inspection, rounds: Sequence[OpenedRound]) -> dict[str, V
         for party in opened.task.aggregators:
             if found.setdefault(party.name, party.identity) != party.identity:
                 message = f"{party.name} has another key here than in another round"
-                inspection.fault("task.campaign", opened.paths.task, message)
+                inspection.uncertain("task.campaign", opened.paths.task, message)
     return found
 
 
@@ -89,9 +89,16 @@ def check_heads(
             if head is None:
                 continue
             known, path = roots.get(name, ()), opened.paths.task
+            if name in opened.signed:
+                key, root = opened.key_of(name), bytes.fromhex(head["root"])
+                claim = replace(claim_head(key, name, head["size"], root), rule="task.ledger")
+                before = inspection.state(claim, path)
+                if before is not None and before.claim.says != root:
+                    continue  # told, with the head that it contradicts
             if head["size"] > len(known):
                 message = f"it names entry {head['size']} of {name}'s ledger, which is not here"
                 inspection.waiting("task.ledger", path, message)
             elif known[head["size"] - 1].hex() != head["root"]:
                 message = f"it names a head of {name}'s ledger that is not the one in the pool"
-                inspection.fault("task.ledger", path, message)
+                by = [name] if name in opened.signed else opened.signed
+                inspection.fault("task.ledger", path, message, by)

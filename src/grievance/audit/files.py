@@ -1,7 +1,7 @@
 """Every file below a pool, listed and read without trusting any of them.
 
 Local folders are walked here and not through the store, because the audit also wants to see
-what the store hides (temporary files) or would follow (links). Files are read, never mapped: a
+what the store hides (files of any name) or would follow (links). Files are read, never mapped: a
 file that shrinks while it is looked at must not end the process.
 """
 
@@ -11,7 +11,6 @@ import bisect
 import errno
 import io
 import os
-import re
 import stat
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -26,26 +25,24 @@ if TYPE_CHECKING:
     from grievance.pool.store import Store
 
 MAX_FILES = 1_000_000
-MAX_DEPTH = 6
-"""The deepest path has six parts: rounds/<id>/releases/<id>/noisy/<name>."""
+MAX_DEPTH = 40
+"""A pool has six levels: rounds/<id>/releases/<id>/noisy/<name>. Strangers' folders may go on."""
 
-_HALF_WRITTEN = re.compile(r"\..{1,60}\.[0-9a-f]{12}|\.syncthing\..*\.tmp|~syncthing~.*\.tmp")
-_TOOLS = re.compile(
-    r"\.stfolder.*|\.stignore|\.stversions|\.sync_.*|\._.*|\.DS_Store|\.dropbox.*|desktop\.ini|"
-    r"Thumbs\.db|\.directory|\.(next|own)cloudsync\.log|\.nfs[0-9a-f]+"
-)
+_OTHER_NAME = "not a name that occurs in a pool"
 
 
 class PoolFiles:
     """The plain files of a pool by path, with their sizes, and everything else that was met.
 
-    `odd` holds (rule, path, why, whether it is harmless) of what is not a plain file with a
-    plain name; `left_out` the sizes of files that a bundle was made without.
+    `sizes` are files whose names could occur in a pool, `others` plain files with other names.
+    `odd` holds (rule, path, why, whether it is harmless) of what is no plain file, or was not
+    walked into; `left_out` the sizes of files that a bundle was made without.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.sizes: dict[str, int] = {}
+        self.others: dict[str, int] = {}
         self.odd: list[tuple[str, str, str, bool]] = []
         self.folders: dict[str, list[str]] = {}
         self.left_out: dict[str, int] = {}
@@ -95,8 +92,6 @@ class PoolFiles:
 
     def _local_entry(self, path: str, entry: os.DirEntry[str]) -> bool:
         """Take one entry in; True for a folder that is to be walked."""
-        if not self._plain(path, entry.name):
-            return False
         info = entry.stat(follow_symlinks=False)
         if stat.S_ISDIR(info.st_mode):
             return self._deeper(path)
@@ -104,7 +99,8 @@ class PoolFiles:
             self._count(path, info.st_size)
         else:
             link = stat.S_ISLNK(info.st_mode)
-            self._add("file.kind", path, "a link" if link else "neither a file nor a folder")
+            why = "a link" if link else "neither a file nor a folder"
+            self._add("file.kind", path, why, harmless=True)
         return False
 
     def _walk_store(self, store: Store) -> None:
@@ -119,7 +115,8 @@ class PoolFiles:
                 continue
             for name in names:
                 path = f"{folder}/{name}"
-                if not self._plain(path, name):
+                if not is_plain(name):
+                    self._add("file.unread", path, _OTHER_NAME)
                     continue
                 size = store.size(path)
                 if size is not None:
@@ -134,29 +131,15 @@ class PoolFiles:
         for path, item in store.manifest.left_out.items():
             (self.left_out if item.why == "sealed" else self.sizes)[path] = item.size
 
-    def _plain(self, path: str, name: str) -> bool:
-        """Whether a name may be looked at at all; notes down the others."""
-        if _TOOLS.fullmatch(name):
-            self._add("file.unknown", path, "a file of a sync tool or a desktop", harmless=True)
-            return False
-        if _HALF_WRITTEN.fullmatch(name):
-            self._add("file.leftover", path, "half written")
-            return False
-        try:
-            check_pool_path(name)
-        except PoolError:
-            self._add("file.unknown", path, "not a name that occurs in a pool")
-            return False
-        return True
-
     def _deeper(self, path: str) -> bool:
         if path.count("/") + 1 < MAX_DEPTH:
             return True
-        self._add("file.unknown", path, "a folder deeper than any in a pool")
+        self._add("file.unread", path, "a folder deeper than any in a pool")
         return False
 
     def _count(self, path: str, size: int) -> None:
-        self.sizes[path] = size
+        plain = all(is_plain(part) for part in path.split("/"))
+        (self.sizes if plain else self.others)[path] = size
         self._limit()
 
     def _add(self, rule: str, path: str, why: str, *, harmless: bool = False) -> None:
@@ -164,13 +147,30 @@ class PoolFiles:
         self._limit()
 
     def _limit(self) -> None:
-        if not self._full and len(self.sizes) + len(self.odd) >= MAX_FILES:
+        if not self._full and len(self.sizes) + len(self.others) + len(self.odd) >= MAX_FILES:
             self._full = True
-            self.odd.append(("file.size", ".", f"more than {MAX_FILES:,} files; stopped", False))
+            self.odd.append(("file.unread", ".", f"more than {MAX_FILES:,} files; stopped", False))
+
+    def size(self, path: str) -> int:
+        """Bytes of a plain file, whatever its name."""
+        return self.sizes.get(path, self.others.get(path, 0))
+
+    def head(self, path: str, length: int) -> bytes | None:
+        """The first bytes of a file, or None where only the whole of it could be fetched.
+
+        Raises PoolError with one of the rules as its code.
+        """
+        if not isinstance(self.store, LocalStore | BundleStore):
+            return None
+        with self.open(path, self.size(path)) as file:
+            try:
+                return file.read(length)
+            except OSError as error:
+                raise PoolError(f"cannot be read ({error.strerror})", code="file.read") from None
 
     def open(self, path: str, limit: int) -> BinaryIO:
         """Open a plain file for reading. Raises PoolError with one of the rules as its code."""
-        if self.sizes.get(path, 0) > limit:
+        if self.size(path) > limit:
             raise PoolError(f"larger than {limit:,} bytes", code="file.size")
         if isinstance(self.store, BundleStore):
             return self._open_member(self.store, path)
@@ -213,6 +213,15 @@ class PoolFiles:
         if len(data) > limit:
             raise PoolError(f"larger than {limit:,} bytes", code="file.size")
         return data
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name could occur in a pool."""
+    try:
+        check_pool_path(name)
+    except PoolError:
+        return False
+    return True
 
 
 def attempt(work: Callable[..., None], *args: object) -> str | None:

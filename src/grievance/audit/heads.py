@@ -1,4 +1,4 @@
-"""Who stands behind a ledger: its owner's heads, the others' cosignatures, evidence of forks."""
+"""Who stands behind a ledger: its owner's heads, and the others' cosignatures."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from grievance.audit.inspection import MALFORMED
+from grievance.audit.once import claim_head
 from grievance.errors import LedgerError, SignatureError
 from grievance.ledger.checkpoint import (
     MAX_NOTE_SIZE,
@@ -14,8 +15,6 @@ from grievance.ledger.checkpoint import (
     parse_checkpoint,
 )
 from grievance.ledger.entry import ReleaseEvent
-from grievance.ledger.evidence import KIND as FORK_KIND
-from grievance.ledger.evidence import parse_fork
 from grievance.pool.layout import checkpoint_path, cosignature_path, ledger_folder, share_path
 from grievance.pool.noisy import LIMIT as SHARE_LIMIT
 from grievance.pool.noisy import parse_own_share
@@ -46,8 +45,10 @@ def check_checkpoints(
         checkpoint = _read_checkpoint(inspection, ledger, path)
         if checkpoint is None:
             continue
+        claim = claim_head(ledger.key.raw, ledger.name, checkpoint.size, checkpoint.root)
+        inspection.state(claim, path)
         if checkpoint.size != size:
-            inspection.fault("file.place", path, f"it is the head of {checkpoint.size} entries")
+            inspection.spoil("file.place", path, f"it is the head of {checkpoint.size} entries")
         elif size > len(ledger.roots):
             if ledger.whole:
                 message = "the entries it is about are not all here"
@@ -56,7 +57,7 @@ def check_checkpoints(
                 inspection.note("file.unchecked", path, "the ledger does not read that far")
         elif checkpoint.root != ledger.roots[size - 1]:
             message = "its root is not that of the entries beside it"
-            inspection.fault("ledger.checkpoint", path, message)
+            inspection.fault("ledger.checkpoint", path, message, [ledger.name])
         else:
             found[size] = checkpoint
     return found
@@ -70,14 +71,14 @@ def _read_checkpoint(inspection: Inspection, ledger: Ledger, path: str) -> Check
     try:
         checkpoint = parse_checkpoint(data, ledger.name, ledger.key)
     except SignatureError as error:
-        inspection.refuse("file.signature", path, error)
+        inspection.spoil("file.signature", path, error.message)
     except LedgerError as error:
-        inspection.refuse("file.form", path, error)
+        inspection.spoil("file.form", path, error.message)
     else:
         # The root's base64 has bits that mean nothing; only one spelling of it is a head.
         if data.startswith(checkpoint.text):
             return checkpoint
-        inspection.fault("file.form", path, "its text is not spelled as it was signed")
+        inspection.spoil("file.form", path, "its text is not spelled as it was signed")
     return None
 
 
@@ -94,7 +95,7 @@ def check_witness(
         return None
     if checkpoint is None:
         head = f"{path.removesuffix(f'.{witness}.cosignature')}.checkpoint"
-        if inspection.has(head):
+        if head in inspection.files.sizes:
             inspection.note("file.unchecked", path, "the head it cosigns does not hold")
         else:
             # Somebody saw that head: without it the ledger here is shorter than it was.
@@ -107,35 +108,13 @@ def check_witness(
         except SignatureError:
             if not last:
                 message = f"it is not {witness}'s cosignature of the head beside it"
-                inspection.fault("file.signature", path, message)
+                inspection.spoil("file.signature", path, message)
         except LedgerError as error:
             if not last:
-                inspection.refuse("file.form", path, error)
+                inspection.spoil("file.form", path, error.message)
         else:
             return key
     return None
-
-
-def check_fork(
-    inspection: Inspection, ledger: Ledger, path: str, size: int, keys: Sequence[VerifyingKey]
-) -> None:
-    """Two heads of one size, signed by the owner, prove a fork; anything less proves nothing."""
-    document = inspection.document(path, FORK_KIND, *keys)
-    if document is None:
-        return
-    inspection.signatures += 2
-    try:
-        fork = parse_fork(document.data, ledger.key)
-    except MALFORMED as error:
-        inspection.refuse("file.form", path, error)
-        return
-    if (fork.ledger, fork.size) != (ledger.name, size):
-        inspection.fault("file.place", path, "it is about another ledger or size")
-        return
-    one, two = (head.root.hex() for head in fork.heads)
-    message = f"{ledger.name} signed two heads of {size} entries, with roots {one} and {two}"
-    notes = [head.data.decode("utf-8") for head in fork.heads]
-    inspection.fault("ledger.fork", path, message, notes)
 
 
 def check_shares(
@@ -153,7 +132,7 @@ def check_shares(
         path = share_path(ledger.name, size)
         inspection.claim(path)
         if inspection.files.sizes[path] > SHARE_LIMIT:
-            inspection.fault("file.size", path, f"larger than {SHARE_LIMIT:,} bytes")
+            inspection.spoil("file.size", path, f"larger than {SHARE_LIMIT:,} bytes")
             continue
         if size > len(ledger.entries):
             if ledger.whole:
@@ -162,7 +141,7 @@ def check_shares(
         entry = ledger.entries[size - 1]
         opened = by_digest.get(entry.task)
         if not isinstance(entry.event, ReleaseEvent) or opened is None:
-            inspection.fault("file.place", path, "its entry is about no release")
+            inspection.not_ours(path, "its entry is about no release here")
             continue
         if ledger.name not in opened.names:
             continue
@@ -173,9 +152,9 @@ def check_shares(
         try:
             parse_own_share(data, opened.task, entry.event.release, owner.identity)
         except SignatureError as error:
-            inspection.refuse("file.signature", path, error)
-        except MALFORMED as error:
-            inspection.refuse("file.form", path, error)
+            inspection.spoil("file.signature", path, error.message)
+        except MALFORMED:
+            inspection.spoil("file.form", path, "it is not the share of its entry")
 
 
 def missing_cosignatures(

@@ -14,7 +14,8 @@ from grievance.audit.batches import DAMAGED, BatchRows, read_batch
 from grievance.audit.chain import walk
 from grievance.audit.files import PoolFiles
 from grievance.audit.inspection import Inspection
-from grievance.audit.opening import check_trust, note_followed, open_rounds
+from grievance.audit.opening import note_followed, open_rounds
+from grievance.audit.trust import check_trust
 from grievance.audit.verdicts import RoundVerdicts, check_agreement, read_decisions
 from grievance.client.commitment import COMMITMENT_SIZE
 from grievance.crypto.merkle import check_inclusion, inclusion_proof
@@ -124,7 +125,7 @@ def find_report(
             code="bundle.left-out",
             hint="ask for one made without --without-batches, or look in the pool itself",
         )
-    rounds = list(open_rounds(inspection).values())
+    rounds = list(open_rounds(inspection, trust).values())
     note_followed(inspection, rounds)
     check_trust(inspection, rounds, trust)
     found = [Inclusion("absent", digest)]
@@ -144,7 +145,7 @@ def _about(inspection: Inspection, found: Inclusion) -> tuple[Finding, ...]:
     return tuple(
         finding
         for finding in inspection.findings
-        if finding.severity == "fault"
+        if finding.severity != "note"
         and (
             finding.file.startswith(tuple(parts))
             or finding.file == "--trust"

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from grievance.audit.heads import (
     LEDGER_FILE,
     check_checkpoints,
-    check_fork,
     check_shares,
     check_witness,
     missing_cosignatures,
@@ -114,11 +113,11 @@ def _check(
         if match is None or match[3] is None or not is_name(match[3]):
             continue
         path, size, witness = f"{folder}/{name}", int(match[1]), match[3]
+        if match[4] == "fork":
+            continue  # evidence, whoever kept it: see `grievance.audit.evidence`
         if witness not in witnesses:
             inspection.claim(path)
-            inspection.fault("file.foreign", path, f"{witness} is no witness of this ledger")
-        elif match[4] == "fork":
-            check_fork(inspection, ledger, path, size, witnesses[witness])
+            inspection.not_ours(path, f"{witness} is no witness of this ledger")
         else:
             head = checkpoints.get(size)
             made = check_witness(inspection, path, head, witness, witnesses[witness])
@@ -166,14 +165,15 @@ def _read_entry(inspection: Inspection, ledger: Ledger, path: str, size: int) ->
     try:
         entry = LedgerEntry.parse(document.data, ledger.key)
     except MALFORMED as error:
-        inspection.refuse("file.form", path, error)
+        inspection.refuse("file.form", path, error, [ledger.name])
         return None
     if (entry.ledger, entry.size) != (ledger.name, size):
-        inspection.fault("file.place", path, "it is another entry, or of another ledger")
+        inspection.spoil("file.place", path, "it is another entry, or of another ledger")
         return None
     before = ledger.entries[-1].digest if ledger.entries else b""
     if entry.previous != before:
-        inspection.fault("ledger.chain", path, "it does not name the entry before it")
+        message = "it does not name the entry before it"
+        inspection.fault("ledger.chain", path, message, [ledger.name])
     return entry
 
 
@@ -202,10 +202,14 @@ def _check_costs(
     for entry in ledger.entries:
         path = ledger_path(ledger.name, entry.size)
         opened = by_digest.get(entry.task)
-        if opened is None or ledger.name not in opened.names:
-            inspection.fault("ledger.task", path, f"it is about no round of {ledger.name} here")
+        if opened is None:
+            inspection.waiting("ledger.task", path, "the round it is about is not here")
+        elif ledger.name not in opened.names:
+            message = f"it is about a round in which {ledger.name} is no aggregator"
+            inspection.fault("ledger.task", path, message, [ledger.name])
         elif entry.campaign != opened.task.campaign:
-            inspection.fault("ledger.task", path, f"its round is not of {entry.campaign:.40}")
+            message = f"its round is not of {entry.campaign:.40}"
+            inspection.fault("ledger.task", path, message, [ledger.name])
         else:
             _check_entry(inspection, path, entry, opened)
         if isinstance(entry.event, AloneEvent):
@@ -214,13 +218,13 @@ def _check_costs(
             continue
         if entry.task in destroyed:
             message = "its round was destroyed by an entry before"
-            inspection.fault("ledger.destroyed", path, message)
+            inspection.fault("ledger.destroyed", path, message, [ledger.name])
         if not isinstance(entry.event, ReleaseEvent):
             destroyed.add(entry.task)
         for name in entry.statistics:
             if (entry.task, name) in charged:
                 message = f"{name} was charged by an entry before: it may be released once"
-                inspection.fault("release.twice", path, message)
+                inspection.fault("release.twice", path, message, [ledger.name])
             charged.add((entry.task, name))
         _check_sums(inspection, ledger, entry, opened, in_round)
 
@@ -242,12 +246,12 @@ def _check_entry(
     for name, cost in entry.statistics.items():
         if name not in task.allocations:
             message = f"the plan charges no statistic {name:.40}"
-            inspection.fault("cost.statistic", path, message)
+            inspection.fault("cost.statistic", path, message, [entry.ledger])
             continue
         true = true_cost(task, name)
         if cost != true:
             message = f"{name} is charged {cost}, it costs {true}"
-            inspection.fault("cost.statistic", path, message)
+            inspection.fault("cost.statistic", path, message, [entry.ledger])
 
 
 def _check_sums(
@@ -263,7 +267,7 @@ def _check_sums(
         total = before + entry.cost
         if entry.spent != total:
             message = f"it says {entry.spent} was spent; with this entry it is {total}"
-            inspection.fault("ledger.sum", path, message)
+            inspection.fault("ledger.sum", path, message, [ledger.name])
         ledger.spent[entry.campaign] = total
         if opened is None:
             return
@@ -272,9 +276,9 @@ def _check_sums(
         in_round[entry.task] = here
         if not keeps(here, terms.epsilon, terms.delta):
             message = f"{here} was charged for this round, more than its epsilon allows"
-            inspection.fault("cost.round", path, message)
+            inspection.fault("cost.round", path, message, [ledger.name])
         if not total <= opened.task.lifetime:
             message = f"{total} was charged to the campaign, of {opened.task.lifetime}"
-            inspection.fault("cost.lifetime", path, message)
+            inspection.fault("cost.lifetime", path, message, [ledger.name])
     except MALFORMED as error:
-        inspection.refuse("ledger.sum", path, error)
+        inspection.refuse("ledger.sum", path, error, [ledger.name])

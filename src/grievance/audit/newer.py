@@ -65,7 +65,8 @@ def _hold(inspection: Inspection, ledger: Ledger, place: str, head: Checkpoint) 
     elif head.root != ledger.roots[head.size - 1]:
         path = checkpoint_path(ledger.name, head.size)
         message = f"{ledger.name} signed another head of {head.size} entries, which is in {place}"
-        inspection.fault("ledger.fork", path, message, [head.data.decode("utf-8")])
+        notes = [head.data.decode("utf-8")]
+        inspection.fault("ledger.fork", path, message, [ledger.name], notes)
 
 
 def _heads_at(place: str, ledgers: Mapping[str, Ledger]) -> list[tuple[str, Checkpoint]]:

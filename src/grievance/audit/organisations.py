@@ -43,6 +43,7 @@ def check_organisations(
     """Check identities, mailboxes and backups.
 
     `keys`: by which keys the rounds know a name; `titles`: how they call the owner of a key.
+    Who takes part in no round is a stranger, to whose files nothing here holds anybody.
     """
     known: dict[str, Identity] = {}
     for path in inspection.files.under("partners"):
@@ -57,47 +58,84 @@ def check_organisations(
     for path in inspection.files.under("partners"):
         match = _MAILBOX.fullmatch(path)
         if match is not None and is_name(match[1]):
-            _check_mailbox(inspection, path, known.get(match[1]))
+            _check_mailbox(inspection, path, known.get(match[1]), party=match[1] in keys)
     for path in inspection.files.under("backups"):
-        _check_backup(inspection, path, known)
+        _check_backup(inspection, path, known, keys)
 
 
 def _check_identity(
     inspection: Inspection, path: str, name: str, keys: set[VerifyingKey]
 ) -> Identity | None:
-    document = inspection.document(path, IDENTITY_KIND)
+    if keys:
+        document = inspection.document(path, IDENTITY_KIND, *keys)
+    else:
+        document = inspection.signed_document(path, IDENTITY_KIND)
     if document is None:
         return None
     try:
         identity = parse_identity(document.data)
     except MALFORMED as error:
-        inspection.refuse("file.form", path, error)
+        if keys:
+            inspection.refuse("file.form", path, error, [name])
+        else:
+            inspection.not_ours(path, "it does not have the form of an identity")
         return None
     if identity.name != name:
-        inspection.fault("file.place", path, f"it is the identity of {identity.name}")
-        return None
-    if keys and identity.key not in keys:
-        message = f"the rounds know {name} by another key than this"
-        inspection.fault("order.partner", path, message)
+        if keys:
+            inspection.spoil("file.place", path, f"it is the identity of {identity.name}")
+        else:
+            inspection.not_ours(path, f"it is the identity of {identity.name}")
         return None
     return identity
 
 
-def _check_mailbox(inspection: Inspection, path: str, owner: Identity | None) -> None:
-    document = inspection.document(path, MAILBOX_KIND, *([owner.key] if owner else []))
-    if document is None:
-        return
+def _check_mailbox(
+    inspection: Inspection, path: str, owner: Identity | None, *, party: bool
+) -> None:
     if owner is None:
-        inspection.note("file.unchecked", path, "the identity of its owner is not here")
+        if inspection.signed_document(path, MAILBOX_KIND) is not None:
+            inspection.note("file.unchecked", path, "the identity of its owner is not here")
+        return
+    document = _owned(inspection, path, MAILBOX_KIND, owner.key, party=party)
+    if document is None:
         return
     try:
         parse_mailbox(document.data, owner)
     except MALFORMED as error:
-        place = document.body.get("name") != owner.name
-        inspection.refuse("file.place" if place else "file.form", path, error)
+        if document.body.get("name") != owner.name:
+            _misplaced(inspection, path, "it is another's mailbox", party=party)
+        elif party:
+            inspection.refuse("file.form", path, error, [owner.name])
+        else:
+            inspection.not_ours(path, "it does not have the form of a mailbox")
 
 
-def _check_backup(inspection: Inspection, path: str, known: Mapping[str, Identity]) -> None:
+def _owned(
+    inspection: Inspection, path: str, kind: str, owner: VerifyingKey, *, party: bool
+) -> Document | None:
+    """A document that its owner signed: a party's place holds it, or something of ours is amiss."""
+    if party:
+        return inspection.document(path, kind, owner)
+    document = inspection.signed_document(path, kind)
+    if document is None or document.signer == owner:
+        return document
+    inspection.not_ours(path, "it is signed by somebody else than the owner of this place")
+    return None
+
+
+def _misplaced(inspection: Inspection, path: str, why: str, *, party: bool) -> None:
+    if party:
+        inspection.spoil("file.place", path, why)
+    else:
+        inspection.not_ours(path, why)
+
+
+def _check_backup(
+    inspection: Inspection,
+    path: str,
+    known: Mapping[str, Identity],
+    keys: Mapping[str, set[VerifyingKey]],
+) -> None:
     """Check that a file of a backup is signed by whose it is, and lies where it says."""
     for pattern, writer in ((_SET, 1), (_ARCHIVE, 1), (_ANSWER, 2), (_REQUEST, 0)):
         match = pattern.fullmatch(path)
@@ -107,17 +145,23 @@ def _check_backup(inspection: Inspection, path: str, known: Mapping[str, Identit
         if data is None:
             return
         kind = _KIND.search(data, max(0, len(data) - _TAIL))
-        if kind is None:
-            inspection.fault("file.form", path, "it is no file of a backup")
-            return
         name = match[writer] if writer else ""
-        owners = [known[name].key] if name in known else []
-        document = inspection.check_document(path, data, kind[1].decode(), *owners)
+        party = name in keys
+        if kind is None:
+            if party:
+                inspection.spoil("file.form", path, "it is no file of a backup")
+            else:
+                inspection.claimed.discard(path)
+            return
+        if name in known:
+            document = _owned(inspection, path, kind[1].decode(), known[name].key, party=party)
+        else:
+            document = inspection.signed_document(path, kind[1].decode())
         if document is None:
             return
-        if writer and not owners:
+        if writer and name not in known:
             inspection.note("file.unchecked", path, f"the identity of {name} is not here")
-        _check_place(inspection, path, document, match, pattern)
+        _check_place(inspection, path, document, match, pattern, party=party)
         return
 
 
@@ -127,6 +171,8 @@ def _check_place(
     document: Document,
     match: re.Match[str],
     pattern: re.Pattern[str],
+    *,
+    party: bool,
 ) -> None:
     body = document.body
     wanted: dict[str, object] = {"owner": match[1]}
@@ -137,4 +183,4 @@ def _check_place(
     if pattern is _ANSWER:
         wanted["trustee"] = match[2]
     if any(body.get(key, value) != value for key, value in wanted.items()):
-        inspection.fault("file.place", path, "it belongs to another owner, set or place")
+        _misplaced(inspection, path, "it belongs to another owner, set or place", party=party)

@@ -143,7 +143,7 @@ def _rule(name: str, found: Sequence[Finding], severity: str) -> Html:
         table(
             f"Seen {len(found):,} {'time' if len(found) == 1 else 'times'}",
             ("File", "What was seen"),
-            ([_path(item.file), stranger(item.message)] for item in found[:MAX_ROWS]),
+            ([_path(item.file), _seen(item)] for item in found[:MAX_ROWS]),
         ),
     ]
     for item in found[:MAX_ROWS]:
@@ -159,6 +159,13 @@ def _rule(name: str, found: Sequence[Finding], severity: str) -> Html:
         parts += [tag("h4", "What is checked, and why"), *map(_prose, page.checked + page.why)]
         parts += [tag("h4", "How to check it by hand"), *map(_prose, page.by_hand)]
     return tag("div", *parts, class_=f"rule {severity}")
+
+
+def _seen(item: Finding) -> Html:
+    """What was seen, and whose signature says so."""
+    if not item.by:
+        return stranger(item.message)
+    return join([stranger(item.message), tag("p", "Signed by ", stranger(", ".join(item.by)))])
 
 
 def _prose(paragraph: str) -> Html:

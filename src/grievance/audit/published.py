@@ -19,7 +19,7 @@ from grievance.audit.inspection import MALFORMED
 from grievance.crypto.documents import canonical, parse_canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from grievance.audit.inspection import Inspection
     from grievance.audit.releases import AuditedRelease
@@ -42,37 +42,47 @@ _WORDS: Final[Mapping[str, str]] = {
 def check_published(
     inspection: Inspection, place: str | Path, releases: Sequence[AuditedRelease]
 ) -> None:
-    """Check a release.json, given as the file or as its folder."""
+    """Check a release.json that was named, as the file or as its folder.
+
+    Nobody signs such a file; that it is not what the pool says is a fault of whoever published it.
+    """
     path = Path(place)
     if path.is_dir():
         path = path / FILE_NAME
-    where = str(path)
+    where = "/".join(path.parts[-2:])  # findings travel; where it lies on this machine does not
     try:
         with path.open("rb") as file:
             data = file.read(LIMIT + 1)
     except OSError as error:
-        inspection.fault("file.read", where, f"cannot be read ({error.strerror})")
+        inspection.uncertain("file.read", where, f"cannot be read ({error.strerror})")
         return
-    check_published_bytes(inspection, where, data, releases)
+    check_published_bytes(inspection, where, data, releases, inspection.differs)
 
 
 def check_published_bytes(
-    inspection: Inspection, where: str, data: bytes, releases: Sequence[AuditedRelease]
+    inspection: Inspection,
+    where: str,
+    data: bytes,
+    releases: Sequence[AuditedRelease],
+    tell: Callable[[str, str, str], None],
 ) -> None:
-    """Check the bytes of a release.json: see the top of this module."""
+    """Check the bytes of a release.json: see the top of this module.
+
+    `tell(rule, where, message)` is called for each thing in which it is not what the pool says.
+    """
     try:
         value = parse_canonical(data, LIMIT)
         if not isinstance(value, dict) or value.get("format") != FORMAT:
-            inspection.fault("file.form", where, "it is no release.json")
+            tell("file.form", where, "it is no release.json")
             return
         inside = hashlib.sha256(canonical(value.get("task"))).hexdigest()
-    except MALFORMED as error:
-        inspection.refuse("file.form", where, error)
+    except MALFORMED:
+        tell("file.form", where, "it is no release.json")
         return
     about = (value.get("task_digest"), value.get("round"), value.get("release"))
     found = [r for r in releases if about == _about(r)]
     if not found or inside != value.get("task_digest"):
-        inspection.fault("release.sum", where, "it is of no release in this pool")
+        tell("release.sum", where, "it is of no release in this pool")
         return
     release = found[0]
     if release.totals is None:
@@ -80,7 +90,7 @@ def check_published_bytes(
         return
     expected = _expected(inspection, where, release, value)
     for problem in _problems(expected, value):
-        inspection.fault("release.sum", where, problem)
+        tell("release.sum", where, problem)
 
 
 def _about(release: AuditedRelease) -> tuple[str, str, str]:
@@ -110,7 +120,7 @@ def _expected(
                 f"it, and version {own_version()} says it in other words; export the release "
                 "again from the pool"
             )
-            inspection.left_out(where, "release.sum", message)
+            inspection.uncertain("release.sum", where, message)
     return expected
 
 

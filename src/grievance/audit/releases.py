@@ -85,16 +85,17 @@ def _read_proposal(
 ) -> AuditedRelease | None:
     path = opened.paths.proposal(release_id)
     keys = [party.identity for party in opened.task.aggregators]
-    document = inspection.document(path, PROPOSAL_KIND, *keys)
-    if document is None:
+    document = inspection.signed_document(path, PROPOSAL_KIND)
+    if document is None or document.signer not in keys:
+        inspection.claimed.discard(path)  # nobody's, unless it was ordered: see `_check_unknown`
         return None
     try:
         proposal = parse_proposal(document.data, opened.task)
     except MALFORMED as error:
-        inspection.refuse("release.proposal", path, error)
+        inspection.refuse("release.proposal", path, error, [inspection.name_of(document)])
         return None
     if proposal.release_id(opened.task) != release_id:
-        inspection.fault("file.place", path, "it is the proposal of another release")
+        inspection.spoil("file.place", path, "it is the proposal of another release")
         return None
     return AuditedRelease(opened, release_id, proposal)
 
@@ -122,7 +123,7 @@ def _check_release(
         return
     if order.whole:
         _check_order(inspection, order, release, acted=acted)
-    _check_answers(inspection, order, release, declined, acted=acted)
+    _check_answers(inspection, order, release, declined, [*entries, *published])
     _check_terms(inspection, order, release, accepted)
     if release.release_id in order.chain.releases or acted:
         _check_entries(inspection, release, entries, published, ledgers)
@@ -139,8 +140,8 @@ def _read_answers(inspection: Inspection, release: AuditedRelease) -> None:
             release.answers[party.name] = parse_approval(
                 document.data, opened.task, release.proposal, index
             )
-        except MALFORMED as error:
-            inspection.refuse("file.place", path, error)
+        except MALFORMED:
+            inspection.spoil("file.place", path, "it answers another proposal")
 
 
 def _read_waivers(inspection: Inspection, release: AuditedRelease) -> None:
@@ -153,8 +154,8 @@ def _read_waivers(inspection: Inspection, release: AuditedRelease) -> None:
             continue
         try:
             named.append(parse_waiver(document.data, opened.task, release.release_id, index))
-        except MALFORMED as error:
-            inspection.refuse("file.place", path, error)
+        except MALFORMED:
+            inspection.spoil("file.place", path, "it is about another release")
     if len(named) == len(opened.names):
         release.waived = frozenset.intersection(*named)
 
@@ -168,15 +169,16 @@ def _check_order(
     if digest is None:
         if len(release.answers) == len(opened.names) or acted:
             message = f"{opened.names[0]} has not ordered this release"
-            inspection.lacks("release.order", path, message, too_late=acted)
+            inspection.waiting("release.order", path, message)
     elif digest != release.proposal.digest(opened.task):
-        inspection.fault("release.order", path, "what was ordered is another proposal")
+        message = "what was ordered is another proposal"
+        inspection.fault("release.order", path, message, opened.names[:1])
     if chain.closed_by is not None and release.proposal.close != chain.closed_by:
-        inspection.fault(
-            "release.proposal", path, "it does not name the event that closed the round"
-        )
+        message = "it does not name the event that closed the round"
+        inspection.fault("release.proposal", path, message, [release.proposal.proposer])
     elif chain.closed_by is None:
-        inspection.fault("release.proposal", path, "it was proposed before the round was closed")
+        message = "the event that closed the round, which it names, has not arrived"
+        inspection.waiting("release.proposal", path, message)
 
 
 def _check_answers(
@@ -184,18 +186,18 @@ def _check_answers(
     order: Order,
     release: AuditedRelease,
     declined: Sequence[str],
-    *,
-    acted: bool,
+    acted: Sequence[str],
 ) -> None:
+    """Say who has not approved, and who went on with what somebody declined."""
     opened = release.opened
-    ordered = release.release_id in order.chain.releases
+    ordered = opened.names[:1] if release.release_id in order.chain.releases else []
     for name in opened.names:
         path = opened.paths.approval(release.release_id, name)
         if name in declined:
-            inspection.fault("release.approval", path, f"{name} declined, and it went on")
+            message = f"{name} declined, and it went on"
+            inspection.fault("release.approval", path, message, [*ordered, *acted])
         elif not inspection.has(path):
-            message = f"{name} has not approved"
-            inspection.lacks("release.approval", path, message, too_late=ordered or acted)
+            inspection.lacks("release.approval", path, f"{name} has not approved")
 
 
 def _check_terms(
@@ -216,11 +218,11 @@ def _check_terms(
             f"it is over {proposal.accepted} sealed reports; "
             f"the decisions make {accepted[0]}, or others"
         )
-        inspection.fault("release.root", path, message)
+        inspection.fault("release.root", path, message, [proposal.proposer])
     least = task.plan.privacy.minimum_reports
     if proposal.accepted < least:
         message = f"it is over {proposal.accepted} sealed reports; the plan wants {least} or more"
-        inspection.fault("release.minimum", path, message)
+        inspection.fault("release.minimum", path, message, [proposal.proposer])
 
 
 def _entries(release: AuditedRelease, ledgers: Mapping[str, Ledger]) -> dict[str, LedgerEntry]:
@@ -254,14 +256,14 @@ def _check_entries(
             if ledger is not None and ledger.whole:
                 path = ledger_path(name, len(ledger.entries) + 1)
                 message = f"{name} has not charged release {release.release_id}"
-                inspection.lacks("release.entry", path, message, too_late=bool(published))
+                inspection.lacks("release.entry", path, message)
             continue
         event = entry.event
         if not isinstance(event, ReleaseEvent):
             continue
         if (event.proposal, set(event.statistics), event.accepted, event.root) != agreed:
             message = f"{name} charged other terms than were approved"
-            inspection.fault("release.entry", ledger_path(name, entry.size), message)
+            inspection.fault("release.entry", ledger_path(name, entry.size), message, [name])
         missing = missing_cosignatures(inspection, ledger, entry.size, opened.names)
         for path, who in missing:
             inspection.waiting("ledger.cosignature", path, cosignature_in_words(who, name))
@@ -269,7 +271,7 @@ def _check_entries(
     for name in opened.names:
         path = opened.paths.noisy(release.release_id, name)
         if name not in published:
-            inspection.waiting("release.share", path, f"{name} has not published its noisy share")
+            inspection.lacks("release.share", path, f"{name} has not published its noisy share")
     if len(release.shares) == len(opened.names):
         release.totals = add_up(release)
         check_plausible(inspection, release)
@@ -300,13 +302,18 @@ def _read_shares(
         try:
             share = parse_noisy_share(document.data, opened.task, index)
         except MALFORMED as error:
-            inspection.refuse("release.share", path, error)
+            about = document.body.get("task"), document.body.get("aggregator")
+            if about == (opened.task.digest.hex(), party.name):
+                inspection.refuse("release.share", path, error, [party.name])
+            else:
+                inspection.spoil("file.place", path, "it is a share of another release")
             continue
         if share.release != release.release_id:
-            inspection.fault("file.place", path, "it is a share of another release")
+            inspection.spoil("file.place", path, "it is a share of another release")
             continue
         if set(share.values) != set(release.proposal.statistics):
-            inspection.fault("release.share", path, "it is about other statistics than approved")
+            message = "it is about other statistics than approved"
+            inspection.fault("release.share", path, message, [party.name])
             continue
         entry, digest = entries.get(party.name), digest_of(document.data)
         event = entry.event if entry is not None else None
@@ -315,7 +322,7 @@ def _read_shares(
                 f"it is not the share that {party.name}'s ledger names: its SHA-256 is "
                 f"{digest.hex()}, the ledger says {event.noisy_share.hex()}"
             )
-            inspection.fault("release.share", path, message)
+            inspection.fault("release.share", path, message, [party.name])
             continue
         release.shares[party.name] = share
         release.digests[party.name] = digest.hex()
@@ -348,23 +355,22 @@ def _check_unknown(
     """Releases that were ordered or charged without a proposal that holds."""
     for release_id in order.chain.releases:
         path = opened.paths.proposal(release_id)
-        if release_id not in known and not inspection.has(path):
-            inspection.fault("release.proposal", path, "it was ordered, and nobody proposed it")
+        if release_id not in known:
+            message = f"{opened.names[0]} ordered it, and its proposal is not here"
+            inspection.waiting("release.proposal", path, message)
     for name in opened.names:
         ledger = ledgers.get(name)
         for entry in ledger.of_round(opened.task.digest) if ledger else ():
             event = entry.event
             if not isinstance(event, ReleaseEvent):
                 continue
-            strange = not is_release_id(event.release)
-            if strange or (
-                event.release not in known
-                and event.release not in order.chain.releases
-                and not inspection.has(opened.paths.proposal(event.release))
-            ):
-                path = ledger_path(name, entry.size)
-                message = f"it charges release {event.release!s:.40}, which nobody proposed"
-                inspection.fault("release.entry", path, message)
+            path = ledger_path(name, entry.size)
+            if not is_release_id(event.release):
+                message = f"it charges release {event.release!s:.40}, which cannot be"
+                inspection.fault("release.entry", path, message, [name])
+            elif event.release not in known and event.release not in order.chain.releases:
+                message = f"it charges release {event.release}, whose proposal is not here"
+                inspection.waiting("release.entry", path, message)
 
 
 def _check_twice(inspection: Inspection, order: Order, releases: Sequence[AuditedRelease]) -> None:
@@ -377,4 +383,5 @@ def _check_twice(inspection: Inspection, order: Order, releases: Sequence[Audite
             before = first.setdefault(name, release.release_id)
             if before != release.release_id:
                 path = release.opened.paths.proposal(release.release_id)
-                inspection.fault("release.twice", path, f"{name} is in release {before} already")
+                message, leader = f"{name} is in release {before} already", release.opened.names[:1]
+                inspection.fault("release.twice", path, message, leader)

@@ -31,10 +31,11 @@ NOT_CHECKED = (
 class Finding:
     """One thing that was seen.
 
-    `fault`: a rule is broken. `waiting`: something is not there yet, and may rightly come.
-    `unchecked`: nobody here can tell, as of what a bundle was made without. `note`: worth
-    knowing, nothing is wrong. `file` is a path of the pool, or another place. `evidence` holds
-    the signed texts that prove it by themselves, where there are any.
+    `fault`: somebody signed what breaks a rule, and `by` names them. `waiting`: something of ours
+    is not there, or not whole, and may rightly come. `unchecked`: nobody here can tell, as of what
+    a bundle was made without. `note`: worth knowing, nothing is wrong. `file` is a path of the
+    pool, or another place. `evidence` holds the signed texts that prove it by themselves, where
+    there are any.
     """
 
     severity: Severity
@@ -42,6 +43,7 @@ class Finding:
     file: str
     message: str
     evidence: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Write the finding."""
@@ -51,6 +53,7 @@ class Finding:
             "file": self.file,
             "message": self.message,
         }
+        found |= {"by": list(self.by)} if self.by else {}
         return found | ({"evidence": list(self.evidence)} if self.evidence else {})
 
 
@@ -80,7 +83,7 @@ class SeenHead:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """The outcome. `vouched`: every key was vouched for from outside the pool.
+    """The outcome. `vouched`: every key was vouched for from outside the pool; `anchored`: some.
 
     `rounds` maps every round that reads to its digest, `keys` every aggregator to its
     fingerprint, both in the short form that people compare. `rehearsals` are the rounds in which
@@ -100,6 +103,7 @@ class AuditReport:
     rehearsals: tuple[str, ...] = ()
     heads: tuple[SeenHead, ...] = ()
     details: tuple[RoundFacts, ...] = ()
+    anchored: bool = True
     bundle: str = ""
     seconds: float = 0.0
 
@@ -121,12 +125,24 @@ class AuditReport:
 
     @property
     def _verdict(self) -> str:
-        return {
+        words = {
             "pass": "Everything in this pool is as it should be.",
-            "fail": "This pool breaks rules; see the findings.",
-            "untrusted": "This pool is consistent, but nobody vouched for the keys in it.",
+            "fail": self._fail,
+            "untrusted": "This pool is consistent, but not all keys in it were vouched for.",
             "incomplete": self._incomplete,
         }[self.verdict]
+        if self.anchored:
+            return words
+        if self.verdict == "untrusted":
+            words = "What can be checked without knowing whose they are is consistent."
+        return f"Nobody vouched for these keys. {words}"
+
+    @property
+    def _fail(self) -> str:
+        names = sorted({name for finding in self.faults for name in finding.by})
+        if not names:
+            return "The published file that you named is not what this pool says; see the findings."
+        return f"This pool breaks rules, by the signature of {', '.join(names)}; see the findings."
 
     @property
     def _incomplete(self) -> str:

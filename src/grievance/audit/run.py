@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,17 +11,20 @@ from grievance.audit.batches import check_batches
 from grievance.audit.bundles import check_bundle, note_left_out
 from grievance.audit.campaigns import check_campaigns, check_heads, owners
 from grievance.audit.chain import walk
+from grievance.audit.evidence import check_evidence_files
 from grievance.audit.facts import campaign_totals, round_facts
 from grievance.audit.files import PoolFiles
 from grievance.audit.inspection import Inspection
 from grievance.audit.ledgers import check_ledgers
 from grievance.audit.newer import check_newer, seen_heads
-from grievance.audit.opening import check_begun, check_trust, note_followed, open_rounds
+from grievance.audit.opening import check_begun, note_followed, open_rounds
 from grievance.audit.organisations import check_organisations
 from grievance.audit.published import FILE_NAME, LIMIT, check_published, check_published_bytes
 from grievance.audit.releases import check_releases
 from grievance.audit.report import SEVERITIES, AuditReport, Counts, verdict_of
 from grievance.audit.rules import RULES
+from grievance.audit.strangers import check_strangers
+from grievance.audit.trust import check_trust
 from grievance.audit.verdicts import check_verdicts
 from grievance.crypto.fingerprint import short
 from grievance.errors import UsageError
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 
     from grievance.audit.facts import RoundFacts
     from grievance.audit.ledgers import Ledger
+    from grievance.audit.once import Statements
     from grievance.audit.opening import OpenedRound
     from grievance.audit.releases import AuditedRelease
     from grievance.crypto.signing import VerifyingKey
@@ -51,6 +56,9 @@ def audit_pool(
     round_id: str | None = None,
     releases: Sequence[str | Path] = (),
     newer_than: Sequence[str] = (),
+    all_files: bool = False,
+    statements: Statements | None = None,
+    label: str = "",
     progress: Callable[[str, int, int], None] = _quiet,
 ) -> AuditReport:
     """Check everything in a pool that can be checked. Anyone can run this; it changes nothing.
@@ -61,6 +69,9 @@ def audit_pool(
         round_id: Look at the files of this round only; tasks and ledgers are read as a whole.
         releases: Published release.json files, or the folders in which they lie.
         newer_than: Heads, bundles or copies of the pool that it must not be older than.
+        all_files: Read every file that no place knows, however many and large.
+        statements: What was signed in other pools, to hold this one against; it is added to.
+        label: What to call this pool where there are several.
         progress: Called as progress(what, done, total).
 
     Raises PoolError when there is no such pool, TrustError for a malformed anchor, UsageError
@@ -68,7 +79,8 @@ def audit_pool(
     """
     began = time.monotonic()
     store = open_store(pool) if isinstance(pool, str | Path) else pool
-    audit = _Audit(Inspection(PoolFiles(store)), round_id, progress)
+    inspection = Inspection(PoolFiles(store), statements, label)
+    audit = _Audit(inspection, round_id, progress, all_files=all_files)
     audit.run(trust, releases, newer_than)
     return audit.report(time.monotonic() - began)
 
@@ -79,12 +91,15 @@ class _Audit:
         inspection: Inspection,
         only: str | None,
         progress: Callable[[str, int, int], None],
+        *,
+        all_files: bool,
     ) -> None:
         self.inspection, self.only, self.progress = inspection, only, progress
+        self.all_files = all_files
         self.rounds: dict[str, OpenedRound] = {}
         self.ledgers: dict[str, Ledger] = {}
         self.releases: list[AuditedRelease] = []
-        self.vouched = False
+        self.vouched = self.anchored = False
         self.batches = self.reports = self.accepted = 0
         self.keys: dict[str, set[VerifyingKey]] = {}
         self.facts: list[RoundFacts] = []
@@ -94,13 +109,17 @@ class _Audit:
     ) -> None:
         inspection = self.inspection
         inspection.step("bundle", check_bundle, inspection, self.progress)
-        self.rounds = open_rounds(inspection)
+        self.rounds = open_rounds(inspection, trust)
+        self.anchored = bool(trust)
         if self.only is not None and self.only not in inspection.files.inner("rounds"):
             raise UsageError(
                 f"this pool has no round {self.only!r:.60}",
                 code="round.missing",
                 hint=f"there are: {', '.join(self.rounds) or 'none'}",
             )
+        if self.only in inspection.strange:
+            message = "nobody vouched for has signed this round, so it was not looked at"
+            inspection.uncertain("task.trust", f"rounds/{self.only}", message)
         rounds = list(self.rounds.values())
         note_followed(inspection, rounds)
         self.vouched = check_trust(inspection, rounds, trust)
@@ -153,23 +172,22 @@ class _Audit:
             folder = f"{release.opened.paths.releases}/{release.release_id}"
             data = inspection.read(f"{folder}/{FILE_NAME}", LIMIT)
             if data is not None:
-                check_published_bytes(inspection, f"{folder}/{FILE_NAME}", data, self.releases)
+                check_published_bytes(
+                    inspection, f"{folder}/{FILE_NAME}", data, self.releases, self._lies
+                )
+
+    def _lies(self, _rule: str, path: str, message: str) -> None:
+        """Anybody can leave a release.json in the pool; what it says is for the pool to say."""
+        words = f"not ours, nobody signs a release.json: {message}; do not use it"
+        self.inspection.note("release.sum", path, words)
 
     def _check_rest(self) -> None:
-        """Whatever no step has dealt with has no business here."""
-        inspection = self.inspection
-        for rule, path, why, harmless in inspection.files.odd:
-            if self.only is not None and not path.startswith(f"rounds/{self.only}/"):
-                continue
-            if harmless:
-                inspection.note(rule, path, why)
-            elif rule == "file.leftover":
-                inspection.waiting(rule, path, why)
-            else:
-                inspection.fault(rule, path, why)
-        for path in sorted(set(inspection.files.sizes) - inspection.claimed):
-            if self.only is None or path.startswith(f"rounds/{self.only}/"):
-                inspection.fault("file.unknown", path, "no file of this name belongs there")
+        """Whatever no step has dealt with is tried as what it may be."""
+        inspection, rounds = self.inspection, list(self.rounds.values())
+        inspection.step("evidence", check_evidence_files, inspection, rounds)
+        strangers = partial(check_strangers, inspection, rounds, all_files=self.all_files)
+        within = "" if self.only is None else f"rounds/{self.only}/"
+        inspection.step("files of other names", partial(strangers, within=within))
 
     def report(self, seconds: float) -> AuditReport:
         inspection = self.inspection
@@ -180,6 +198,7 @@ class _Audit:
         return AuditReport(
             verdict=verdict_of(kept, vouched=self.vouched),
             vouched=self.vouched,
+            anchored=self.anchored,
             findings=tuple(kept),
             omitted=inspection.omitted,
             counts=Counts(

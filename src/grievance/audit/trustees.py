@@ -24,7 +24,7 @@ def check_trustees(inspection: Inspection, opened: OpenedRound) -> None:
         for owner, (keys, _) in held.items():
             if party.identity in keys:
                 message = f"{party.name} is an aggregator of this round and a trustee of {owner}"
-                inspection.fault("task.trustees", path, message)
+                inspection.fault("task.trustees", path, message, opened.signed)
     names = sorted(held)
     for at, one in enumerate(names):
         for other in names[at + 1 :]:
@@ -37,4 +37,4 @@ def check_trustees(inspection: Inspection, opened: OpenedRound) -> None:
             if common and task.plan.shared_trustees:
                 inspection.note("task.trustees", path, f"{message}; the plan allows it")
             elif common >= least:
-                inspection.fault("task.trustees", path, message)
+                inspection.fault("task.trustees", path, message, opened.signed)

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from grievance.audit.inspection import MALFORMED
+from grievance.audit.once import claim_of
 from grievance.audit.verifier_files import check_verify_files
 from grievance.client.commitment import nonce_of
 from grievance.crypto.documents import b64decode
 from grievance.crypto.merkle import EMPTY_ROOT, root
 from grievance.crypto.strict import StrictObject
+from grievance.pool.batch import MAX_BATCH_ROWS
 from grievance.pool.verdicts import DECISION_KIND, Status, decision_limit
 
 if TYPE_CHECKING:
@@ -95,11 +97,11 @@ def check_verdicts(
         voided = batch.seq in order.chain.voided
         given = read_decisions(inspection, opened, batch)
         found.given[batch.seq] = given
-        check_verify_files(inspection, opened, batch, decided=bool(given), voided=voided)
+        check_verify_files(inspection, opened, batch, voided=voided)
         if voided:
             _check_void(inspection, opened, order, batch, given)
             continue
-        _check_there(inspection, opened, order, batch, given)
+        _check_there(inspection, opened, batch, given)
         holding = check_agreement(inspection, opened, batch, given, rows)
         name, verdict = next(iter((holding or {}).items()), ("", None))
         gone = opened.paths.batch(batch.partner, batch.digest) in inspection.files.left_out
@@ -112,7 +114,7 @@ def check_verdicts(
         else:
             replays = _replays(verdict, rows, seen, certain=found.sound and certain)
         for why in replays:
-            inspection.fault("decide.replay", path, why)
+            inspection.fault("decide.replay", path, why, holding or ())
         if replays or len(holding or ()) < len(opened.names):
             found.sound = False
     return found
@@ -134,31 +136,51 @@ def _place_files(
             ]
             if not order.whole:
                 inspection.unchecked(paths, "the order chain does not reach its batch")
-                continue
-            for path in paths:
-                inspection.claim(path)
-                inspection.fault("file.place", path, f"no batch is ordered as number {name}")
+            elif kind == "decide":
+                for path in paths:
+                    _check_misplaced(inspection, opened, order, path, int(name))
+
+
+def _check_misplaced(
+    inspection: Inspection, opened: OpenedRound, order: Order, path: str, seq: int
+) -> None:
+    """Look at a decision about a place of the order where no batch stands.
+
+    An event may not have arrived. Only what its owner signed about this very place is anything.
+    """
+    party = next((p for p in opened.task.aggregators if path.endswith(f"/{p.name}.json")), None)
+    document = inspection.signed_document(path, DECISION_KIND, decision_limit(MAX_BATCH_ROWS))
+    about = (opened.task.digest.hex(), seq)
+    if party is None or document is None or document.signer != party.identity:
+        return
+    if (document.body.get("task"), document.body.get("seq")) != about:
+        inspection.claimed.discard(path)
+        return
+    inspection.state(claim_of(document), path)
+    if seq > order.chain.length:
+        inspection.waiting("order.chain", path, f"event {seq}, which it is about, has not arrived")
+    else:
+        leader = opened.names[0]
+        message = f"{party.name} decided about event {seq}, where {leader} ordered no batch"
+        inspection.fault("file.place", path, message, [party.name, leader])
 
 
 def _check_there(
     inspection: Inspection,
     opened: OpenedRound,
-    order: Order,
     batch: OrderedBatch,
     given: Mapping[str, Verdict],
 ) -> None:
     """Say which files about a batch are missing."""
     path = opened.paths.batch(batch.partner, batch.digest)
-    decided = any(inspection.has(opened.paths.decide(batch.seq, n)) for n in opened.names)
     if not inspection.has(path) and path not in inspection.files.left_out:
         message = f"batch {batch.seq} is ordered, and not here"
-        inspection.lacks("batch.missing", path, message, too_late=decided)
+        inspection.lacks("batch.missing", path, message)
     for name in opened.names:
         path = opened.paths.decide(batch.seq, name)
         if name not in given and not inspection.has(path):
             message = f"{name} has not decided batch {batch.seq}"
-            released = bool(order.chain.releases)
-            inspection.lacks("decide.missing", path, message, too_late=released)
+            inspection.lacks("decide.missing", path, message)
 
 
 def _check_void(
@@ -171,7 +193,7 @@ def _check_void(
     if len(given) == len(opened.names):
         path = opened.paths.order(order.voids[batch.seq])
         message = f"it voids batch {batch.seq}, which all aggregators had decided"
-        inspection.fault("order.event", path, message)
+        inspection.fault("order.event", path, message, opened.names[:1])
 
 
 # Decisions.
@@ -190,9 +212,9 @@ def read_decisions(
         if document is None:
             continue
         try:
-            verdict = _verdict(inspection, opened.task, batch, path, document.body)
+            verdict = _verdict(inspection, opened.task, batch, path, party.name, document.body)
         except MALFORMED as error:
-            inspection.refuse("file.form", path, error)
+            inspection.refuse("file.form", path, error, [party.name])
             continue
         if verdict is not None:
             found[party.name] = verdict
@@ -200,12 +222,17 @@ def read_decisions(
 
 
 def _verdict(
-    inspection: Inspection, task: Task, batch: OrderedBatch, path: str, value: object
+    inspection: Inspection, task: Task, batch: OrderedBatch, path: str, name: str, value: object
 ) -> Verdict | None:
     body = StrictObject(value, _KEYS, where="the decision")
     about = (body.digest("task"), body.integer("seq"), body.digest("batch"))
-    if about != (task.digest, batch.seq, batch.digest):
-        inspection.fault("file.place", path, "it is about another batch or round")
+    if about[:2] != (task.digest, batch.seq):
+        inspection.spoil("file.place", path, "it is about another batch or round")
+        return None
+    if about[2] != batch.digest:
+        leader = task.aggregators[0].name
+        message = f"{name} decided about another batch than {leader} ordered as {batch.seq}"
+        inspection.fault("file.place", path, message, [name, leader])
         return None
     rows, accepted = body.integer("rows"), body.integer("accepted")
     packed = b64decode(body.text("bits").rstrip("="))
@@ -216,7 +243,7 @@ def _verdict(
         refused[row] = (code, by)
     problem = _bits_problem(task, batch, rows, accepted, packed, refused, body.items("refused"))
     if problem is not None:
-        inspection.fault("decide.bits", path, problem)
+        inspection.fault("decide.bits", path, problem, [name])
         return None
     bits = bytes(packed[row // 8] >> (row % 8) & 1 for row in range(rows))
     return Verdict(bits, refused, body.digest("root"))
@@ -272,11 +299,12 @@ def check_agreement(
             roots[verdict.bits] = _true_root(rows, verdict)
         reads = rows is not None and rows.leaves is not None
         if reads and any(code == Status.BATCH.code for code, _ in verdict.refused.values()):
-            inspection.fault("decide.bits", path, "it refuses as unreadable a batch that reads")
+            message = "it refuses as unreadable a batch that reads"
+            inspection.fault("decide.bits", path, message, [name])
             del holding[name]
         elif rows is not None and roots[verdict.bits] != verdict.root:
             message = f"the root is not that of the rows {name} accepted"
-            inspection.fault("decide.root", path, message)
+            inspection.fault("decide.root", path, message, [name])
             del holding[name]
     alike = len(holding) == len(given)
     first = next(iter(holding.items()), None)
@@ -284,7 +312,7 @@ def check_agreement(
         if first is not None and not verdict.same(first[1]):
             path = opened.paths.decide(batch.seq, name)
             message = f"{name} and {first[0]} decided batch {batch.seq} differently"
-            inspection.fault("decide.equal", path, message)
+            inspection.fault("decide.equal", path, message, [name, first[0]])
             alike = False
     return holding if alike else None
 

@@ -26,13 +26,15 @@ from grievance.cli.output import (
     refuse_usage,
     say,
 )
-from grievance.cli.places import TrustOption
+from grievance.cli.places import HomeOption, TrustOption, signed_rounds
 from grievance.errors import GrievanceError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from grievance.audit import AuditReport, Finding, Inclusion
+    from grievance.audit.report import Verdict
+    from grievance.empirical import StatisticalReport
     from grievance.pool.store import Store
 
 _MAX_SHOWN = 100
@@ -50,6 +52,11 @@ _REASONS = {
     "report.test-point": "chance gave it a check that would show something of it",
 }
 _SEAL_AGAIN = "seal your answers again, and hand the new report in while the round is open"
+_NOBODYS_FAULT = ("report.proof", "report.joint-randomness")
+_ONE_COULD = (
+    "  Nobody is named: the report may be damaged, or one organisation said something false about "
+    "it.\n  Nobody can tell which from here, and nobody has read your answers."
+)
 _NEXT = {
     "period.closed": "ask whom you gave it to why it came late; a new round needs a new report",
     "batch.void": "ask whom you gave it to; a new round needs a new report",
@@ -64,8 +71,9 @@ def register(app: typer.Typer) -> None:
 
 
 def audit(
-    pool: Annotated[
-        str, typer.Argument(metavar="POOL", help="The pool: a folder, a URL or a bundle.")
+    pools: Annotated[
+        list[str],
+        typer.Argument(metavar="POOL...", help="A pool: a folder, a URL or a bundle; or several."),
     ],
     trust: TrustOption = None,
     round_: Annotated[
@@ -109,46 +117,91 @@ def audit(
             help="Also test the noise, by drawing much of it here; takes a minute a round.",
         ),
     ] = False,
+    all_files: Annotated[
+        bool,
+        typer.Option("--all-files", help="Read every file of an unknown name, however many."),
+    ] = False,
+    home: HomeOption = None,
     as_json: Json = False,
 ) -> None:
     """Recompute a pool, and say what does not hold.
 
-    POOL may also be a bundle that `--bundle` made. Exit codes: 0 all is well; 1 something is
-    wrong, nobody vouched for the keys, or the noise looks wrong; 3 something has yet to come, or
-    was left out.
+    POOL may also be a bundle that `--bundle` made. Several pools are also held against each
+    other: whoever begins one campaign in two of them, or shows each another ledger, is named.
+    Without --trust, an organisation's own folder vouches for the rounds it signed. Exit codes: 0
+    all is well; 1 something is wrong, nobody vouched for the keys, or the noise looks wrong; 3
+    something has yet to come, or was left out.
     """
-    from grievance.audit import audit_pool
+    from grievance.audit import Statements, audit_pool
     from grievance.pool.store import open_store
 
     if without_batches and bundle is None:
         refuse_usage("--without-batches says what goes into a bundle", "add --bundle FILE")
-
-    store = open_store(pool)
-    round_id = pick_round(store, round_, any_round) if round_ is not None else None
-    with progress_bars() as progress:
-        report = audit_pool(
-            store,
-            trust=trust or (),
-            round_id=round_id,
-            releases=release or (),
-            newer_than=newer_than or (),
-            progress=progress,
+    if len(pools) > 1 and (html or bundle or release or statistical or round_ or newer_than):
+        refuse_usage(
+            "--html, --bundle, --release, --newer-than, --round, --statistical are about one pool",
+            "audit each pool by itself for these",
         )
-    if html is not None:
-        _write_page(report, pool, html)
-    if bundle is not None:
-        _write_bundle(store, bundle, without_batches=without_batches)
-    noise = statistical_audit.examine(store, round_id) if statistical else []
-    if as_json:
-        found = {"statistical": [one.to_json() for one in noise]} if statistical else {}
-        emit_json({**report.to_json(), **found})
-    else:
-        _show(report, pool)
-        statistical_audit.show(noise)
-    if any(one.verdict == "flagged" for one in noise):
+    statements, reports = Statements(), []
+    for pool in pools:
+        store = open_store(pool)
+        texts = list(trust or ()) or signed_rounds(store, home)
+        round_id = pick_round(store, round_, any_round, None, texts) if round_ is not None else None
+        with progress_bars() as progress:
+            report = audit_pool(
+                store,
+                trust=texts,
+                round_id=round_id,
+                releases=release or (),
+                newer_than=newer_than or (),
+                all_files=all_files,
+                statements=statements,
+                label=pool if len(pools) > 1 else "",
+                progress=progress,
+            )
+        reports.append(report)
+        if html is not None:
+            _write_page(report, pool, html)
+        if bundle is not None:
+            _write_bundle(store, bundle, without_batches=without_batches)
+    noise = statistical_audit.examine(store, round_id) if statistical else None
+    _tell(pools, reports, noise, as_json=as_json)
+    if any(one.verdict == "flagged" for one in noise or ()):
         raise typer.Exit(REFUSED)
-    if report.verdict != "pass":
-        raise typer.Exit(WAITING if report.verdict == "incomplete" else REFUSED)
+    if _worst(reports) != "pass":
+        raise typer.Exit(WAITING if _worst(reports) == "incomplete" else REFUSED)
+
+
+def _tell(
+    pools: Sequence[str],
+    reports: Sequence[AuditReport],
+    noise: Sequence[StatisticalReport] | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Say what was found, in words or as JSON: of one pool itself, of several a list."""
+    if as_json and len(pools) == 1:
+        found = {} if noise is None else {"statistical": [one.to_json() for one in noise]}
+        emit_json({**reports[0].to_json(), **found})
+        return
+    if as_json:
+        each = [{"pool": p, **r.to_json()} for p, r in zip(pools, reports, strict=True)]
+        emit_json({"verdict": _worst(reports), "pools": each})
+        return
+    for number, (pool, report) in enumerate(zip(pools, reports, strict=True)):
+        if number:
+            emit("")
+        _show(report, pool)
+    if len(pools) > 1:
+        emit("")
+        emit(f"All {len(pools)} together: {_worst(reports).upper()}")
+    if noise is not None:
+        statistical_audit.show(noise)
+
+
+def _worst(reports: Sequence[AuditReport]) -> Verdict:
+    order: tuple[Verdict, ...] = ("fail", "untrusted", "incomplete", "pass")
+    return min((report.verdict for report in reports), key=order.index)
 
 
 def _write_page(report: AuditReport, pool: str, target: Path) -> None:
@@ -156,7 +209,9 @@ def _write_page(report: AuditReport, pool: str, target: Path) -> None:
     from grievance.audit.page import write_page
 
     today = datetime.now(UTC).date().isoformat()
-    page = write_page(report, pool, when=today, made_with=made_with())
+    # The page is for others: where the pool lies on this machine is none of their business.
+    shown = pool if "://" in pool else Path(pool).resolve().name
+    page = write_page(report, shown, when=today, made_with=made_with())
     target.write_text(page, encoding="utf-8")
     say(f"wrote {target}: the verdict as a page; open it in any browser, or print it")
 
@@ -241,6 +296,8 @@ def _show_findings(title: str, findings: Sequence[Finding], *, advise: bool) -> 
             file = finding.file
             emit(f"  {file}")
         emit(f"    {finding.rule}: {finding.message}")
+        if finding.by:
+            emit(f"      signed by: {', '.join(finding.by)}")
         for text in finding.evidence:
             emit("      signed by its owner:")
             for part in text.splitlines():
@@ -316,6 +373,8 @@ def _show_inclusion(found: Inclusion) -> None:
     elif found.status == "refused":
         why = _REASONS.get(found.reason, "its proof does not hold")
         emit(f"refused ({found.reason}): it is in {where}, and {why}.")
+        if found.reason in _NOBODYS_FAULT:
+            emit(_ONE_COULD)
         emit(f"  next: {_NEXT.get(found.reason, _SEAL_AGAIN)}")
     elif found.status == "waiting":
         emit(f"waiting: it is in {where}; {', '.join(found.missing)} has yet to act.")

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from grievance.cli.output import ask, say
-from grievance.cli.places import round_ids
+from grievance.cli.places import round_ids, vouched_rounds
 from grievance.errors import GrievanceError, RoundChoiceError, UsageError, is_away
 
 if TYPE_CHECKING:
@@ -270,10 +270,16 @@ class _Choice:
 
 
 def pick_round(
-    store: Store, text: str | None, applies: Callable[[Seen], bool], own: Home | None = None
+    store: Store,
+    text: str | None,
+    applies: Callable[[Seen], bool],
+    own: Home | None = None,
+    trust: Sequence[str] | None = None,
 ) -> str:
     """The round a command is about: the one of those it applies to that `text` begins to name.
 
+    Rounds that somebody whose key `own` compared, or `trust` names, has signed or offered a card
+    for come first; where there are any, the others are strangers', and have to be named whole.
     Where several remain, a person at a keyboard is asked. Raises UsageError `round.missing`, and
     RoundChoiceError: `round.which` where several remain, `round.stage` where it applies to none
     of several.
@@ -281,7 +287,9 @@ def pick_round(
     every = round_ids(store)
     if text in every:
         return text or ""
-    fits = [Seen(store, own, name) for name in every if name.startswith(text or "")]
+    names = [name for name in every if name.startswith(text or "")]
+    known = vouched_rounds(store, names, own, trust or ()) if len(names) > 1 else []
+    fits = [Seen(store, own, name) for name in known or names]
     if not every:
         raise UsageError(
             "this pool has no round yet",

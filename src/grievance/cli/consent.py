@@ -64,7 +64,7 @@ def join(
     from grievance.task.backup import same_claim
 
     own = open_home(home)
-    round_id = pick_round(own.store, round_, is_to_be_joined, own)
+    round_id = pick_round(own.store, round_, is_to_be_joined, own, expect)
     invitation = own.invitation(round_id)
     if invitation is None:
         with Desk.open(own) as desk:

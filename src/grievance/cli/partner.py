@@ -124,7 +124,7 @@ def relay(
     own = open_home(home)
     for path in files or ([] if spool is None else [spool]):
         refuse_in_pool(path, own.pool, "reports that wait")
-    round_id = pick_round(own.store, round_, takes_reports, own)
+    round_id = pick_round(own.store, round_, takes_reports, own, trust)
     task = trusted_task(own.store, round_id, trust, own)
     warn_of_rehearsal(task.rehearsal)
     if spool is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from grievance.cli.output import confirm, say
-from grievance.errors import KeyFileError, PoolError, TrustError, UsageError
+from grievance.errors import GrievanceError, KeyFileError, PoolError, TrustError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from grievance.home import Home
+    from grievance.pool.rounds import SignedTask
     from grievance.pool.store import Store
     from grievance.task import Identity, Task
 
@@ -137,6 +139,38 @@ def _there(store: Store, round_id: str, what: Literal["task", "plan"]) -> bool:
         raise
 
 
+def vouched_rounds(
+    store: Store, every: Sequence[str], home: Home | None, trust: Sequence[str]
+) -> list[str]:
+    """The rounds that somebody known here has signed or invited to; nothing is laid out."""
+    from grievance.pool.rounds import is_seen, read_signed
+
+    known = home.compared() if home is not None else {}
+    for text in trust:
+        name, _, fingerprint = text.partition(":")
+        if home is not None and fingerprint:
+            with contextlib.suppress(GrievanceError):
+                known[name] = home.find_partner(name, fingerprint).key
+    found = []
+    for round_id in every:
+        if is_seen(store, round_id, known):
+            found.append(round_id)
+        elif trust:
+            signed = read_signed(store, round_id)
+            if signed is not None and any(_fits(text, signed) for text in trust):
+                found.append(round_id)
+    return found
+
+
+def _fits(text: str, signed: SignedTask) -> bool:
+    """Whether a digest or fingerprint vouches for a task, or for somebody who signed it."""
+    from grievance.crypto.fingerprint import TASK_GROUPS, matches
+
+    return matches(text, signed.head.digest, TASK_GROUPS) or any(
+        matches(text, key.fingerprint) for key in signed.signers
+    )
+
+
 def trusted_task(
     store: Store, round_id: str, trust: Sequence[str] | None, home: Home | None = None
 ) -> Task:
@@ -170,3 +204,36 @@ def trusted_task(
             if entry.name != home.name and home.known_key(entry.name) is None:
                 home.trust(entry.member)
     return checked
+
+
+def signed_rounds(store: Store, home: Path | None) -> list[str]:
+    """The digests of the rounds in this pool that our own organisation signed, where there is one.
+
+    What it signed it had compared. Says which, since a reader must know whose word that is.
+    """
+    from grievance.aggregator.state import State
+    from grievance.crypto.fingerprint import TASK_GROUPS, short
+    from grievance.home import Home
+    from grievance.pool.rounds import read_signed
+    from grievance.task.parties import read_head
+
+    if home is None and not (home_path(home) / "organisation.json").exists():
+        return []
+    own = Home.open(home_path(home))
+    if not own.state_path.exists():
+        return []
+    with own.lock():
+        state = State(own.state_path)
+        try:
+            signed = [read_head(data) for data in state.tasks()]
+        finally:
+            state.close()
+    found = []
+    for head in signed:
+        there = read_signed(store, head.round_id)
+        if there is not None and there.head.digest == head.digest:
+            found.append(head.digest.hex())
+            say(
+                f"trusting {head.round_id}, {short(head.digest, TASK_GROUPS)}: {own.name} signed it"
+            )
+    return found

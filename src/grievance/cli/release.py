@@ -253,7 +253,7 @@ def _load(
 
     own = open_home(home) if pool is None else None
     store = own.store if own is not None else open_store(pool or "")
-    round_id = pick_round(store, round_, has_release(release), own)
+    round_id = pick_round(store, round_, has_release(release), own, trust)
     task = trusted_task(store, round_id, trust, own)
     return collect(store, task, release), store
 

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
     from grievance.aggregator import Desk
     from grievance.aggregator.status import RoundStatus
+    from grievance.home import Home
     from grievance.relay import Standing
+
+
+_MAX_STRANGE = 5
 
 
 def register(app: typer.Typer) -> None:
@@ -41,6 +45,7 @@ def status(
         rounds = read_status(desk, dates.today())
         ours = {line.round: _ours(desk, line) for line in rounds}
         relayed = _relayed(desk, set(ours))
+    strange = _strange(own)
     if as_json:
         emit_json(
             [
@@ -52,11 +57,31 @@ def status(
         return
     if not rounds and not relayed:
         emit(f"There is no round in this pool that {own.name} could take part in yet.")
-        emit("  next: grievance plan new, then grievance round new PLAN, or wait for an invitation")
+        if not strange:
+            emit("  next: grievance plan new, then grievance round new PLAN, or wait for one")
     for line in rounds:
         _show_round(line, own.name, ours[line.round])
     for one in relayed:
         _show_relayed(one, own.name)
+    _show_strange(strange)
+
+
+def _strange(own: Home) -> list[str]:
+    """Rounds that nobody we compared has signed or offered a card for: their names, no more."""
+    from grievance.pool.rounds import seen_rounds
+
+    seen = set(seen_rounds(own.store, own.compared()))
+    return [name for name in round_ids(own.store) if name not in seen]
+
+
+def _show_strange(names: list[str]) -> None:
+    if not names:
+        return
+    more = f" and {len(names) - _MAX_STRANGE:,} more" if len(names) > _MAX_STRANGE else ""
+    emit(f"Left alone, by nobody whose key you compared: {', '.join(names[:_MAX_STRANGE])}{more}")
+    emit("  If you were invited to one of them, call whoever opened it, and type what they say:")
+    emit("  grievance round join ROUND --expect NAME:FINGERPRINT   to take part as an aggregator")
+    emit("  grievance relay FOLDER --round ROUND --trust DIGEST    to relay reports")
 
 
 def _ours(desk: Desk, line: RoundStatus) -> Standing | None:
@@ -189,11 +214,11 @@ def _relayed(desk: Desk, known: set[str]) -> list[Relayed]:
     from grievance.errors import GrievanceError, is_away
     from grievance.plan.period import days_overdue
     from grievance.pool.order import read_chain
-    from grievance.pool.rounds import read_task
+    from grievance.pool.rounds import read_task, seen_rounds
     from grievance.relay import standing
 
     own, found, today = desk.home, [], dates.today()
-    for round_id in round_ids(own.store):
+    for round_id in seen_rounds(own.store, own.compared()):
         if round_id in known:
             continue
         try:

@@ -98,6 +98,12 @@ def parse_canonical(data: bytes, limit: int = DEFAULT_LIMIT) -> Any:
     return value
 
 
+def document_kind(data: bytes) -> str | None:
+    """What kind of signed document this says it is; None for none. Checks no signature."""
+    tail = _TAIL.search(data, max(0, len(data) - _MAX_TAIL_SIZE))
+    return tail[1].decode("ascii") if tail is not None and data.startswith(_HEAD) else None
+
+
 def sign_document(kind: str, body: dict[str, Any], key: SigningKey) -> bytes:
     """Sign `body` as a `kind` and return the bytes of the file."""
     return canonical(

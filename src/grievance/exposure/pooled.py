@@ -16,13 +16,14 @@ from grievance.pool.batch import max_batch_size, read_header
 from grievance.pool.layout import RoundPaths, is_round_id, parse_batch_name
 from grievance.pool.order import read_chain
 from grievance.pool.proposals import read_releases
-from grievance.pool.rounds import read_task
+from grievance.pool.rounds import is_seen, read_task
 from grievance.pool.store import LocalStore, find_source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from grievance.exposure.facts import How, Key
+    from grievance.home import Home
     from grievance.pool.store import Store
     from grievance.task import Identity
 
@@ -41,11 +42,16 @@ def organisations(store: Store) -> dict[str, Identity]:
     return found
 
 
-def rounds(store: Store, faults: list[str]) -> dict[str, RoundFacts]:
-    """Every round whose task all aggregators signed, by id."""
+def rounds(store: Store, faults: list[str], homes: Sequence[Home] = ()) -> dict[str, RoundFacts]:
+    """Every round whose task all aggregators signed, by id.
+
+    With `homes` only what these take part in, or an organisation they compared has signed.
+    """
     found = {}
-    for round_id in store.names("rounds"):
-        if not is_round_id(round_id):
+    for round_id in filter(is_round_id, store.names("rounds")):
+        ours = any(home.round_files(round_id).folder.exists() for home in homes)
+        known = [home.known() for home in homes]
+        if homes and not ours and not any(is_seen(store, round_id, keys) for keys in known):
             continue
         try:
             facts = _round(store, round_id)

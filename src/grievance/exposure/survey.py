@@ -33,7 +33,7 @@ def survey(store: Store, homes: Sequence[Home] = ()) -> World:
     Raises StateError when another command is at work in one of the homes.
     """
     world = World()
-    world.rounds = pooled.rounds(store, world.faults)
+    world.rounds = pooled.rounds(store, world.faults, homes)
     known = pooled.organisations(store)
     for name, identity in known.items():
         world.parties[name] = Party(name, identity.display_name)

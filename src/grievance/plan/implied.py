@@ -68,7 +68,14 @@ def find_sources(statistics: Sequence[StatisticLayout]) -> dict[str, str]:
     return sources
 
 
-def _reads_of(large: StatisticLayout, small: StatisticLayout, part: Part) -> list[tuple[int, ...]]:
+def reads_of(large: StatisticLayout, small: StatisticLayout) -> Reads:
+    """For each coordinate of `small`, in order, the coordinates of `large` that it sums."""
+    return tuple(summed for part in small.parts for summed in _reads_of_part(large, small, part))
+
+
+def _reads_of_part(
+    large: StatisticLayout, small: StatisticLayout, part: Part
+) -> list[tuple[int, ...]]:
     source = _source_part(large, small, part)
     meanings = [axis.meaning for axis in source.axes]
     positions = [meanings.index(axis.meaning) for axis in part.axes]
@@ -79,10 +86,9 @@ def _reads_of(large: StatisticLayout, small: StatisticLayout, part: Part) -> lis
 
 
 def read_off(large: StatisticLayout, small: StatisticLayout) -> StatisticLayout:
-    """Return `small` as implied by `large`, with the coordinates to sum for each of its own."""
-    reads: Reads = tuple(summed for part in small.parts for summed in _reads_of(large, small, part))
+    """Return `small` as implied by `large`."""
     parts = tuple(
         replace(part, terms=_source_part(large, small, part).size // part.size)
         for part in small.parts
     )
-    return replace(small, parts=parts, implied_by=large.name, reads=reads)
+    return replace(small, parts=parts, source=large)

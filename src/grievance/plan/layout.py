@@ -44,6 +44,11 @@ def check_sizes(plan: Plan) -> Iterator[tuple[str, str]]:
             )
     if too_large:
         return
+    coordinates = sum(s.num_coordinates for s in described)
+    if coordinates > limits.MAX_COORDINATES:
+        too_many = f"have {coordinates:,} cells together, those read off others too; at most "
+        yield "", too_many + f"{limits.MAX_COORDINATES:,}: ask for fewer tables, or merge"
+        return
     sources = find_sources(described)
     total = sum(s.total_bits for s in described if s.name not in sources)
     if total > limits.MAX_BITS:

@@ -24,6 +24,9 @@ MAX_GRID = 1_000_000
 MAX_CELLS = 65_536
 """Cells of one table, implied tables included."""
 
+MAX_COORDINATES = 65_536
+"""Cells of all tables of a plan together, implied tables and denominators included."""
+
 MAX_BITS = 65_536
 """Block bits of one report: 1 MiB of leader share. 500 is usual."""
 

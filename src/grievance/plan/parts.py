@@ -14,6 +14,7 @@ Blocks of a statistic (`length` bits of which at most `k` are 1):
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from grievance.errors import ShapeError
@@ -76,9 +77,7 @@ class StatisticLayout:
         importance: Weight of its squared error when the budget is split.
         start: Index of its first block bit; of an implied one, 0.
         num_bits: Block bits it takes; 0 if implied.
-        implied_by: The charged statistic it is read off, or None.
-        reads: For an implied statistic and each of its coordinates, the coordinates of
-            `implied_by` whose sum it is.
+        source: The charged statistic it is read off, or None.
     """
 
     name: str
@@ -92,8 +91,22 @@ class StatisticLayout:
     importance: Fraction
     start: int = 0
     num_bits: int = 0
-    implied_by: str | None = None
-    reads: Reads = field(default=(), repr=False)
+    source: StatisticLayout | None = field(default=None, repr=False)
+
+    @property
+    def implied_by(self) -> str | None:
+        """The name of the charged statistic it is read off, or None."""
+        return None if self.source is None else self.source.name
+
+    @cached_property
+    def reads(self) -> Reads:
+        """For an implied statistic and each of its coordinates, the source's that it sums.
+
+        Worked out when it is first asked for: only who reads tables needs it.
+        """
+        from grievance.plan.implied import reads_of
+
+        return () if self.source is None else reads_of(self.source, self)
 
     @property
     def cells(self) -> int:

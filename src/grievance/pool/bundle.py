@@ -74,7 +74,10 @@ _BULK = (
 _KNOWN = re.compile("|".join(_PLACES + _BULK))
 _SEALED = re.compile("|".join(_BULK))
 _SUM = re.compile(rf"([0-9a-f]{{64}})  ([A-Za-z0-9_][A-Za-z0-9._/-]{{0,{MAX_NAME_SIZE - 1}}})\n")
-_ODD_RULES = ("file.kind", "file.leftover", "file.read", "file.size", "file.unknown")
+_ODD_RULES = (
+    *("file.kind", "file.leftover", "file.placeholder", "file.read", "file.unknown"),
+    "file.unread",
+)
 _REASONS = ("large", "sealed", "unknown")
 
 

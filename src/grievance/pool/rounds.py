@@ -6,18 +6,26 @@ Source: design.md, sections 5 and 7.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grievance import task as tasks
-from grievance.errors import GrievanceError, TaskError, UsageError
+from grievance.errors import GrievanceError, PoolError, TaskError, UsageError
 from grievance.names import is_name
 from grievance.plan import Plan
 from grievance.pool.layout import RoundPaths, is_round_id
 from grievance.pool.store import SMALL_FILE_SIZE, find
+from grievance.task.card import LIMIT as CARD_LIMIT
+from grievance.task.parties import LIMIT as TASK_LIMIT
+from grievance.task.parties import HeadParty, TaskHead, read_head
+from grievance.task.signatures import LIMIT as SIGNATURE_LIMIT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from grievance.crypto.signing import VerifyingKey
     from grievance.pool.store import Store
     from grievance.task import Card, Identity, Task
 
@@ -152,29 +160,99 @@ def read_task(store: Store, round_id: str) -> Task | None:
     return found[0]
 
 
+@dataclass(frozen=True)
+class SignedTask:
+    """A task file of a pool, with what of its signatures holds; not laid out yet."""
+
+    head: TaskHead
+    data: bytes
+    signatures: dict[str, bytes]
+
+    @property
+    def signers(self) -> set[VerifyingKey]:
+        """The keys that signed it."""
+        return {p.identity for p in self.head.aggregators if p.name in self.signatures}
+
+
+def read_signed(store: Store, round_id: str) -> SignedTask | None:
+    """A round's task, if any of its aggregators has signed it. Costs as much as its file's size."""
+    paths = RoundPaths(round_id)
+    data = bytes(find(store, paths.task, TASK_LIMIT) or b"")
+    try:
+        head = read_head(data)
+    except GrievanceError:
+        return None
+    signatures = {}
+    for party in head.aggregators:
+        signature = bytes(find(store, paths.signature(party.name), SIGNATURE_LIMIT) or b"")
+        with contextlib.suppress(GrievanceError):
+            if tasks.parse_task_signature(signature, head) == party.name:
+                signatures[party.name] = signature
+    if head.round_id != round_id or not signatures:
+        return None
+    return SignedTask(head, data, signatures)
+
+
 def read_task_and_signatures(
     store: Store, round_id: str
 ) -> tuple[Task, dict[str, bytes], list[str]] | None:
-    """A round's task, the signatures that hold, and the names of those still missing."""
-    paths = RoundPaths(round_id)
-    data = find(store, paths.task, SMALL_FILE_SIZE)
-    if data is None:
+    """A round's task, the signatures that hold, and the names of those still missing.
+
+    None also for a task that none of its aggregators has signed: it is not laid out.
+    """
+    found = read_signed(store, round_id)
+    if found is None:
         return None
     try:
-        task = tasks.parse_task(bytes(data))
+        task = tasks.parse_task(found.data)
     except GrievanceError:
         return None
-    if task.round_id != round_id:
-        return None
-    signatures, missing = {}, []
-    for party in task.aggregators:
-        signature = find(store, paths.signature(party.name), SMALL_FILE_SIZE)
-        try:
-            signer = tasks.parse_task_signature(bytes(signature or b""), task)
-        except GrievanceError:
-            signer = None
-        if signer == party.name:
-            signatures[party.name] = bytes(signature or b"")
-        else:
-            missing.append(party.name)
-    return task, signatures, missing
+    missing = [party.name for party in task.aggregators if party.name not in found.signatures]
+    return task, found.signatures, missing
+
+
+def seen_rounds(store: Store, known: Mapping[str, VerifyingKey]) -> list[str]:
+    """The rounds that an organisation of `known` has signed, or offered its card for.
+
+    The leader's card is the invitation to a round.
+    `known`: keys that were compared, by name. A pool is a folder that strangers may write to;
+    the other rounds in it are nobody's, and are listed here by nothing but their names.
+    """
+    return [name for name in store.names("rounds") if is_seen(store, name, known)]
+
+
+def is_seen(store: Store, round_id: str, known: Mapping[str, VerifyingKey]) -> bool:
+    """Whether an organisation of `known` signed a round's task, or its card for the round."""
+    if not is_round_id(round_id):
+        return False
+    paths = RoundPaths(round_id)
+    try:
+        return any(
+            _offered(store, paths, name, key) or _signed(store, paths, name, key)
+            for name, key in known.items()
+        )
+    except PoolError as error:
+        if error.code in ("pool.link", "pool.path"):
+            return False
+        raise
+
+
+def _offered(store: Store, paths: RoundPaths, name: str, key: VerifyingKey) -> bool:
+    data = bytes(find(store, paths.card(name), CARD_LIMIT) or b"")
+    try:
+        card = tasks.parse_card(data, key)
+    except GrievanceError:
+        return False
+    return (card.owner.name, card.round_id) == (name, paths.round_id)
+
+
+def _signed(store: Store, paths: RoundPaths, name: str, key: VerifyingKey) -> bool:
+    signature = bytes(find(store, paths.signature(name), SIGNATURE_LIMIT) or b"")
+    if not signature:
+        return False
+    data = bytes(find(store, paths.task, TASK_LIMIT) or b"")
+    head = TaskHead(hashlib.sha256(data).digest(), paths.round_id, (HeadParty(name, key),))
+    try:
+        return tasks.parse_task_signature(signature, head) == name
+    except GrievanceError:
+        return False

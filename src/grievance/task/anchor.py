@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Self
 
 from grievance.crypto.fingerprint import TASK_GROUPS, matches, normalise
 from grievance.errors import CryptoError, GrievanceError, TaskError, TrustError, WireError
+from grievance.task.parties import read_head
 from grievance.task.signatures import BUNDLE_LIMIT, check_signatures, parse_bundle
 from grievance.task.task import parse_task
 
 if TYPE_CHECKING:
+    from grievance.task.parties import Signable
     from grievance.task.task import Task
 
 Source = bytes | str | os.PathLike[str] | tuple[bytes, Sequence[bytes]]
@@ -51,7 +53,7 @@ class TrustAnchor:
         except CryptoError as error:
             raise TrustError(error.message, code="trust.syntax", hint=error.hint) from None
 
-    def check(self, task: Task) -> None:
+    def check(self, task: Signable) -> None:
         """Check that the user vouches for `task`. Raises TrustError.
 
         Enough is the task's digest, or the fingerprints of all its aggregators. A text that
@@ -89,21 +91,22 @@ class TrustAnchor:
 def load_task(source: Source, *, trust: TrustAnchor | Sequence[str]) -> Task:
     """Load a task that every aggregator signed and the user vouches for. Run by everybody.
 
+    Signatures and anchor come first: a task that nobody here vouches for is not laid out.
     Raises TrustError, SignatureError, and as `parse_task` does; TaskError (code
     "task.missing") for a file that cannot be read.
     """
     anchor = trust if isinstance(trust, TrustAnchor) else TrustAnchor.from_texts(trust)
     try:
         data, signatures = source if isinstance(source, tuple) else parse_bundle(_read(source))
-        task = parse_task(data)
-        check_signatures(task, signatures)
+        head = read_head(data)
+        check_signatures(head, signatures)
+        anchor.check(head)
+        return parse_task(data)
     except GrievanceError as error:
         if isinstance(error, WireError) and isinstance(source, str | os.PathLike):
             error.message = f"{Path(source).name}: {error.message}"
         error.hint = error.hint or _ASK
         raise
-    anchor.check(task)
-    return task
 
 
 def _read(source: bytes | str | os.PathLike[str]) -> bytes:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from grievance.crypto.signing import SigningKey
+    from grievance.task.parties import Signable
     from grievance.task.task import Task
 
 KIND = "grievance/2 task signature"
@@ -36,7 +37,7 @@ def sign_task(task: Task, key: SigningKey, name: str) -> bytes:
     return sign_document(KIND, {"aggregator": name, "task": task.digest.hex()}, key)
 
 
-def parse_task_signature(data: bytes, task: Task) -> str:
+def parse_task_signature(data: bytes, task: Signable) -> str:
     """Check one signature under `task` and return whose it is. Raises WireError, SignatureError."""
     document = parse_document(data, kind=KIND, limit=LIMIT)
     fields = StrictObject(
@@ -58,7 +59,7 @@ def parse_task_signature(data: bytes, task: Task) -> str:
     return name
 
 
-def check_signatures(task: Task, signatures: Sequence[bytes]) -> None:
+def check_signatures(task: Signable, signatures: Sequence[bytes]) -> None:
     """Check that every aggregator signed the task, once. Raises WireError or SignatureError."""
     if len(signatures) > MAX_AGGREGATORS:
         raise SignatureError("there are more signatures than aggregators", code="task.signature")
