@@ -70,6 +70,12 @@ def audit(federation: Federation) -> tuple[str, set[str], str]:
     return found.verdict, rules, "\n".join(f.message for f in found.findings)
 
 
+def seen_by_witnesses(federation: Federation) -> str:
+    """What the audit says of the one release."""
+    ((release,),) = [facts.releases for facts in audit_pool(federation.pool).details]
+    return release.watched
+
+
 # -- the quorum -------------------------------------------------------------------------------
 
 
@@ -82,6 +88,7 @@ def test_a_share_waits_for_both_witnesses(federation: Federation) -> None:
     words = "waiting for the cosignature of carers and nurses on the ledger of"
     assert f"{words} north" in waits(federation, release_id)
     verdict, rules, said = audit(federation)
+    assert seen_by_witnesses(federation) == "too few witnesses have seen yet what it costs"
     assert verdict == "incomplete" and "ledger.quorum" in rules and f"{words} south" in said
     federation.sync("nurses", NORTH, SOUTH)
     assert not shares(federation, release_id)
@@ -92,6 +99,7 @@ def test_a_share_waits_for_both_witnesses(federation: Federation) -> None:
     assert set(shares(federation, release_id)) == {NORTH, SOUTH}
     assert collect(federation.leader.store, federation.task, release_id).accepted == 12
     assert audit(federation)[:2] == ("pass", set())
+    assert seen_by_witnesses(federation) == "2 of 2 witnesses saw what it costs"
 
 
 def test_without_the_check_a_share_leaves_at_once(

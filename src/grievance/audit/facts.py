@@ -179,13 +179,17 @@ def _release(release: AuditedRelease) -> ReleaseFacts:
         proposal.root.hex(),
         dict(release.digests),
         release.totals is not None,
-        watched_in_words(
-            wanted(release.opened.task),
-            len(named_witnesses(release.opened.task)),
-            len(release.waived),
-        ),
+        _watched(release),
         tuple(sorted(release.waived)),
     )
+
+
+def _watched(release: AuditedRelease) -> str:
+    """How many witnesses saw what a release costs, as far as that is certain."""
+    task = release.opened.task
+    if wanted(task) and (release.unwatched or release.totals is None):
+        return "too few witnesses have seen yet what it costs"
+    return watched_in_words(wanted(task), len(named_witnesses(task)), len(release.waived))
 
 
 def campaign_totals(

@@ -41,7 +41,8 @@ class AuditedRelease:
     """A release as far as it holds. `totals` is there when all noisy shares are.
 
     `totals` maps each charged statistic to its centred sums; `digests` each aggregator to the
-    SHA-256 of its noisy share, in hex; `waived` are witnesses that nobody waited for.
+    SHA-256 of its noisy share, in hex; `waived` are witnesses that nobody waited for;
+    `unwatched`: fewer than the quorum have seen what it costs.
     """
 
     opened: OpenedRound
@@ -51,6 +52,7 @@ class AuditedRelease:
     shares: dict[str, PublishedNoisyShare] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
     waived: frozenset[str] = frozenset()
+    unwatched: bool = False
     totals: dict[str, list[int]] | None = None
 
 
@@ -285,6 +287,7 @@ def _check_quorum(
     seen = release.waived | set(seen_by(task, ledger, size))
     short = wanted(task) - len(seen)
     if short > 0:
+        release.unwatched = True
         waiting = sorted(set(named_witnesses(task)) - seen)
         words = quorum_in_words(short, waiting, ledger.name)
         inspection.waiting("ledger.quorum", checkpoint_path(ledger.name, size), words)
