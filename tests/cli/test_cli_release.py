@@ -46,8 +46,8 @@ def test_too_early(opened: Town) -> None:
     opened.collect()
     early = opened.type("north", "release", "propose", keyboard="y\n")
     early.refused(3, "is not closed yet", "grievance round close")
-    assert "costs" not in early.err
-    inbox = opened.folder / "inbox"
+    assert "Released:" not in early.err
+    inbox = opened.fill(3)
     opened.type("nurses", "relay", str(inbox), "--trust", opened.digest).done()
     opened.type("north", "round", "close", "--yes").done()
     opened.type("north", "release", "propose", "--yes").refused(3, "not all batches", "sync")
