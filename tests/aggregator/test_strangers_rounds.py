@@ -33,8 +33,7 @@ class Town:
         self.task = self.federation.open_round()
         names = ("mallory", "trudy")
         self.strangers = [
-            make_coalition(STRANGE, names, round_id=f"evil-0000000{number}")
-            for number in (1, 2)
+            make_coalition(STRANGE, names, round_id=f"evil-0000000{number}") for number in (1, 2)
         ]
         for coalition in self.strangers:
             self.put(coalition)

@@ -25,6 +25,7 @@ ALLOWED_MODULES = {
     "pool.order",
     "pool.batch",
     "pool.verdicts",
+    "pool.waivers",
     "pool.proposals",
     "pool.noisy",
     "pool.places",

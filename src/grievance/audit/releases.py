@@ -88,8 +88,10 @@ def _read_proposal(
     path = opened.paths.proposal(release_id)
     keys = [party.identity for party in opened.task.aggregators]
     document = inspection.signed_document(path, PROPOSAL_KIND)
-    if document is None or document.signer not in keys:
-        inspection.claimed.discard(path)  # nobody's, unless it was ordered: see `_check_unknown`
+    ours = document is not None and document.body.get("task") == opened.task.digest.hex()
+    if document is None or document.signer not in keys or not ours:
+        # Nobody's, or a copy from another round; if it was ordered, see `_check_unknown`.
+        inspection.claimed.discard(path)
         return None
     try:
         proposal = parse_proposal(document.data, opened.task)
