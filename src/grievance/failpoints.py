@@ -13,7 +13,7 @@ raised at that very place. It never skips a step, never makes a check pass, chan
 reads nothing. That holds because no failpoint lies inside a block that ignores OSError. What is
 left is a way to make a command fail for someone who could make it fail anyway.
 
-Source: security.md, section 4 (fault at the i-th operation, for all i).
+Source: docs/threats.md, section 4.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@
     cards/<id>.json        the one card we made for a round
     evidence/<id>/         what we agreed to, and what somebody put in its place
 
-The folder is never shared and never in the pool. Source: design.md, section 5.
+The folder is never shared and never in the pool. Source: docs/design.md, section 5.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Each runs twice. With the guards in place it fails, and the test says at which guard. With a
 test double in the guard's place it succeeds, which shows that the test would notice if the
-guard were gone. Source: security.md, attacks A to E.
+guard were gone. Source: docs/threats.md, section 2.
 """
 
 from __future__ import annotations

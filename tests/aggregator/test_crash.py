@@ -2,7 +2,7 @@
 
 Whatever happens, running `grievance sync` again ends in the release that was charged first:
 one ledger entry each, the same noisy bytes, every accepted report counted.
-Source: design.md, sections 8 and 10; security.md, faults D1 to D3 and D24.
+Source: docs/design.md, sections 8 and 10; docs/faults.md, faults D1 to D3 and D24.
 """
 
 from __future__ import annotations

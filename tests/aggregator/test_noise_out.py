@@ -2,7 +2,7 @@
 
 The distribution is checked on `add_noise` itself, over zero aggregates, against the exact
 probabilities; each check is also run on noise that is too small, which it must flag.
-Source: design.md, sections 9 and 10; security.md, section 3.
+Source: docs/design.md, sections 9 and 10; docs/threats.md, section 3.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A ledger of another aggregator that does not hold: no new charge depends on it, all else goes on.
 
-Source: design.md, section 10; security.md, faults D8 to D12.
+Source: docs/design.md, section 10; docs/faults.md, faults D8 to D12.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One round with every kind of dishonest report among honest ones, between two aggregators.
 
 Each refused row must carry its one public reason, each honest row must be counted, and both
-aggregators must come to the same decision. Sources: design.md, sections 4, 6 and 8;
-security.md, faults B3 to B16 and C1 to C18.
+aggregators must come to the same decision. Sources: docs/design.md, sections 4, 6 and 8;
+docs/faults.md, faults B3 to B16 and C1 to C18.
 """
 
 from __future__ import annotations

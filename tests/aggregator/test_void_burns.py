@@ -1,7 +1,7 @@
 """A batch that was voided was still verified by some: what it burnt stays burnt.
 
 Else losing a state, or restoring an old one, would open a nonce for a second verification.
-Source: design.md, section 8, the burn rule.
+Source: docs/design.md, section 8, the burn rule.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Totals that people and noise cannot explain: noted by the audit, and never a fault.
 
-Source: security.md, fault D15.
+Source: docs/faults.md, fault D15.
 """
 
 from __future__ import annotations

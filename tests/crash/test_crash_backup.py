@@ -2,7 +2,7 @@
 
 The scene begins when a release is out: north makes a backup, rehearses it, loses its machine,
 restores its keys into a new folder, recovers its state, and destroys the round.
-Source: design.md, sections 5, 8 and 13; security.md, faults D1 to D4.
+Source: docs/design.md, sections 5, 8 and 13; docs/faults.md, faults D1 to D4.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Simulated with failpoints at every label, and for real with RLIMIT_FSIZE, under which the kernel
 refuses to let any file grow beyond a size (EFBIG, which SQLite meets inside its own writes).
 Not covered: a disk that lies about a flush, a torn sector, and faults of SQLite's own reads.
-Source: security.md, fault D4, section 8 item 4.
+Source: docs/faults.md, fault D4; docs/threats.md, section 4.
 """
 
 from __future__ import annotations

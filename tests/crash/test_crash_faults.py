@@ -1,6 +1,6 @@
 """Two processes at once, Ctrl-C, a damaged or copied state, clocks, and folders that cannot serve.
 
-Source: security.md, faults D5, D18, D19, D24, D25.
+Source: docs/faults.md, faults D5, D18, D19, D24, D25.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ A recording run lists every occurrence of every failpoint; then each is played: 
 killed there (SIGKILL), the command is typed again and the round goes on to its end. Then every
 file that was spooled is published byte for byte, every release is charged once by everybody,
 every accepted report counts, SQLite finds its files whole and the audit finds no fault.
-Source: design.md, sections 8 and 10; security.md, faults D1 to D3, section 8 item 4.
+Source: docs/design.md, sections 8 and 10; docs/faults.md, faults D1 to D3; docs/threats.md,
+section 4.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Faults E1 to E3, E6, E7, E9 and E16: files of a pool that are not what they seem.
 
 Every test here is short; tests/pool, tests/hostile and tests/audit drive the same faults in all
-their forms. Source: security.md, section 5.
+their forms. Source: docs/faults.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Faults D1 to D16: crashes while releasing, and lies about a release or a ledger.
 
 Every test here is short; the same faults are driven everywhere and in all their forms by
-tests/crash, tests/aggregator, tests/hostile and tests/audit. Source: security.md, section 5.
+tests/crash, tests/aggregator, tests/hostile and tests/audit. Source: docs/faults.md.
 """
 
 from __future__ import annotations

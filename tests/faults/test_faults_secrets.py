@@ -1,7 +1,7 @@
 """Faults E8 and E12 to E14: keys that must not be used, and secrets that must not be told.
 
 Every test here is short; tests/secrets drives the same faults in all their forms. Source:
-security.md, section 5.
+docs/faults.md.
 """
 
 from __future__ import annotations

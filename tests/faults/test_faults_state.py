@@ -1,7 +1,7 @@
 """Faults D17 to D28: clocks, folders, lost keys, other versions, damaged states, witnesses.
 
 Every test here is short; the same faults are driven everywhere and in all their forms by
-tests/crash, tests/aggregator, tests/hostile and tests/audit. Source: security.md, section 5.
+tests/crash, tests/aggregator, tests/hostile and tests/audit. Source: docs/faults.md.
 """
 
 from __future__ import annotations

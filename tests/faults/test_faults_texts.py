@@ -1,7 +1,7 @@
 """Faults E4, E5, E10, E11 and E15: labels, tables and pages, and where they are read.
 
 Every test here is short; tests/release, tests/plan and tests/secrets drive the same faults in all
-their forms. Source: security.md, section 5.
+their forms. Source: docs/faults.md.
 """
 
 from __future__ import annotations

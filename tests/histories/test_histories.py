@@ -5,8 +5,8 @@ release, ten thousand steps of histories that are new each night:
 
     GRIEVANCE_HISTORIES=10000 pytest tests/histories -m slow -n 0 -s
 
-Run with `-n 0 -s` for the number of steps and how often each rule was taken. Source: security.md,
-section 4 (hypothesis state machine) and 8.12.
+Run with `-n 0 -s` for the number of steps and how often each rule was taken.
+Source: docs/threats.md, section 4.
 """
 
 from __future__ import annotations

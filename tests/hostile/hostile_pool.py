@@ -13,7 +13,7 @@ shown instead is its `Face`:
     pool.distort("south", lie)       every file, as lie(path, look, truth) says
 
 Without `to` every reader is lied to. `Endless`, `Odd` and `Changing` stand in the place of a
-file's bytes. Source: design.md, section 7; security.md, section 4 (python-tuf's simulator).
+file's bytes. Source: docs/design.md, section 7; docs/threats.md, section 4.
 """
 
 from __future__ import annotations

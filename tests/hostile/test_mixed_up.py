@@ -1,6 +1,6 @@
 """Valid files in the wrong place or by the wrong hand: none is taken for what it is not.
 
-Mix and match, wrong roles, and the same reports again. Source: security.md, section 4
+Mix and match, wrong roles, and the same reports again. Source: docs/threats.md, section 4
 (python-tuf) and faults B5, B7, B9, C13, D27, D28.
 """
 

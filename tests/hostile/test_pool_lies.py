@@ -2,7 +2,7 @@
 
 One test an attack. Whatever the pool shows, nobody's program stops in the middle, nothing is
 charged twice, nobody signs two versions of a file, and as soon as the pool is honest again the
-round goes on to the same end. Source: security.md, section 4 (python-tuf) and faults D8, E16.
+round goes on to the same end. Source: docs/threats.md, section 4; docs/faults.md, faults D8, E16.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Small Parquet files that read into gigabytes, made by hand: refused in little memory and time.
 
 Every reader of a stranger's Parquet runs in a process that may have 1 GiB and ten seconds of a
-processor. Source: security.md, fault E1, release blocker 10.
+processor. Source: docs/faults.md, fault E1.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What the people at the keyboard are told when a pool or an organisation lies to them.
 
 Every refusal is in words, says who or which file, and what to do next; nothing hangs, whatever
-lies in the folder. Typed as a steward and an auditor would. Source: design.md, sections 8, 10,
-12 and 15; security.md, faults D8, D9, E3 and E9.
+lies in the folder. Typed as a steward and an auditor would. Source: docs/design.md, sections 8, 10,
+12 and 15; docs/faults.md, faults D8, D9, E3 and E9.
 """
 
 from __future__ import annotations

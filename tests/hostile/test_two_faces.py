@@ -1,7 +1,8 @@
 """Whoever signs two versions of one file is named, and both versions are kept as evidence.
 
-The pool shows one reader one version and another the other, or one after the other. Source:
-design.md, sections 7, 10 and 12; security.md, 3.1 and faults A17, D7, D9.
+The pool shows one reader one version and another the other, or one after the other.
+Source: docs/design.md, sections 7, 10 and 12; docs/threats.md, section 3; docs/faults.md, faults
+A17, D7, D9.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Parquet files made by hand, byte by byte: a writer of Thrift's compact protocol, and lies.
 
 Nothing here asks a library to write a file, so a file may say whatever an enemy wants it to.
-Source: Apache Parquet format, parquet.thrift; security.md, fault E1.
+Source: Apache Parquet format, parquet.thrift; docs/faults.md, fault E1.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A ledger's chain and sums, with owners that cheat and files that are not theirs.
 
-Source: design.md, section 10; security.md, 3.1 and faults D10 to D12.
+Source: docs/design.md, section 10; docs/threats.md, section 3; docs/faults.md, faults D10 to D12.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Work on record batches is pure: the same input gives the same bytes, whatever rows hold.
 
-Source: design.md, section 8; VDAF draft-20, 7.2.
+Source: docs/design.md, section 8; VDAF draft-20, 7.2.
 """
 
 from __future__ import annotations

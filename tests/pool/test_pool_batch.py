@@ -1,7 +1,8 @@
 """Batches from hostile relays: every one is refused with a code, alike at every aggregator.
 
 What is signed by its relay is no more trusted than what is not: only size, widths and places
-decide how a payload is read. Source: design.md, section 7; security.md, faults B12, B13, E1.
+decide how a payload is read.
+Source: docs/design.md, section 7; docs/faults.md, faults B12, B13, E1.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A pool that strangers and partners write nonsense into: the round goes on without it.
 
-Source: design.md, section 7: what the owner of a name did not sign does not exist.
+Source: docs/design.md, section 7: what the owner of a name did not sign does not exist.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The order chain: whatever is not the leader's next event is ignored, or the leader's fault.
 
-Source: design.md, section 7.
+Source: docs/design.md, section 7.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Proposals and approvals that are forged, bent, early, or about another release.
 
-Source: design.md, section 10.
+Source: docs/design.md, section 10.
 """
 
 from __future__ import annotations

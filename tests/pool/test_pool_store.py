@@ -1,6 +1,6 @@
 """The folder as strangers may fill it: links, pipes, odd names, sizes, half-written files.
 
-Source: design.md, section 7; security.md, faults A14, D3, E3 and E7.
+Source: docs/design.md, section 7; docs/faults.md, faults A14, D3, E3 and E7.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Verify files and decisions from aggregators that flip, replay, equivocate or contradict.
 
-Source: design.md, sections 7 and 8.
+Source: docs/design.md, sections 7 and 8.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 In the order of the chain, so that all aggregators charge the same one where two proposals
 take the same statistics: whatever comes later waits, also for a proposal that has not arrived.
-Source: design.md, sections 7 and 10.
+Source: docs/design.md, sections 7 and 10.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 So the absence of a file says nothing. What says something is any file with our signature that
 follows from an entry of our ledger: as long as the entry is not here, charging again would draw
 other noise and sign a second head of one size. Only signatures count, and what they say; names
-and places do not, else anybody could stop us with a file. Source: design.md, sections 8 and 10.
+and places do not, else anybody could stop us with a file.
+Source: docs/design.md, sections 8 and 10.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Everything a step leaves behind (burnt nonces, sealed sums, the outgoing file) is stored in
 one transaction, so a crash anywhere means the step is done or was never begun, and what is
-published afterwards is the stored bytes. Source: design.md, section 8.
+published afterwards is the stored bytes. Source: docs/design.md, section 8.
 """
 
 from __future__ import annotations

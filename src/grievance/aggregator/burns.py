@@ -13,7 +13,7 @@ The table goes by nonce, not by commitment, because the nonce is what verificati
 randomness from: whoever finds two commitments that begin alike (2^64 hashes, and both reports
 must be their own) would else have two proofs checked at one point. Under one nonce one
 commitment is verified, the other is burnt, and so a nonce counts at most once too.
-Source: design.md, sections 8 and 14; security.md, decision 2.
+Source: docs/design.md, sections 8 and 14; docs/decisions/burn-rule.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A task counts against the campaign's budget in full from the moment its leader signs it, whether
 or not the others ever do: the leader's next task names it. So whoever did not sign it follows
-the chain through it. Source: design.md, section 5.
+the chain through it. Source: docs/design.md, section 5.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Decide batches whose findings are all here, in the order of the chain. Run by each aggregator.
 
 Deterministic: every aggregator comes to the same decision, refuses the same rows for the
-same reasons and signs the same root. Source: design.md, section 8.
+same reasons and signs the same root. Source: docs/design.md, section 8.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Before a round is destroyed, all aggregators together could open every report in the pool, or be
 made to; after it, a seizure of every one of them opens nothing that is not in an old backup.
-Source: design.md, section 5.
+Source: docs/design.md, section 5.
 """
 
 from __future__ import annotations

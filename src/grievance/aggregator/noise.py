@@ -1,7 +1,7 @@
 """The one way out: an exact aggregate share goes in, a noisy one comes out.
 
 Every aggregator adds the full noise of the task to its own share, so any one honest
-aggregator gives the whole privacy guarantee. Source: design.md, section 9.
+aggregator gives the whole privacy guarantee. Source: docs/design.md, section 9.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A release leaves only when every aggregator has charged it to a ledger that all 
 cosign. Where the ledger of one does not hold (it is forked, was rewritten, does not chain or
 add up, or has no room for what the release costs) that can never be, and a charge of ours
 would be spent for nothing. So nothing is charged; all that does not depend on that ledger
-goes on. Source: design.md, section 10; security.md, faults D8 to D12.
+goes on. Source: docs/design.md, section 10; docs/faults.md, faults D8 to D12.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Everything an aggregator did is a pure function of the order chain and its keys, so it can be
 done again and held against what it published. The first byte that differs stops it: then
 the pool, the keys or this program are not what they were, and going on could spend budget
-twice or verify a nonce with other bytes. Source: design.md, section 8.
+twice or verify a nonce with other bytes. Source: docs/design.md, section 8.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The ledger entry and the noisy share are stored in one transaction before anything is
 published; from there on a crash republishes the same bytes. The noisy share leaves only
 when every aggregator's entry for this release lies in the pool, because whoever comes last
-could otherwise aim its noise at what it already sees. Source: design.md, section 10.
+could otherwise aim its noise at what it already sees. Source: docs/design.md, section 10.
 """
 
 from __future__ import annotations

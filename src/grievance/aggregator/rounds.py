@@ -2,7 +2,8 @@
 
 The leader's card is the invitation: it names the plan, every aggregator and whether this is
 a rehearsal. A steward who joins consents to exactly that; `sync` then signs the task on
-their behalf only if it holds nothing else (`aggregator.consent`). Source: design.md, section 5.
+their behalf only if it holds nothing else (`aggregator.consent`).
+Source: docs/design.md, section 5.
 """
 
 from __future__ import annotations

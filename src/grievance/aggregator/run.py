@@ -1,7 +1,7 @@
 """`sync`: do whatever can be done now, in the order of the chain, and say what waits for whom.
 
 Safe to run again at any moment: every step is one transaction, and what is published comes
-from the spool. Source: design.md, sections 8 and 10.
+from the spool. Source: docs/design.md, sections 8 and 10.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Take our own noisy share of a charged release back from the pool. Never drawn anew.
 
 It lies there as we published it, or before that sealed to ourselves beside the ledger entry
-that pays for it. Source: design.md, section 10.
+that pays for it. Source: docs/design.md, section 10.
 """
 
 from __future__ import annotations

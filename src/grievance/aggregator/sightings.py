@@ -4,7 +4,7 @@ A pool shows each reader what it likes, and an aggregator that works with it may
 decision to one peer and another to the next. So the first version of every file that a peer
 writes once is kept when it is read; a version that says something else is kept beside it as
 evidence that anybody can check. Work goes on with what holds: nothing is released while
-decisions, approvals or entries disagree. Source: design.md, sections 7 and 10.
+decisions, approvals or entries disagree. Source: docs/design.md, sections 7 and 10.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 What is in it: which nonces were verified with which bytes, sealed sums per batch, every
 outgoing file byte for byte, the ledger, the noisy shares, and of a relay which reports it passed
 on. What is not: keys (they lie beside it) and any un-noised number in the clear.
-Source: design.md, section 8.
+Source: docs/design.md, section 8.
 """
 
 from __future__ import annotations

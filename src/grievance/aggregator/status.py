@@ -1,6 +1,6 @@
 """What waits for whom, since when, and the command that moves it.
 
-Read from the pool and our own state; changes nothing. Source: design.md, section 15.
+Read from the pool and our own state; changes nothing. Source: docs/design.md, section 15.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 A witness checks that a head extends the last head it stored, stores it, and only then
 cosigns: a restored backup or a forked ledger gets no cosignature, and two heads of one size
-are kept as evidence that anybody can check. Source: design.md, section 10; security.md, 3.1.
+are kept as evidence that anybody can check.
+Source: docs/design.md, section 10; docs/threats.md, section 3.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ How far noise reaches is computed here a second time. The variance of n draws of
 Gaussian noise is at most n sigma^2; a side of 6 such deviations is passed about once in 10^9.
 A draw of discrete Laplace noise has E exp(sX) = (1 - q)^2 / ((1 - q e^s)(1 - q e^-s)) with
 q = exp(-1/b), so P(|X| > h) <= 2 exp(n ln E exp(sX) - sh) for every 0 < s < 1/b (Chernoff).
-Sources: security.md, fault D15; Canonne, Kamath, Steinke, "The Discrete Gaussian for Differential
-Privacy" (arXiv 2004.00010); Inusah and Kozubowski, "A discrete analogue of the Laplace
-distribution" (2006).
+Sources: docs/faults.md, fault D15; Canonne, Kamath, Steinke, "The Discrete Gaussian for
+Differential Privacy" (arXiv 2004.00010); Inusah and Kozubowski, "A discrete analogue of the
+Laplace distribution" (2006).
 """
 
 from __future__ import annotations

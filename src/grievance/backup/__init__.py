@@ -6,7 +6,7 @@
     ask, finish                           the new machine after a loss
 
 Whoever can give the keys back can also use them: any `threshold` trustees together are to the
-others what the owner is. Source: design.md, sections 5 and 13.
+others what the owner is. Source: docs/design.md, sections 5 and 13.
 """
 
 from grievance.backup.owner import (

@@ -1,7 +1,7 @@
 """Sealing many rows at once: the kernels split them, everything else is as for one report.
 
 Same bytes as the reference for the same randomness. Loads NumPy and Numba, so only large
-tables come here. Source: design.md, sections 6 and 14.
+tables come here. Source: docs/design.md, sections 6 and 14.
 """
 
 from __future__ import annotations

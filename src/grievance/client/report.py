@@ -6,7 +6,7 @@
 It holds no time, no name and no word about the device, and all reports of one task have the
 same size, whatever was answered. What a ciphertext is, `client.input_share` says; what the
 commitment is, which names a report everywhere, `client.commitment`.
-Source: design.md, section 6; DAP draft-17, "Upload Message"; security.md, faults B1 to B11.
+Source: docs/design.md, section 6; DAP draft-17, "Upload Message"; docs/faults.md, faults B1 to B11.
 """
 
 from __future__ import annotations

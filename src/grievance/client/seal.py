@@ -4,7 +4,7 @@ Nothing here needs Numba, Arrow, NumPy or OpenDP, so that a small device can sea
 are checked before anything is drawn, intermediate values live as long as the call, and
 nothing is logged or kept: the report's bytes are what a device may store and send again; it
 never shards the same answers under the same nonce twice.
-Source: design.md, section 6; VDAF draft-20, 7.2.1 "Sharding"; security.md, section 2.4.
+Source: docs/design.md, section 6; VDAF draft-20, 7.2.1 "Sharding"; docs/threats.md, section 2.
 """
 
 from __future__ import annotations

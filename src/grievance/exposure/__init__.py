@@ -3,7 +3,7 @@
 Read from a home's own files and the pool, never from prose: `survey` collects who holds which
 keys, `expose` works out what follows from them, for one party and for parties together. The
 rules of what follows are in `exposure.reach` alone, and the tests carry every one of them out
-on seized copies. Source: design.md, sections 5, 8 and 13.
+on seized copies. Source: docs/design.md, sections 5, 8 and 13.
 """
 
 from grievance.exposure.facts import Held, Key, Party, World

@@ -7,7 +7,7 @@ hash of all kernel sources and of the versions that compile them, and every file
 digest of the rest. A file that is not whole is as if it were not there: the kernel is compiled
 again and the file replaced. The digest tells damage from code, not friend from foe: nobody else
 may be able to write there.
-Source: design.md, section 14.
+Source: docs/design.md, section 14.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ An entry is a signed document of kind `grievance/2 ledger entry`:
 or `{"type": "destroyed"}`: the round's keys are gone, and nothing of it can be opened any
 more; or `{"type": "alone", "answered": [names]}`: the owner lost its memory, rebuilt it from the
 pool, and fewer witnesses than wanted told it how long this ledger was. `spent` counts this entry
-in. Source: design.md, section 10; security.md, 3.1.
+in. Source: docs/design.md, section 10; docs/threats.md, section 3.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Portable proof that an organisation signed two heads of one size of its ledger.
 
 The two checkpoints prove it by themselves, to anybody who has the ledger owner's key; the
-signature of the witness only says who noticed. Source: security.md, 3.1 and fault D9.
+signature of the witness only says who noticed.
+Source: docs/threats.md, section 3; docs/faults.md, fault D9.
 """
 
 from __future__ import annotations

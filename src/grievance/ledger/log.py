@@ -2,7 +2,7 @@
 
 The chain alone does not stop a rolled-back copy from being continued; that is what the
 other aggregators' cosignatures are for. `LedgerLog.head` is what they will sign: the size
-and the RFC 6962 root over the entries' bytes. Source: security.md, 3.1.
+and the RFC 6962 root over the entries' bytes. Source: docs/threats.md, section 3.
 """
 
 from __future__ import annotations

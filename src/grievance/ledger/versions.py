@@ -7,7 +7,7 @@ things. Two such files, both with its signature, prove it to anybody who has the
 or for cards its key; the signature of the witness only says who noticed. A plan has no signature
 of its own: a leader's two cards that name two plans are its two versions. Heads of a ledger and
 events of the order have evidence of their own (`ledger.evidence`, `pool.order`). Source:
-design.md, sections 7 and 10.
+docs/design.md, sections 7 and 10.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Two ways to do the field work on rows: the readable reference, and the batch kernels.
 
 Both give the same bytes. A few reports take the reference: they are done before the kernels
-are even loaded. Source: design.md, section 14.
+are even loaded. Source: docs/design.md, section 14.
 """
 
 from __future__ import annotations

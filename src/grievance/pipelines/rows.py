@@ -1,7 +1,7 @@
 """Open, verify, decide and sum the rows of one record batch, on the reference path.
 
 Every function is pure: the same rows, keys and findings give the same bytes, today, after
-a crash, or on another machine. Source: design.md, section 8; VDAF draft-20, section 7.2.
+a crash, or on another machine. Source: docs/design.md, section 8; VDAF draft-20, section 7.2.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Nothing is decided by it: a round begins when every aggregator has signed and ends by the
 leader's signed event, because clocks of devices are often wrong and reports carry no time.
-The first and the last day of a plan are both inside it. Source: design.md, sections 3 and 6;
-security.md, fault D17.
+The first and the last day of a plan are both inside it. Source: docs/design.md, sections 3 and 6;
+docs/faults.md, fault D17.
 """
 
 from __future__ import annotations

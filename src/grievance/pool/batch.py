@@ -12,7 +12,7 @@ a stranger, so nothing a page claims can make it allocate or crash.
 over its frame (what is no row). Whoever verifies reports digests them anyway, so one pass
 over a batch is enough. The batch's own digest, its name in the pool, is the SHA-256 of
 the header. A file that does not hold what its header says does not exist.
-Source: design.md, section 7; security.md, decision 9 and faults E1.
+Source: docs/design.md, section 7; docs/decisions/flat-parquet.md; docs/faults.md, fault E1.
 """
 
 from __future__ import annotations

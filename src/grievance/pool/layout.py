@@ -26,7 +26,7 @@
     backups/<owner>/requests/<id>.json          a machine that asks for the pieces
     backups/<owner>/answers/<id>/<trustee>.json a piece, sealed to that machine
 
-Source: design.md, section 7.
+Source: docs/design.md, section 7.
 """
 
 from __future__ import annotations

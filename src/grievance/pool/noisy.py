@@ -2,7 +2,7 @@
 
 Everything here only reads it: what can be signed is made by `aggregator.noise`, where making
 it draws the noise. The file is a signed document with one vector of field elements per
-statistic (16-byte little-endian elements, base64url). Source: design.md, sections 9 and 10.
+statistic (16-byte little-endian elements, base64url). Source: docs/design.md, sections 9 and 10.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Everything any party decides depends on this chain alone, so all aggregators decide alike,
 in whatever order a synced folder delivers its files. A file the leader did not sign does
 not exist; one it signed that breaks a rule is the leader's fault and stops the round.
-Source: design.md, section 7.
+Source: docs/design.md, section 7.
 """
 
 from __future__ import annotations

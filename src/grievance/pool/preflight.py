@@ -5,7 +5,7 @@ atomic cannot be proved by trying; whether it works at all can, and shares on wh
 are found here, in words, before a key is drawn. Capital letters need no test: no two paths of a
 pool differ by them alone, so a folder that does not tell them apart serves as well.
 
-Source: design.md, section 7; security.md, fault D19.
+Source: docs/design.md, section 7; docs/faults.md, fault D19.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A release's id is the first 16 hex digits of the SHA-256 of its proposal's body, so a
 proposal cannot change under its id. `attempt` counts proposals that were declined, which is
-the only way the same statistics may be proposed again. Source: design.md, section 10.
+the only way the same statistics may be proposed again. Source: docs/design.md, section 10.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A relay pads with blank reports to a multiple of 100 and shuffles, so that neither the
 number of reports nor their order tells who came when. Run at fixed hours.
-Source: design.md, section 7.
+Source: docs/design.md, section 7.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A round as the pool tells it: the invitation, the cards, the signed task.
 
 Nothing here is trusted for who the parties are: signatures prove agreement, not identity.
-Source: design.md, sections 5 and 7.
+Source: docs/design.md, sections 5 and 7.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A local or synced directory is handled here; what lies on a server in `grievance.pool.remote`.
 Readers give a limit and never get more; only regular files inside the pool are read.
-Source: design.md, section 7.
+Source: docs/design.md, section 7.
 """
 
 from __future__ import annotations

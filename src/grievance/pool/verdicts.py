@@ -13,7 +13,7 @@ The body is AES-256-GCM with an all-zero nonce: the key is drawn for this file a
 does not commit to its key; the signed SHA-256 of the plaintext does.
 
 The decision is a signed document: one bit per row, a public reason for every refused row,
-and the Merkle root of the accepted reports. Source: design.md, sections 7 and 8.
+and the Merkle root of the accepted reports. Source: docs/design.md, sections 7 and 8.
 """
 
 from __future__ import annotations

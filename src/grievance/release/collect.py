@@ -3,7 +3,7 @@
 Nothing is taken on trust that can be checked: the leader ordered the release, everybody
 approved it, every aggregator charged it to its ledger on the same terms, all the others cosigned
 what it charged, and every noisy share is the one its ledger entry names.
-Source: design.md, section 10.
+Source: docs/design.md, section 10.
 """
 
 from __future__ import annotations
