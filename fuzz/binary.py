@@ -163,7 +163,7 @@ def _verify_file(data: bytes) -> None:
     task, ordered = world().task, world().batch
     opened = OpenedRound(task, RoundPaths(ROUND))
     inspection = Inspection(Files(**{opened.paths.verify(ordered.seq, "north"): data}))  # type: ignore[arg-type]
-    check_verify_files(inspection, opened, ordered, decided=False, voided=False)
+    check_verify_files(inspection, opened, ordered, voided=False)
     found = verdicts.open_verify_file(data, task, ordered, 0, 1, hpke_key("south"))
     for row in range(ordered.rows):
         if found.statuses[row] == verdicts.Status.OK:

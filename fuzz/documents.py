@@ -261,6 +261,13 @@ def _two_versions(data: bytes) -> None:
     same(versions.sign_versions(found.place.path, *kept, signing_key("north")), data)
 
 
+def _card_versions(data: bytes) -> None:
+    found, key = versions.parse_card_versions(data)
+    kept = [statement.kept for statement in found.versions]
+    same(versions.sign_versions(found.place.path, *kept, signing_key("north")), data)
+    same(key.raw, signing_key("north").public.raw)
+
+
 # Backup.
 
 
@@ -367,6 +374,7 @@ DOCUMENTS: Mapping[str, tuple[str, str, Callable[[bytes], None]]] = {
     "heads-answer": (asked.ANSWER_KIND, "south", _heads_answer),
     "ledger-fork": (evidence.KIND, "south", _ledger_fork),
     "two-versions": (versions.KIND, "north", _two_versions),
+    "card-versions": (versions.KIND, "north", _card_versions),
     "backup-set": (sets.KIND, "north", _set),
     "backup-request": (requests.REQUEST_KIND, "north", _request),
     "backup-answer": (requests.ANSWER_KIND, "anna", _answer),

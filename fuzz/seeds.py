@@ -16,9 +16,7 @@ from fuzz.documents import DOCUMENTS
 from fuzz.seeds_binary import bundled, sealed, small
 from fuzz.seeds_signed import Seeds, backups, decided, released, rounds
 from fuzz.seeds_written import kept, written
-from fuzz.world import (
-    body_of,
-)
+from fuzz.world import body_of, signer_of, signing_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +29,8 @@ def seeds() -> Mapping[str, list[bytes]]:
     """Two or three accepted inputs for every target. Differs a little in every process: HPKE."""
     found: Seeds = {**rounds(), **decided(), **released(), **backups()}
     for name in DOCUMENTS:
-        found[f"{name}-body"] = [body_of(data) for data in found[name]]
+        owner = signing_key(DOCUMENTS[name][1]).public
+        found[f"{name}-body"] = [body_of(d) for d in found[name] if signer_of(d) == owner]
     for name, of in (("task-value", "task"), ("audit-terms", "task"), ("bundle-value", "bundle")):
         found[name] = found[of]
     found["archive-value"] = found["archive-contents"]

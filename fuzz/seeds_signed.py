@@ -61,6 +61,11 @@ def rounds() -> Seeds:
     )
     return {
         "card": [*(card.data for card in world().cards), with_backup],
+        "card-versions": [
+            sign_versions(
+                RoundPaths(ROUND).card("north"), world().cards[0].data, with_backup, north
+            )
+        ],
         "identity": [make_identity("north", "The North, e.V.", north)],
         "mailbox": [make_mailbox("anna", hpke_key("anna").public, signing_key("anna"))],
         "task": [task.data],

@@ -73,7 +73,6 @@ def kept() -> Seeds:
         "name": "north",
         "display_name": "North",
         "pool": "/nowhere",
-        "north": b64encode(signing_key("north").public.raw),
         ROUND: ["nurses"],
         "set": SET,
         "document": world().backup.data.decode(),
@@ -83,7 +82,9 @@ def kept() -> Seeds:
         "keep_from": 1,
         "sweep_others": False,
     }
-    return {**found, "home": [json.dumps(note).encode()], "vdaf-vector": [_vector()]}
+    known = {"north": b64encode(signing_key("north").public.raw)}
+    found["home"], found["home-known"] = [json.dumps(note).encode()], [json.dumps(known).encode()]
+    return {**found, "vdaf-vector": [_vector()]}
 
 
 def _vector() -> bytes:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from grievance.backup.sets import KIND as SET_KIND
 from grievance.backup.sets import BackupSet, parse_set, piece_digest
 from grievance.backup.split import Piece
-from grievance.crypto.documents import b64encode, canonical, sign_document
+from grievance.crypto.documents import b64decode, b64encode, canonical, sign_document
 from grievance.crypto.hpke import HpkePrivateKey
-from grievance.crypto.signing import SigningKey, SigningKeySeed
+from grievance.crypto.signing import SigningKey, SigningKeySeed, VerifyingKey
 from grievance.errors import GrievanceError
 from grievance.ledger.asked import REQUEST_KIND, Request, parse_request
 from grievance.ledger.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
@@ -202,6 +202,11 @@ def signed(kind: str, name: str, data: bytes) -> bytes:
 def body_of(document: bytes) -> bytes:
     """The body inside a signed document: what `signed` takes."""
     return canonical(json.loads(document)["body"])
+
+
+def signer_of(document: bytes) -> VerifyingKey:
+    """Whose name is under a signed document."""
+    return VerifyingKey(b64decode(json.loads(document)["signer"]))
 
 
 @cache

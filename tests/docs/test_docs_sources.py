@@ -65,5 +65,5 @@ def test_no_comment_names_a_page_that_is_not_in_the_project() -> None:
     for path in (p for place in PLACES for p in sorted((ROOT / place).rglob("*.py"))):
         text = path.read_text(encoding="utf-8")
         for line in re.findall(r"Sources?: (.*(?:\n\s+\S.*)?)", text):
-            for name in re.findall(r"\b([a-z-]+\.md)\b", line):
+            for name in re.findall(r"([a-z.-]+\.md)\b", line):
                 assert name in pages, f"{path.relative_to(ROOT)} names {name}"

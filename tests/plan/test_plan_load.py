@@ -259,7 +259,7 @@ def _count(*names: str) -> str:
         (
             _wide(4, 200, _count("f0", "f1") + _count("f2", "f3")),
             "statistics",
-            "80,000 bits of a report",
+            "80,000 cells together",
         ),
         (_wide(61, 2, "".join(_count(f"f{i}") for i in range(61))), "fields", "1 to 60"),
         (

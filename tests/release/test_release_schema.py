@@ -55,7 +55,7 @@ def test_a_release_with_laplace_noise_follows_it(
     [
         lambda r: r.update(more=1),
         lambda r: r.pop("suspect"),
-        lambda r: r.update(format="grievance/2 release"),
+        lambda r: r.update(format="grievance/3 release"),
         lambda r: r.update(task_digest="ab"),
         lambda r: r["statistics"][0].update(b="7"),
         lambda r: r["statistics"][0].update(extra=0),
