@@ -24,7 +24,8 @@ closes = {closes}
 # shared_trustees = true       # allows organisations to keep backups of their keys with the same
                                # people, who then hold pieces of several: workers are told
 # witness_quorum = 2           # so many organisations that add nothing up must have seen what
-                               # was charged before a result leaves; `round new` names them here
+                               # was charged before a result leaves; `round new` names them here.
+                               # Left out: more than half of them, and at least two
 
 [privacy]
 epsilon = 1.0                  # what this round may reveal about one worker: smaller is safer

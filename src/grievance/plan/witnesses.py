@@ -24,8 +24,15 @@ if TYPE_CHECKING:
     from grievance.plan.model import Plan
 
 MAX_WITNESSES = 40
-USUAL_QUORUM = 2
-"""What a plan that says nothing else wants of its witnesses, or all of them if they are fewer."""
+
+
+def usual_quorum(witnesses: int) -> int:
+    """What a plan that says nothing else wants of so many witnesses: two, and more than half.
+
+    Two quorums of more than half share a witness, who then saw both of two ledgers. Of fewer than
+    two it wants all.
+    """
+    return min(witnesses, max(2, witnesses // 2 + 1))
 
 
 def _organisation(value: str) -> str:
@@ -57,7 +64,7 @@ def with_default_quorum(value: object) -> object:
         return value
     named = value.get("witnesses")
     number = len(named) if isinstance(named, Mapping) else 0
-    return {**value, "witness_quorum": min(USUAL_QUORUM, number)}
+    return {**value, "witness_quorum": usual_quorum(number)}
 
 
 def check_witnesses(witnesses: Mapping[str, str], quorum: int) -> None:
@@ -98,7 +105,7 @@ def write_out(text: str, organisations: Mapping[str, VerifyingKey]) -> str:
         f"witnesses = {{ {listed} }}" if listed else "witnesses = {}",
     ]
     if "witness_quorum" not in tomllib.loads(text.removeprefix(mark)):
-        lines.append(f"witness_quorum = {min(USUAL_QUORUM, len(named))}")
+        lines.append(f"witness_quorum = {usual_quorum(len(named))}")
     return mark + "\n".join([*lines, "", text.removeprefix(mark)])
 
 
