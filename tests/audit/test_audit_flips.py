@@ -68,7 +68,8 @@ def test_a_checkpoint_has_one_spelling(pool: Pool) -> None:
     other = alphabet[alphabet.index(head[-2]) ^ 1]
     pool.write(path, "\n".join([origin, size, head[:-2] + other + "=", rest]).encode())
     found = {(f.rule, f.file) for f in pool.audit().findings}
-    assert found == {("file.form", path), ("ledger.cosignature", path)}
+    assert found >= {("file.form", path), ("ledger.cosignature", path)}
+    assert pool.audit().verdict == "incomplete"
 
 
 def test_shortened_emptied_and_lengthened_files_are_named(pool: Pool) -> None:

@@ -194,4 +194,8 @@ def test_another_organisation_reads_that_it_is_one(place: Path) -> None:
     type_words("init", "me", "--pool", "pool", home=place / "me").done()
     type_words("init", "nurses", "--pool", "pool", home=place / "nurses").done()
     type_words("round", "new", "plan.toml", "--rehearsal", "--yes", home=place / "me").done()
+    told = type_words("status", home=place / "nurses").done().out
+    assert LOUD not in told and "Left alone" in told  # a stranger's, until a key was compared
+    nurses = Home.open(place / "nurses")
+    nurses.trust(Home.open(place / "me").identity)
     assert LOUD in type_words("status", home=place / "nurses").done().out

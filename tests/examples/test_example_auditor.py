@@ -143,7 +143,7 @@ def test_a_noisy_share_that_was_changed(run: Any, pool: Pool, capsys: Any) -> No
     text = pool.read(path).decode()
     at = text.index('"hours_mean":"') + 14
     pool.write(path, (text[:at] + ("A" if text[at] != "A" else "B") + text[at + 1 :]).encode())
-    assert run(pool) == 1
+    assert run(pool) == 3  # anybody may have changed it
     out = capsys.readouterr().out
     assert ": INCOMPLETE. " in out
     assert path in out

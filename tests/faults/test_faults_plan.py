@@ -6,6 +6,7 @@ which code the refusal has, what a person reads, what to do next, and that nothi
 
 from __future__ import annotations
 
+import hashlib
 import json
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -40,6 +41,7 @@ from grievance.task import (
     seal_verify_key,
 )
 from grievance.task import verify_key as verify_keys
+from grievance.task.signatures import KIND as SIGNATURE_KIND
 from grievance.testing import EXAMPLE_PLAN, Coalition, make_coalition
 from grievance.vdaf import FIELD128
 
@@ -301,8 +303,13 @@ def test_a9_budgets_that_are_no_decimals(
         (b'"1e400"', "plan.number"),
     ):
         data = good.replace(b'"delta":"0.000001"', b'"delta":' + written)
+        signed = {"task": hashlib.sha256(data).hexdigest()}
+        signatures = [
+            sign_document(SIGNATURE_KIND, signed | {"aggregator": name}, key)
+            for name, key in zip(coalition.names, coalition.signing_keys, strict=True)
+        ]
         with refused(code, step=ASK):
-            load_task((data, []), trust=coalition.trust)
+            load_task((data, signatures), trust=coalition.trust)
 
 
 def test_a10_noise_below_what_the_budget_asks(coalition: Coalition) -> None:

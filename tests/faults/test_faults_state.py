@@ -321,7 +321,7 @@ def test_d27_ones_own_key_is_no_witness(at: Callable[[str], Stage]) -> None:
         stage.type("north", *SYNC).done()
         assert not (stage.pool / stage.federation.paths.noisy(stage.release_id, "north")).exists()
         assert "waits for south" in flat(stage.type("north", "status").done().out)
-    assert cosignature_path("north", 1, "south") in {f.file for f in stage.audit().faults}
+    assert cosignature_path("north", 1, "south") in {f.file for f in stage.audit().findings}
     true.write_bytes(kept)
     stage.finish()
 
@@ -333,7 +333,7 @@ def test_d28_an_older_head_replayed(at: Callable[[str], Stage]) -> None:
     kept = newest.read_bytes()
     shutil.copy(stage.pool / cosignature_path("north", 1, "south"), newest)
     assert unsigned(stage, 2) == ["south"]
-    assert cosignature_path("north", 2, "south") in {f.file for f in stage.audit().faults}
+    assert cosignature_path("north", 2, "south") in {f.file for f in stage.audit().findings}
     newest.write_bytes(kept)
     shutil.copy(stage.pool / checkpoint_path("north", 1), stage.pool / checkpoint_path("north", 2))
     store, key = stage.federation.homes["south"].store, stage.federation.leader.key.public

@@ -210,10 +210,11 @@ class LocalStore:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            link = error.errno == errno.ELOOP
+            # A socket or a device without a driver is no file; it says nothing about the pool.
+            codes = {errno.ELOOP: "pool.link", errno.ENXIO: "pool.kind", errno.ENODEV: "pool.kind"}
             raise PoolError(
                 f"{path}: cannot be read ({error.strerror})",
-                code="pool.link" if link else "pool.read",
+                code=codes.get(error.errno or 0, "pool.read"),
             ) from None
         status = os.fstat(fd)
         source = FileSource(fd, status.st_size)

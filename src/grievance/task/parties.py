@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Protocol
 from grievance.crypto.documents import parse_canonical
 from grievance.crypto.strict import StrictObject
 from grievance.errors import TaskError
-from grievance.task.identity import MAX_AGGREGATORS, check_round_id, read_identity_fields
+from grievance.task.identity import (
+    MAX_AGGREGATORS,
+    check_members,
+    check_round_id,
+    read_identity_fields,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,13 +84,12 @@ def read_head(data: bytes) -> TaskHead:
     listed = fields.items("aggregators")
     if len(listed) > MAX_AGGREGATORS:
         fields.refuse(f"names more than {MAX_AGGREGATORS} organisations", "aggregators")
-    parties = []
-    for item in listed:
-        keys = ("display_name", "identity", "name")
-        member = read_identity_fields(_some(item, keys, "task.aggregators"))
-        parties.append(HeadParty(member.name, member.key))
+    keys = ("display_name", "identity", "name")
+    members = [read_identity_fields(_some(item, keys, "task.aggregators")) for item in listed]
+    check_members(members)
+    parties = tuple(HeadParty(member.name, member.key) for member in members)
     round_id = check_round_id(fields.text("round"))
-    return TaskHead(hashlib.sha256(data).digest(), round_id, tuple(parties))
+    return TaskHead(hashlib.sha256(data).digest(), round_id, parties)
 
 
 def _some(value: object, keys: Sequence[str], where: str) -> StrictObject:
