@@ -100,7 +100,7 @@ def groups(tmp_path: Path) -> Path:
 
 def test_by_group_shows_what_drowns_and_what_to_merge(plan: Path, groups: Path) -> None:
     ran = type_words("plan", "check", str(plan), "--by-group", str(groups)).done()
-    for words in ("drown", "[statistics.problems_by_region]", '["North", "Wales"]', "Or collect"):
+    for words in ("drown", "[statistics.problems_by_region]", '["North", "Wales"]', "Or hear from"):
         assert words in ran.out
     assert 'you answered "overtime" to "What is a problem?"' in " ".join(ran.out.split())
     assert "warning: problems_by_region" in ran.err

@@ -234,6 +234,10 @@ def test_status_for_everybody(opened: Town) -> None:
     assert "relays: nurses" in north
     assert "when all are in, grievance round close" in north
     assert "north types: grievance round close" in opened.type("south", "status").done().out
+    told = opened.type("nurses", "status").done().out
+    assert "Left alone, by nobody whose key you compared" in told  # a stranger's, so far
+    for name in ("nurses", "carers"):
+        opened.type(name, "compare", f"north:{opened.prints['north']}").done()
     assert f"grievance relay FOLDER --round {opened.round_id}" in (
         opened.type("nurses", "status").done().out
     )
