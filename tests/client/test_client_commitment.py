@@ -25,6 +25,7 @@ from grievance.client.commitment import (
 )
 from grievance.client.input_share import ciphertext_size
 from grievance.errors import ReportError
+from grievance.testing import with_envelope
 
 SEAL = sys.modules["grievance.client.seal"]
 TASK = bytes(range(32))
@@ -193,10 +194,12 @@ def test_salts_differ_where_everything_that_should_change_stands_still(
 
 
 @pytest.mark.parametrize("shares", [2, 3, 4])
-@pytest.mark.parametrize(("kem", "overhead"), [("X25519", 48), ("MLKEM768_X25519", 1136)])
-def test_sizes_without_tokens(make_round, small_text, shares, kem, overhead) -> None:
+@pytest.mark.parametrize(("envelope", "overhead"), [("x25519", 48), ("hybrid", 1136)])
+def test_sizes_without_tokens(make_round, small_text, shares, envelope, overhead) -> None:
     """Sixteen bytes and n(n - 1) hashes more than with one salt and a bare nonce."""
-    task = make_round(small_text, shares, kem).task
+    task = make_round(
+        with_envelope(small_text.replace('envelope = "x25519"', ""), envelope), shares
+    ).task
     vdaf = task.vdaf
     one_salt = 4 + 1 + 32 + 16 + 4 + vdaf.PUBLIC_SHARE_SIZE + 1
     for index in range(shares):
