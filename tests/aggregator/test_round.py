@@ -86,7 +86,7 @@ def test_no_release_below_the_minimum(federation: Federation) -> None:
     federation.relay("nurses", federation.seal(9))
     federation.settle()
     federation.close()
-    with pytest.raises(ReleaseError, match="only 9 reports") as error:
+    with pytest.raises(ReleaseError, match="only 9 sealed reports") as error:
         federation.propose()
     assert error.value.code == "release.minimum"
 
