@@ -29,8 +29,8 @@ CRITICAL = [
     ("verify.burnt", 15),
     ("charge.spooled", 24),
     ("state.commit.after", 23),
-    ("share.spooled", 25),
-    ("destroy.keyless", 28),
+    ("share.spooled", 29),
+    ("destroy.keyless", 32),
 ]
 
 

@@ -55,7 +55,7 @@ def test_e1_parquet_that_unfolds(at: Callable[[str], Stage], tmp_path: Path) -> 
     bomb = tmp_path / "bomb.reports"
     bomb.write_bytes(catalogue(columns(task))["a dictionary and one long run"])
     stage.refused(
-        "nurses",
+        "carers",
         *("relay", str(bomb), "--trust", task.digest.hex()),
         code="report.file",
         says="bomb.reports: not a file of this round's reports",

@@ -215,7 +215,9 @@ def test_b7_header_of_another_round(round_: Collecting, elsewhere: Task, tmp_pat
     round_.reads(bent, "report.open", "sealed for somebody else")
     file = tmp_path / "foreign.report"
     write_report(file, foreign)
-    home = round_.federation.folder / "nurses"
+    home = round_.federation.folder / "carers"
+    with Desk.open(round_.federation.homes["carers"]):
+        pass  # a state, as every home has that has worked
     with nothing_changes(round_.federation.file("."), home):
         type_words("relay", str(file), *("--trust", task.digest.hex()), home=home).refused(
             1, "another round", "grievance: hint: compare"
@@ -232,9 +234,11 @@ def test_b8_report_for_a_closed_round(tmp_path: Path) -> None:
     late, file = seal(task, TINY_ANSWERS), tmp_path / "late.report"
     write_report(file, late)
     home = federation.folder / "nurses"
+    with Desk.open(federation.homes["nurses"]):
+        pass  # a state, as every home has that has worked
     with nothing_changes(federation.file("."), home):
         type_words("relay", str(file), "--trust", task.digest.hex(), home=home).refused(
-            1, "is closed; it takes no more reports", "a new round needs new reports"
+            1, "is closed; it takes no more reports", "A new round needs new reports"
         )
     # A relay that publishes all the same: the batch stays where it is, and never counts.
     path = publish(federation, "nurses", [late])
@@ -279,7 +283,7 @@ def test_b10_other_sizes(round_: Collecting, tmp_path: Path) -> None:
     for size in (0, 3, 4, 5, len(data) // 2, len(data) - 1):
         with refused("wire.short", step=None):
             Report.from_bytes(data[:size], task)
-    home, file = round_.federation.folder / "nurses", tmp_path / "some.report"
+    home, file = round_.federation.folder / "carers", tmp_path / "some.report"
     for bad in (b"", data[:-1], data + b"\0", flip(data, 0), data[:4] + b"\xff" + data[5:]):
         file.write_bytes(bad)
         with nothing_changes(round_.federation.file("."), home):
