@@ -245,5 +245,5 @@ def test_who_joins_is_told_of_trustees_that_both_aggregators_have(place: Place) 
     place.rehearse("south", "bert", "cleo")
     round_id = new(place).done().out.strip()
     told = place.type("south", "round", "join", round_id, f"--expect={place.named('north')}")
-    assert "Take care: anna, bert, cleo would hold the keys" in told.err
+    assert "trustees in common: anna, bert, cleo of north and south" in told.err
     assert told.code == 2  # nobody there to consent
