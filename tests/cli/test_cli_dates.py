@@ -149,13 +149,16 @@ def test_closing_says_where_the_closing_day_lies(opened: Town, today: type[Clock
         asked.refused(1, said, "not confirmed")
         assert asked.err.index(said) < asked.err.index("for good?"), "before the question"
     found = opened.type("north", "round", "close", "--yes", "--json").done().json
-    assert found.items() >= {
-        "round": opened.round_id,
-        "closed": True,
-        "was_closed": False,
-        "closes": "2026-12-20",
-        "overdue_days": 3,
-    }.items()
+    assert (
+        found.items()
+        >= {
+            "round": opened.round_id,
+            "closed": True,
+            "was_closed": False,
+            "closes": "2026-12-20",
+            "overdue_days": 3,
+        }.items()
+    )
     again = opened.type("north", "round", "close", "--yes").done()
     assert "was closed already" in again.err
     assert "closes on" not in again.err
