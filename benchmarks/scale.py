@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.world import AGGREGATORS, census_plan, make_world
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.aggregator.releases import answer, propose
 from grievance.client.input_share import input_share_info
 from grievance.crypto.hpke import HpkePrivateKey
@@ -207,21 +207,21 @@ def _restore(place: Path, before: Path) -> None:
 def _released(world: World, counted: Counter[tuple[object, ...]]) -> dict[str, Any]:
     """Close, release, and hold every cell against the exact count."""
     leader, helper = (world.homes[name] for name in AGGREGATORS)
-    with Desk.open(leader) as desk:
-        _, chain = desk.open_bench(world.task.round_id)
-        desk.order(chain, {"type": "close"})
-        desk.publish()
+    with Office.open(leader) as office:
+        _, chain = office.open_bench(world.task.round_id)
+        office.order(chain, {"type": "close"})
+        office.publish()
     for _ in range(2):
         for name in AGGREGATORS:
             world.sync(name)
-    with Desk.open(leader) as desk:
-        bench, chain = desk.open_bench(world.task.round_id)
+    with Office.open(leader) as office:
+        bench, chain = office.open_bench(world.task.round_id)
         release_id = propose(bench, chain, None).release_id
-        desk.publish()
-    with Desk.open(helper) as desk:
-        bench, chain = desk.open_bench(world.task.round_id)
+        office.publish()
+    with Office.open(helper) as office:
+        bench, chain = office.open_bench(world.task.round_id)
         answer(bench, chain, release_id, Approval(AGGREGATORS[1], "approve", ""))
-        desk.publish()
+        office.publish()
     for _ in range(4):
         for name in AGGREGATORS:
             world.sync(name)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grievance.aggregator import Desk, sync
+from grievance.aggregator import Office, sync
 from grievance.aggregator.rounds import join_round, new_round
 from grievance.client.bulk import BulkSealer
 from grievance.client.input_share import input_share_info
@@ -109,8 +109,8 @@ class World:
 
     def sync(self, name: str, workers: int = 1) -> None:
         """Let an aggregator do what it can."""
-        with Desk.open(self.homes[name], workers) as desk:
-            result = sync(desk)
+        with Office.open(self.homes[name], workers) as office:
+            result = sync(office)
         if result.faults:
             raise result.faults[0]
 
@@ -138,19 +138,19 @@ def make_world(folder: Path, survey: bytes) -> World:
     for home, other in itertools.permutations(homes.values(), 2):
         home.trust(other.identity)
     leader, helper = (homes[name] for name in AGGREGATORS)
-    with Desk.open(leader) as desk:
-        invitation = new_round(leader, desk.state, survey, [helper.identity])
-        desk.publish()
+    with Office.open(leader) as office:
+        invitation = new_round(leader, office.state, survey, [helper.identity])
+        office.publish()
     leader.admit_later(invitation.round_id, [RELAY])
     found = helper.invitation(invitation.round_id)
     if found is None:
         raise RuntimeError("the invitation did not arrive")
-    with Desk.open(helper) as desk:
-        join_round(helper, desk.state, found)
-        desk.publish()
+    with Office.open(helper) as office:
+        join_round(helper, office.state, found)
+        office.publish()
     for name in (*AGGREGATORS, *AGGREGATORS):
-        with Desk.open(homes[name]) as desk:
-            sync(desk)
+        with Office.open(homes[name]) as office:
+            sync(office)
     task = read_task(leader.store, invitation.round_id)
     if task is None:
         raise RuntimeError("the round did not open")

@@ -8,7 +8,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from federation import drawn_from, encode
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.aggregator.bench import Bench
 from grievance.aggregator.decisions import read_decision
 from grievance.client.commitment import nonce_of
@@ -130,8 +130,8 @@ def shares_of(
 
 def at_bench(federation: Federation, name: str, look: Callable[[Bench], T]) -> T:
     """What `look` sees at one aggregator's bench."""
-    with Desk.open(federation.homes[name]) as desk:
-        bench, _ = desk.open_bench(federation.round_id)
+    with Office.open(federation.homes[name]) as office:
+        bench, _ = office.open_bench(federation.round_id)
         return look(bench)
 
 

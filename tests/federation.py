@@ -11,7 +11,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grievance.aggregator import Desk, SyncResult, sync
+from grievance.aggregator import Office, SyncResult, sync
 from grievance.aggregator.outside import with_witnesses
 from grievance.aggregator.releases import answer, propose
 from grievance.aggregator.rounds import join_round, new_round
@@ -131,8 +131,8 @@ class Federation:
         """
         results = []
         for name in names or [*self.aggregators, *self.witnesses]:
-            with Desk.open(self.homes[name]) as desk:
-                results.append(sync(desk))
+            with Office.open(self.homes[name]) as office:
+                results.append(sync(office))
             if clean:
                 assert not results[-1].faults, (name, [str(f) for f in results[-1].faults])
         return results
@@ -145,15 +145,15 @@ class Federation:
     def invite_to(self, plan: bytes, *helpers: str, rehearsal: bool = False) -> str:
         """The leader invites some of the others, who join; nobody syncs. Returns the round."""
         identities = [self.homes[name].identity for name in helpers]
-        with Desk.open(self.leader) as desk:
-            invitation = new_round(self.leader, desk.state, plan, identities, rehearsal=rehearsal)
-            desk.publish()
+        with Office.open(self.leader) as office:
+            invitation = new_round(self.leader, office.state, plan, identities, rehearsal=rehearsal)
+            office.publish()
         for name in helpers:
             found = self.homes[name].invitation(invitation.round_id)
             assert found is not None
-            with Desk.open(self.homes[name]) as desk:
-                join_round(self.homes[name], desk.state, found)
-                desk.publish()
+            with Office.open(self.homes[name]) as office:
+                join_round(self.homes[name], office.state, found)
+                office.publish()
         return invitation.round_id
 
     def open_round(self, plan: bytes = PLAN, rehearsal: bool = False) -> Task:
@@ -182,27 +182,27 @@ class Federation:
         return [seal(self.task, answers) for _ in range(number)]
 
     def close(self) -> None:
-        with Desk.open(self.leader) as desk:
-            _, chain = desk.open_bench(self.round_id)
-            desk.order(chain, {"type": "close"})
-            desk.publish()
+        with Office.open(self.leader) as office:
+            _, chain = office.open_bench(self.round_id)
+            office.order(chain, {"type": "close"})
+            office.publish()
         self.settle()
 
     def propose(
         self, name: str | None = None, statistics: Sequence[str] | None = None
     ) -> ReleaseView:
         home = self.homes[name or self.aggregators[0]]
-        with Desk.open(home) as desk:
-            bench, chain = desk.open_bench(self.round_id)
+        with Office.open(home) as office:
+            bench, chain = office.open_bench(self.round_id)
             view = propose(bench, chain, statistics)
-            desk.publish()
+            office.publish()
         return view
 
     def answer(self, name: str, release_id: str, how: str = "approve", reason: str = "") -> None:
-        with Desk.open(self.homes[name]) as desk:
-            bench, chain = desk.open_bench(self.round_id)
+        with Office.open(self.homes[name]) as office:
+            bench, chain = office.open_bench(self.round_id)
             answer(bench, chain, release_id, Approval(name, how, reason))  # type: ignore[arg-type]
-            desk.publish()
+            office.publish()
 
     def release(self, statistics: Sequence[str] | None = None) -> Release:
         """Close if need be, propose, approve everywhere, settle, add up."""
@@ -219,8 +219,8 @@ class Federation:
         from grievance.aggregator.decisions import read_decision
 
         found = {}
-        with Desk.open(self.leader) as desk:
-            bench, chain = desk.open_bench(self.round_id)
+        with Office.open(self.leader) as office:
+            bench, chain = office.open_bench(self.round_id)
             for batch in chain.batches:
                 decision = read_decision(bench, batch, 0)
                 if decision is not None:

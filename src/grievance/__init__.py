@@ -26,7 +26,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from grievance.aggregator import Desk, sync
+    from grievance.aggregator import Office, sync
     from grievance.client import Report, SealedTable, load_mapping, seal, seal_blank, seal_many
     from grievance.errors import GrievanceError
     from grievance.home import Home
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from grievance.task import Task, TrustAnchor, load_task
 
 _HOMES = {
-    "Desk": "aggregator",
+    "Office": "aggregator",
     "Forecast": "planner",
     "GrievanceError": "errors",
     "Home": "home",
@@ -61,10 +61,10 @@ _HOMES = {
 }
 
 __all__ = [
-    "Desk",
     "Forecast",
     "GrievanceError",
     "Home",
+    "Office",
     "Plan",
     "Release",
     "Report",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from federation import PLAN, Federation
-from grievance.aggregator import Desk, advance, releases
-from grievance.aggregator import desk as desk_module
+from grievance.aggregator import Office, advance, releases
+from grievance.aggregator import office as office_module
 from grievance.aggregator.status import status
 from grievance.errors import PoolError, ReleaseError
 from grievance.pool.proposals import Approval
@@ -43,8 +43,8 @@ def two_at_once(federation: Federation) -> tuple[ReleaseView, ReleaseView]:
 
 def charged(federation: Federation, name: str) -> list[str]:
     home = federation.homes[name]
-    with Desk.open(home) as desk:
-        log = releases.own_ledger(desk.state, name, home.key.public)
+    with Office.open(home) as office:
+        log = releases.own_ledger(office.state, name, home.key.public)
     return [entry.event.release for entry in log.entries if hasattr(entry.event, "release")]
 
 
@@ -76,7 +76,7 @@ def test_both_charge_what_was_ordered_first(
     data = path.read_bytes()
     path.unlink()
     with monkeypatch.context() as patch:
-        patch.setattr(desk_module.Desk, "_lost", lambda *_: [])
+        patch.setattr(office_module.Office, "_lost", lambda *_: [])
         patch.setattr(releases, "charge", _power_cut)
         with pytest.raises(KeyboardInterrupt):
             closed.sync("north")
@@ -101,10 +101,10 @@ def test_nothing_goes_before_an_ordered_proposal_that_has_not_arrived(closed: Fe
     closed.sync("north")
     folder = closed.file(closed.paths.proposal(view.release_id)).parent
     shutil.move(folder, closed.file("late"))
-    with Desk.open(closed.homes["south"]) as desk:
-        bench, chain = desk.open_bench(closed.round_id)
+    with Office.open(closed.homes["south"]) as office:
+        bench, chain = office.open_bench(closed.round_id)
         assert list(chain.releases) == [view.release_id]
-        assert advance.advance_releases(desk, bench, chain, lambda: None) == ([], [])
+        assert advance.advance_releases(office, bench, chain, lambda: None) == ([], [])
     shutil.move(closed.file("late"), folder)
     closed.settle()
     assert charged(closed, "south") == [view.release_id]
@@ -112,14 +112,14 @@ def test_nothing_goes_before_an_ordered_proposal_that_has_not_arrived(closed: Fe
 
 def test_a_declined_proposal_cannot_use_up_the_numbers(closed: Federation) -> None:
     home = closed.homes["south"]
-    with Desk.open(home) as desk:
-        bench, chain = desk.open_bench(closed.round_id)
+    with Office.open(home) as office:
+        bench, chain = office.open_bench(closed.round_id)
         huge = replace(releases.draft(bench, chain, None), attempt=2**53 - 1)
     release_id = huge.release_id(closed.task)
     declined = Approval("south", "decline", "").sign(closed.task, huge, home.key)
-    with Desk.open(home) as desk, desk.state.transaction():
-        desk.state.spool(closed.paths.proposal(release_id), huge.sign(closed.task, home.key))
-        desk.state.spool(closed.paths.approval(release_id, "south"), declined)
+    with Office.open(home) as office, office.state.transaction():
+        office.state.spool(closed.paths.proposal(release_id), huge.sign(closed.task, home.key))
+        office.state.spool(closed.paths.approval(release_id, "south"), declined)
     closed.sync("south")
     view = closed.propose("north")
     assert view.proposal.attempt == 0
@@ -154,7 +154,7 @@ def test_a_place_that_cannot_be_written_stops_no_other_round(tmp_path: Path, how
 def test_verifier_shares_that_somebody_waits_for_are_compared_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk_module, "SMALL_FILE_SIZE", 2_000)
+    monkeypatch.setattr(office_module, "SMALL_FILE_SIZE", 2_000)
     federation = Federation(tmp_path / "town")
     federation.open_round()
     federation.relay("nurses", federation.seal(40))
@@ -166,6 +166,6 @@ def test_verifier_shares_that_somebody_waits_for_are_compared_whole(
     federation.sync("south")
     federation.settle()
     assert path.read_bytes() == whole
-    with Desk.open(federation.leader) as desk:
-        (line,) = status(desk)
+    with Office.open(federation.leader) as office:
+        (line,) = status(office)
     assert line.accepted == 40

@@ -15,7 +15,7 @@ import pytest
 
 from dishonest import TINY_ANSWERS, TINY_PLAN, at_bench, new_seed, publish
 from federation import Federation, drawn_from
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.aggregator.burns import BurnIndex
 from grievance.aggregator.decisions import read_decision
 from grievance.client import Report, input_share, seal
@@ -275,13 +275,13 @@ def test_c_a_second_verify_key_is_never_used(two_faced: PoolCoalition) -> None:
 def test_c_with_an_aggregator_that_takes_another_key(
     two_faced: PoolCoalition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench = Desk.bench
+    bench = Office.bench
 
-    def obliging(self: Desk, task: object) -> object:
+    def obliging(self: Office, task: object) -> object:
         made = bench(self, task)
         return replace(made, seat=replace(made.seat, verify_key=two_faced.verify_key))
 
-    monkeypatch.setattr(Desk, "bench", obliging)
+    monkeypatch.setattr(Office, "bench", obliging)
     assert attacks.attack_c_two_keys(two_faced)
     first, second = two_faced.seen
     assert first != second

@@ -11,7 +11,7 @@ import pytest
 from campaign_forger import Forger
 from federation import PLAN, Federation
 from grievance import task as tasks
-from grievance.aggregator import Desk, rounds
+from grievance.aggregator import Office, rounds
 from grievance.aggregator.campaign import check_continues
 from grievance.aggregator.consent import find_consent
 from grievance.aggregator.rehearsal import make_helper, sync_helper
@@ -45,8 +45,8 @@ def invite(federation: Federation, title: str, *helpers: str) -> str:
 
 def signed(home: Home) -> list[str]:
     """The rounds a home signed, as their campaign chains them."""
-    with Desk.open(home) as desk:
-        return [tasks.parse_task(data).round_id for data in desk.state.tasks()]
+    with Office.open(home) as office:
+        return [tasks.parse_task(data).round_id for data in office.state.tasks()]
 
 
 def whole(federation: Federation, round_id: str) -> Task:
@@ -109,15 +109,15 @@ def test_a_round_before_is_signed_only_by_whoever_remembers_joining_it(three: Fe
     found, invitation = read_task_and_signatures(south.store, second), south.invitation(second)
     assert found is not None and invitation is not None
     cards = read_cards(south.store, invitation)
-    with Desk.open(south) as desk:
-        agreed = find_consent(south, desk.state, second)
+    with Office.open(south) as office:
+        agreed = find_consent(south, office.state, second)
     assert agreed is not None
     with sqlite3.connect(south.state_path) as state:
         path = RoundPaths(first).card("south")
         assert state.execute("DELETE FROM outgoing WHERE path = ?", (path,)).rowcount == 1
     state.close()
-    with Desk.open(south) as desk:
-        sign_as_helper(south, desk.state, agreed, cards, found[0])
+    with Office.open(south) as office:
+        sign_as_helper(south, office.state, agreed, cards, found[0])
     assert signed(south) == [second]
 
 
@@ -139,19 +139,19 @@ def test_a_rehearsal_and_a_real_round_share_no_campaign(three: Federation) -> No
     helper = make_helper(north)
     first = invite(three, "First", "south")
     three.sync("north")
-    with Desk.open(north) as desk:
+    with Office.open(north) as office:
         with pytest.raises(TaskError) as caught:
-            new_round(north, desk.state, PLAN, [helper.identity], rehearsal=True)
+            new_round(north, office.state, PLAN, [helper.identity], rehearsal=True)
         other = PLAN.replace(b'"trial"', b'"tryout"')
-        new_round(north, desk.state, other, [helper.identity], rehearsal=True)
-        desk.publish()
+        new_round(north, office.state, other, [helper.identity], rehearsal=True)
+        office.publish()
     assert caught.value.code == "task.campaign"
     assert f"after the round {first}: a rehearsal and a real round" in caught.value.message
     assert 'another name after "campaign"' in (caught.value.hint or "")
     sync_helper(north)
     three.sync("north")
-    with Desk.open(north) as desk, pytest.raises(TaskError, match="after the rehearsal"):
-        new_round(north, desk.state, other, [three.homes["south"].identity])
+    with Office.open(north) as office, pytest.raises(TaskError, match="after the rehearsal"):
+        new_round(north, office.state, other, [three.homes["south"].identity])
 
 
 @pytest.mark.parametrize(
@@ -169,21 +169,21 @@ def test_other_terms_are_refused_before_any_card(three: Federation, old: bytes, 
     three.open_round(many)
     north, south = three.leader, three.homes["south"]
     changed = PLAN.replace(old, new).replace(b"Pressure", b"More pressure")
-    with Desk.open(north) as desk:
-        before = list(desk.state.all_outgoing())
+    with Office.open(north) as office:
+        before = list(office.state.all_outgoing())
         with pytest.raises(TaskError) as caught:
-            new_round(north, desk.state, changed, [south.identity])
+            new_round(north, office.state, changed, [south.identity])
         assert caught.value.code == "task.campaign"
-        assert list(desk.state.all_outgoing()) == before
+        assert list(office.state.all_outgoing()) == before
     # A helper is told when it joins, whatever its leader lets pass.
     west = three.homes["west"]
-    with Desk.open(west) as desk:
-        made = new_round(west, desk.state, changed, [south.identity])
-        desk.publish()
+    with Office.open(west) as office:
+        made = new_round(west, office.state, changed, [south.identity])
+        office.publish()
     invitation = south.invitation(made.round_id)
     assert invitation is not None
-    with Desk.open(south) as desk, pytest.raises(TaskError, match="cannot continue"):
-        join_round(south, desk.state, invitation)
+    with Office.open(south) as office, pytest.raises(TaskError, match="cannot continue"):
+        join_round(south, office.state, invitation)
 
 
 def test_two_kinds_of_round_begun_at_once_leave_the_campaign_to_the_first(
@@ -191,9 +191,9 @@ def test_two_kinds_of_round_begun_at_once_leave_the_campaign_to_the_first(
 ) -> None:
     north, south = three.leader, three.homes["south"]
     helper = make_helper(north)
-    with Desk.open(north) as desk:
-        new_round(north, desk.state, PLAN, [helper.identity], rehearsal=True)
-        desk.publish()
+    with Office.open(north) as office:
+        new_round(north, office.state, PLAN, [helper.identity], rehearsal=True)
+        office.publish()
     real = invite(three, "Real", "south")
     three.sync("north")
     sync_helper(north)
@@ -210,12 +210,12 @@ def test_two_kinds_of_round_begun_at_once_leave_the_campaign_to_the_first(
 
 def refusal(home: Home, last: Task | None, task: Task) -> str:
     """The code with which a home that signed `last` refuses `task`; empty when it does not."""
-    with Desk.open(home) as desk:
-        if last is not None and desk.state.task_of_round(last.round_id) is None:
-            with desk.state.transaction():
-                desk.state.add_task(last.digest, last.round_id, last.campaign, last.data)
+    with Office.open(home) as office:
+        if last is not None and office.state.task_of_round(last.round_id) is None:
+            with office.state.transaction():
+                office.state.add_task(last.digest, last.round_id, last.campaign, last.data)
         try:
-            check_continues(home.store, desk.state, task)
+            check_continues(home.store, office.state, task)
         except TaskError as error:
             return error.code
     return ""

@@ -12,7 +12,7 @@ import pytest
 
 from federation import PLAN, Federation
 from grievance import task as tasks
-from grievance.aggregator import Desk, consent, rounds, sync
+from grievance.aggregator import Office, consent, rounds, sync
 from grievance.aggregator.asked import Told
 from grievance.aggregator.recover import recover
 from grievance.aggregator.rounds import join_round, new_round
@@ -43,9 +43,9 @@ class Swap:
     def __init__(self, folder: Path) -> None:
         self.federation = Federation(folder)
         self.north, self.south = self.federation.leader, self.federation.homes["south"]
-        with Desk.open(self.north) as desk:
-            made = new_round(self.north, desk.state, PLAN, [self.south.identity])
-            desk.publish()
+        with Office.open(self.north) as office:
+            made = new_round(self.north, office.state, PLAN, [self.south.identity])
+            office.publish()
         self.federation.round_id = made.round_id
         self.plan, self.card = PLAN, made.card
 
@@ -56,9 +56,9 @@ class Swap:
         return found
 
     def join(self, invitation: Invitation | None = None) -> None:
-        with Desk.open(self.south) as desk:
-            join_round(self.south, desk.state, invitation or self.read())
-            desk.publish()
+        with Office.open(self.south) as office:
+            join_round(self.south, office.state, invitation or self.read())
+            office.publish()
 
     def swap(self, plan: bytes = PLAN, **changed: Any) -> None:
         """The leader writes another plan and another card of its own into the pool."""
@@ -92,8 +92,8 @@ class Swap:
         return task
 
     def sync(self) -> SyncResult:
-        with Desk.open(self.south) as desk:
-            return sync(desk)
+        with Office.open(self.south) as office:
+            return sync(office)
 
     @property
     def signed(self) -> bool:
@@ -212,21 +212,21 @@ def test_a_display_name_is_the_one_its_owner_signed(tmp_path: Path) -> None:
     north, south, west = (federation.homes[name] for name in ("north", "south", "west"))
     false = Identity("west", "The Labour Inspectorate", west.identity.key)
     for other, code in ((false, "consent.name"), (west.identity, None)):
-        with Desk.open(north) as desk:
+        with Office.open(north) as office:
             plan = PLAN if code else PLAN.replace(b"Pressure", b"Stress")
-            made = new_round(north, desk.state, plan, [south.identity, other])
-            desk.publish()
+            made = new_round(north, office.state, plan, [south.identity, other])
+            office.publish()
         found = south.invitation(made.round_id)
         assert found is not None
-        with Desk.open(south) as desk:
+        with Office.open(south) as office:
             if code is None:
-                join_round(south, desk.state, found)  # the control
+                join_round(south, office.state, found)  # the control
                 continue
             with pytest.raises(TaskError) as caught:
-                join_round(south, desk.state, found)
+                join_round(south, office.state, found)
             assert caught.value.code == code
             assert "The Labour Inspectorate" in caught.value.message
-            assert desk.state.outgoing(f"rounds/{made.round_id}/cards/south.json") is None
+            assert office.state.outgoing(f"rounds/{made.round_id}/cards/south.json") is None
 
 
 def test_another_envelope_is_refused(town: Swap) -> None:
@@ -253,15 +253,15 @@ def test_a_helpers_card_for_another_envelope_is_told(town: Swap) -> None:
         **terms,
     )
     path.write_bytes(hybrid)
-    with Desk.open(town.north) as desk:
-        result = sync(desk)
+    with Office.open(town.north) as office:
+        result = sync(office)
     assert codes(result) == ["task.card"]
     assert "another envelope" in result.faults[0].message
     assert not town.federation.file(town.federation.paths.task).exists()
     path.write_bytes(good)
-    with Desk.open(town.north) as desk:
+    with Office.open(town.north) as office:
         # Two cards of south's were seen, and that stays told.
-        assert codes(sync(desk)) == ["file.twice"]
+        assert codes(sync(office)) == ["file.twice"]
     assert town.federation.file(town.federation.paths.task).exists()
 
 
@@ -316,11 +316,11 @@ def test_recover_restores_what_was_agreed(town: Swap, swapped: bool) -> None:
     kept.unlink()
     done = recover(town.south, Told())
     assert tasks.parse_card(kept.read_bytes()).invitation == shown.card.digest
-    with Desk.open(town.south) as desk:
-        own = consent.own_card(town.south, desk.state, shown.round_id)
+    with Office.open(town.south) as office:
+        own = consent.own_card(town.south, office.state, shown.round_id)
         assert own is not None
         assert (own.plan_sha256, own.invitation) == (shown.card.plan_sha256, shown.card.digest)
-        assert (desk.state.consent(shown.round_id) is None) is swapped
+        assert (office.state.consent(shown.round_id) is None) is swapped
     assert any("not here as we agreed to them" in line for line in done) is swapped
     if swapped:
         assert codes(town.sync()) == ["consent.changed"]
@@ -390,9 +390,9 @@ def test_the_local_helper_agrees_to_what_its_own_organisation_was_shown(tmp_path
     federation = Federation(tmp_path)
     north = federation.leader
     helper = make_helper(north)
-    with Desk.open(north) as desk:
-        made = new_round(north, desk.state, PLAN, [helper.identity], rehearsal=True)
-        desk.publish()
+    with Office.open(north) as office:
+        made = new_round(north, office.state, PLAN, [helper.identity], rehearsal=True)
+        office.publish()
     other = tasks.make_card(
         north.key,
         made.card.hpke,
@@ -406,8 +406,8 @@ def test_the_local_helper_agrees_to_what_its_own_organisation_was_shown(tmp_path
     (folder / "cards/north.json").write_bytes(other)
     result = sync_helper(north)
     assert "consent.changed" in codes(result)
-    with Desk.open(helper) as desk:
-        own = consent.own_card(helper, desk.state, made.round_id)
+    with Office.open(helper) as office:
+        own = consent.own_card(helper, office.state, made.round_id)
     assert own is not None
     assert own.plan_sha256 == hashlib.sha256(PLAN).digest()
 
@@ -426,8 +426,8 @@ def test_a_round_before_is_signed_only_as_it_was_agreed(town: Swap, swapped: boo
         found = read_task_and_signatures(town.south.store, town.federation.round_id)
         assert found is not None
         task = found[0]
-    with Desk.open(town.south) as desk:
+    with Office.open(town.south) as office:
         with contextlib.suppress(TaskError):
-            rounds._sign_earlier(town.south, desk.state, task)
-        signed = desk.state.task_of_round(task.round_id)
+            rounds._sign_earlier(town.south, office.state, task)
+        signed = office.state.task_of_round(task.round_id)
     assert signed == (None if swapped else task.data)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from federation import Federation
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.aggregator.destroy import destroy, key_files, order_again
 from grievance.errors import BatchError, GrievanceError, StateError, UsageError
 from grievance.ledger import read_ledger
@@ -25,11 +25,11 @@ def federation(tmp_path: Path) -> Federation:
 
 
 def run_destroy(federation: Federation, name: str) -> list[str]:
-    with Desk.open(federation.homes[name]) as desk:
-        task = desk.task(federation.round_id)
+    with Office.open(federation.homes[name]) as office:
+        task = office.task(federation.round_id)
         assert task is not None
-        done = destroy(desk, desk.chain(task))
-        desk.publish()
+        done = destroy(office, office.chain(task))
+        office.publish()
     return done
 
 
@@ -54,10 +54,10 @@ def test_keys_and_sums_are_gone_and_the_release_stays(federation: Federation) ->
     assert before.exists()
     deleted = run_destroy(federation, "south")
     assert {Path(path).name for path in deleted} == {"hpke.key", "verify.key", "state.key"}
-    with Desk.open(home) as desk:
-        assert key_files(desk, task) == []
+    with Office.open(home) as office:
+        assert key_files(office, task) == []
         with pytest.raises(GrievanceError):
-            desk.bench(task)
+            office.bench(task)
     for path in home.root.rglob("*"):
         if path.is_file():
             data = path.read_bytes()
@@ -93,10 +93,10 @@ def test_a_crash_between_mark_and_deletion_is_finished(
 
 
 def void(federation: Federation, seq: int) -> None:
-    with Desk.open(federation.leader) as desk:
-        _, chain = desk.open_bench(federation.round_id)
-        desk.order(chain, {"type": "void", "batch": seq})
-        desk.publish()
+    with Office.open(federation.leader) as office:
+        _, chain = office.open_bench(federation.round_id)
+        office.order(chain, {"type": "void", "batch": seq})
+        office.publish()
 
 
 def test_a_batch_that_never_arrives_is_voided(federation: Federation) -> None:
@@ -114,24 +114,24 @@ def test_a_batch_that_never_arrives_is_voided(federation: Federation) -> None:
     federation.settle()
     assert len(federation.reasons()) == 2
     # Put back by its relay, it has no place by itself; the leader gives it one, once.
-    with Desk.open(federation.leader) as desk, pytest.raises(BatchError) as missing:
-        order_again(desk, desk.chain(federation.task), seq)
+    with Office.open(federation.leader) as office, pytest.raises(BatchError) as missing:
+        order_again(office, office.chain(federation.task), seq)
     assert missing.value.code == "batch.missing"
     federation.file(path).write_bytes(batch)
     federation.settle()
     assert len(federation.reasons()) == 2
     order(federation, seq)
     federation.settle()
-    with Desk.open(federation.leader) as desk, pytest.raises(UsageError) as twice:
-        order_again(desk, desk.chain(federation.task), seq)
+    with Office.open(federation.leader) as office, pytest.raises(UsageError) as twice:
+        order_again(office, office.chain(federation.task), seq)
     assert twice.value.code == "order.batch"
     assert federation.release().accepted == 20
 
 
 def order(federation: Federation, seq: int) -> None:
-    with Desk.open(federation.leader) as desk:
-        order_again(desk, desk.chain(federation.task), seq)
-        desk.publish()
+    with Office.open(federation.leader) as office:
+        order_again(office, office.chain(federation.task), seq)
+        office.publish()
 
 
 def test_voiding_a_decided_batch_is_the_leaders_fault(federation: Federation) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from federation import PLAN, Federation
 from grievance import task as tasks
-from grievance.aggregator import Desk, consent
+from grievance.aggregator import Office, consent
 from grievance.aggregator.asked import Told
 from grievance.aggregator.recover import recover
 from grievance.aggregator.rounds import join_round, new_round
@@ -52,9 +52,9 @@ class Town:
     def invite(self, plan: bytes = PLAN) -> None:
         federation, north = self.federation, self.federation.leader
         helpers = [federation.homes[name].identity for name in ("south", "west")]
-        with Desk.open(north) as desk:
-            made = new_round(north, desk.state, plan, helpers)
-            desk.publish()
+        with Office.open(north) as office:
+            made = new_round(north, office.state, plan, helpers)
+            office.publish()
         federation.round_id = made.round_id
 
     def join(self, *names: str) -> None:
@@ -62,22 +62,22 @@ class Town:
             home = self.federation.homes[name]
             found = home.invitation(self.federation.round_id)
             assert found is not None
-            with Desk.open(home) as desk:
-                join_round(home, desk.state, found)
-                desk.publish()
+            with Office.open(home) as office:
+                join_round(home, office.state, found)
+                office.publish()
 
     def consent(self, *names: str) -> None:
         for name in names:
             home = self.federation.homes[name]
-            with Desk.open(home) as desk:
-                agreed = consent.find_consent(home, desk.state, self.federation.round_id)
+            with Office.open(home) as office:
+                agreed = consent.find_consent(home, office.state, self.federation.round_id)
                 assert agreed is not None
                 cards = read_cards(home.store, agreed.invitation)
-                consent.agree_to_cards(desk.state, agreed, cards)
+                consent.agree_to_cards(office.state, agreed, cards)
 
     def status(self, name: str) -> RoundStatus:
-        with Desk.open(self.federation.homes[name]) as desk:
-            (line,) = status(desk)
+        with Office.open(self.federation.homes[name]) as office:
+            (line,) = status(office)
         return line
 
     def there(self, path: str) -> bool:

@@ -20,7 +20,7 @@ import pytest
 from dishonest import at_bench, own_total, publish, weigh
 from federation import Federation, seal_measurement
 from grievance import privacy
-from grievance.aggregator import Desk, noise
+from grievance.aggregator import Office, noise
 from grievance.aggregator.bench import Bench
 from grievance.aggregator.noise import add_noise
 from grievance.aggregator.state import State
@@ -431,5 +431,5 @@ def test_noise_is_drawn_only_while_charging(
     with pytest.raises(ReleaseError):
         federation.propose()
     federation.settle()
-    with Desk.open(federation.leader) as desk:
-        assert not desk.state.ledger()
+    with Office.open(federation.leader) as office:
+        assert not office.state.ledger()

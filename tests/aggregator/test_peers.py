@@ -14,7 +14,7 @@ import pytest
 
 from dishonest import TINY_ANSWERS, TINY_PLAN, Snapshot
 from federation import Federation
-from grievance.aggregator import Desk, SyncResult
+from grievance.aggregator import Office, SyncResult
 from grievance.aggregator.releases import own_ledger
 from grievance.aggregator.status import status
 from grievance.cost import Cost
@@ -86,16 +86,16 @@ class World:
     def charged(self, round_id: str) -> int:
         """How many releases of a round north has charged."""
         home = self.federation.homes["north"]
-        with Desk.open(home) as desk:
-            task = desk.task(round_id)
+        with Office.open(home) as office:
+            task = office.task(round_id)
             assert task is not None
-            log = own_ledger(desk.state, "north", home.key.public)
+            log = own_ledger(office.state, "north", home.key.public)
             return sum(entry.task == task.digest for entry in log.entries)
 
     def waits(self) -> set[tuple[str, str]]:
         """Who is waited for in the approved round, and for what, as `status` tells north."""
-        with Desk.open(self.federation.homes["north"]) as desk:
-            (line,) = [line for line in status(desk) if line.round == self.approved]
+        with Office.open(self.federation.homes["north"]) as office:
+            (line,) = [line for line in status(office) if line.round == self.approved]
         assert line.fault is None
         return {(item.who, item.what) for item in line.waiting}
 

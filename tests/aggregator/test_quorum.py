@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from federation import PLAN, Federation
-from grievance.aggregator import Desk, releases
+from grievance.aggregator import Office, releases
 from grievance.aggregator.asked import Told
 from grievance.aggregator.recover import recover
 from grievance.audit import audit_pool
@@ -116,8 +116,8 @@ def test_the_steward_reads_who_is_waited_for(federation: Federation) -> None:
 
     release_id = approve(federation)
     charge_all(federation)
-    with Desk.open(federation.leader) as desk:
-        lines = status(desk)
+    with Office.open(federation.leader) as office:
+        lines = status(office)
     waiting = {(item.who, item.what) for line in lines for item in line.waiting}
     assert ("nurses", "cosigns the ledger of north, as a witness") in waiting
     assert release_id
@@ -130,10 +130,10 @@ def test_a_later_head_counts_for_an_earlier_entry(tmp_path: Path) -> None:
     federation.relay("nurses", federation.seal(12))
     federation.sync(NORTH, SOUTH)
     federation.sync(NORTH, SOUTH)
-    with Desk.open(federation.leader) as desk:
-        _, chain = desk.open_bench(federation.round_id)
-        desk.order(chain, {"type": "close"})
-        desk.publish()
+    with Office.open(federation.leader) as office:
+        _, chain = office.open_bench(federation.round_id)
+        office.order(chain, {"type": "close"})
+        office.publish()
     for _ in range(3):
         federation.sync(NORTH, SOUTH)
     for names in (["hours_mean"], ["hours_spread"]):
@@ -186,8 +186,8 @@ def test_a_witness_that_lost_its_memory_says_so(federation: Federation) -> None:
         file.unlink()
     recover(home, Told())
     federation.sync("nurses")
-    with Desk.open(home) as desk:
-        assert (desk.state.witnessed(federation.leader.key.public.raw) or (0,))[0] == 1
+    with Office.open(home) as office:
+        assert (office.state.witnessed(federation.leader.key.public.raw) or (0,))[0] == 1
 
 
 def test_a_stranger_makes_no_witness_of_anybody(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from federation import Federation
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.aggregator.asked import Told
 from grievance.aggregator.recover import recover
 from grievance.errors import StateError, UsageError
@@ -137,5 +137,5 @@ def test_an_old_leader_refuses_too(federation: Federation) -> None:
     shutil.copytree(backup, federation.folder / "north")
     results = federation.sync("north", clean=False)
     assert [fault.code for fault in results[0].faults] == ["state.behind"]
-    with Desk.open(federation.homes["north"]):
+    with Office.open(federation.homes["north"]):
         pass

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from federation import PLAN, Federation
-from grievance.aggregator import Desk, asked
+from grievance.aggregator import Office, asked
 from grievance.aggregator.asked import Told, ToldHead, ask, typed_head
 from grievance.aggregator.heads import stored_heads
 from grievance.aggregator.recover import recover
@@ -112,8 +112,8 @@ def test_without_asking_the_older_folder_is_believed(federation: Federation) -> 
     show(federation, old)
     lose_memory(federation.homes[SOUTH])
     recover(federation.homes[SOUTH], Told())
-    with Desk.open(federation.homes[SOUTH]) as desk:
-        assert not desk.state.ledger()
+    with Office.open(federation.homes[SOUTH]) as office:
+        assert not office.state.ledger()
 
 
 def test_answers_to_an_earlier_question_do_not_count(federation: Federation) -> None:
@@ -147,8 +147,8 @@ def test_the_newest_folder_is_gone_on_with(federation: Federation) -> None:
     answer(federation, "nurses", "carers")
     recover(south, ask(south).told())
     federation.settle()
-    with Desk.open(south) as desk:
-        assert len(desk.state.ledger()) == 1 and not desk.state.is_alone()
+    with Office.open(south) as office:
+        assert len(office.state.ledger()) == 1 and not office.state.is_alone()
     assert not south.settings_file(asked.SETTINGS).exists()
 
 
@@ -236,8 +236,8 @@ def test_heads_that_were_read_out(federation: Federation) -> None:
     _, old = released_and_older(federation)
     lines = {}
     for name in ("nurses", "carers"):
-        with Desk.open(federation.homes[name]) as desk:
-            (head,) = [h for h in stored_heads(desk) if h.ledger == SOUTH]
+        with Office.open(federation.homes[name]) as office:
+            (head,) = [h for h in stored_heads(office) if h.ledger == SOUTH]
         lines[name] = f"{name}:{head.size}:{head.spoken}"
     lose_memory(south)
     typed = [typed_head(text) for text in lines.values()]
@@ -299,8 +299,8 @@ def test_who_recovered_alone_waives_nothing_until_it_was_told(federation: Federa
     federation.sync(NORTH, SOUTH)
 
     def try_to_waive() -> list[str]:
-        with Desk.open(south) as desk:
-            bench, _ = desk.open_bench(federation.round_id)
+        with Office.open(south) as office:
+            bench, _ = office.open_bench(federation.round_id)
             return waive(bench, find_release(bench, release_id))
 
     with pytest.raises(StateError) as error:
@@ -329,10 +329,10 @@ def charge_all(federation: Federation) -> str:
 
 
 def waive_at(federation: Federation, name: str, release_id: str) -> list[str]:
-    with Desk.open(federation.homes[name]) as desk:
-        bench, _ = desk.open_bench(federation.round_id)
+    with Office.open(federation.homes[name]) as office:
+        bench, _ = office.open_bench(federation.round_id)
         found = waive(bench, find_release(bench, release_id))
-        desk.publish()
+        office.publish()
     return found
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from federation import Federation
 from grievance import task as tasks
-from grievance.aggregator import Desk, status
+from grievance.aggregator import Office, status
 from grievance.aggregator import destroy as destroying
 from grievance.aggregator.asked import Told
 from grievance.aggregator.recover import recover
@@ -144,11 +144,11 @@ def test_a_decision_that_waits_is_held_against_what_we_decide_then(federation: F
     federation.file(federation.paths.decide(first, "south")).unlink()
     lose_state(federation, "south")
     recover(federation.homes["south"], Told())
-    with Desk.open(federation.homes["south"]) as desk:
+    with Office.open(federation.homes["south"]) as office:
         path = federation.paths.decide(second, "south")
-        kept = desk.state.outgoing(path)
+        kept = office.state.outgoing(path)
         assert kept == federation.file(path).read_bytes()
-        stored = desk.state.batches(federation.task.digest)
+        stored = office.state.batches(federation.task.digest)
         assert not stored[first].decided and not stored[second].decided
     federation.settle()
     assert federation.release().accepted == 13
@@ -208,10 +208,10 @@ def released_and_destroyed(federation: Federation) -> str:
 
 
 def destroy(federation: Federation, name: str) -> None:
-    with Desk.open(federation.homes[name]) as desk:
-        _, chain = desk.open_bench(federation.round_id)
-        destroying.destroy(desk, chain)
-        desk.publish()
+    with Office.open(federation.homes[name]) as office:
+        _, chain = office.open_bench(federation.round_id)
+        destroying.destroy(office, chain)
+        office.publish()
     federation.settle()
 
 
@@ -330,8 +330,8 @@ def test_a_strangers_task_that_names_us_is_not_ours(federation: Federation, tmp_
         federation.file(federation.paths.signature(name)).write_bytes(signature)
     lose_state(federation, "south")
     recover(federation.homes["south"], Told())
-    with Desk.open(federation.homes["south"]) as desk:
-        assert not desk.state.tasks()
+    with Office.open(federation.homes["south"]) as office:
+        assert not office.state.tasks()
 
 
 def test_a_cosignature_that_cannot_be_checked_is_told(federation: Federation) -> None:
@@ -371,8 +371,8 @@ def test_a_sealed_share_that_comes_late_is_taken_in(federation: Federation) -> N
     done = recover(federation.homes["south"], Told())
     assert any("has not arrived; sync takes it in" in line for line in done)
     federation.settle()
-    with Desk.open(federation.homes["south"]) as desk:
-        waiting = [wait.what for line in status.status(desk) for wait in line.waiting]
+    with Office.open(federation.homes["south"]) as office:
+        waiting = [wait.what for line in status.status(office) for wait in line.waiting]
     assert waiting == [
         f"publishes its noisy share of {release} when ledger/south/1.share has arrived"
     ]
@@ -395,8 +395,8 @@ def test_a_strangers_share_is_not_taken_in(federation: Federation) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(b"not ours")
     assert "has arrived" not in str(federation.sync("south")[0].done)
-    with Desk.open(federation.homes["south"]) as desk:
-        assert desk.state.noisy_share(federation.task.digest, release) is None
+    with Office.open(federation.homes["south"]) as office:
+        assert office.state.noisy_share(federation.task.digest, release) is None
     late.replace(path)
     federation.settle()
     assert collect(federation.leader.store, federation.task, release).accepted == 12
@@ -419,6 +419,6 @@ def test_a_destroyed_round_stays_destroyed(federation: Federation, name: str) ->
     recover(federation.homes[name], Told())
     federation.settle()
     assert not folder.exists()
-    with Desk.open(federation.homes[name]) as desk:
-        assert destroying.is_destroyed(desk, federation.round_id)
-        assert [(line.stage, line.fault) for line in status.status(desk)] == [("destroyed", None)]
+    with Office.open(federation.homes[name]) as office:
+        assert destroying.is_destroyed(office, federation.round_id)
+        assert [(line.stage, line.fault) for line in status.status(office)] == [("destroyed", None)]

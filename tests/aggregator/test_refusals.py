@@ -340,14 +340,14 @@ def test_an_honest_batch_has_no_refusals(story: Story) -> None:
 
 
 def test_the_accepted_set_is_agreed_on(story: Story) -> None:
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
 
     federation = story.federation
     federation.close()
     sets = []
     for name in federation.aggregators:
-        with Desk.open(federation.homes[name]) as desk:
-            sets.append(accepted_set(*desk.open_bench(federation.round_id)))
+        with Office.open(federation.homes[name]) as office:
+            sets.append(accepted_set(*office.open_bench(federation.round_id)))
     assert sets[0] == sets[1]
     assert sets[0] is not None
     assert sets[0].accepted == sum(case.expected == OK for _, _, case in story.cases)

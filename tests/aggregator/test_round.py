@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from federation import ANSWERS, HYBRID, Federation
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.errors import ReleaseError, TaskError
 
 
@@ -193,10 +193,10 @@ def test_an_expelled_partner_relays_no_more_and_what_it_relayed_counts(
 ) -> None:
     federation.relay("carers", federation.seal(4))
     federation.settle()
-    with Desk.open(federation.leader) as desk:
-        _, chain = desk.open_bench(federation.round_id)
-        desk.order(chain, {"type": "expel", "partner": "carers"})
-        desk.publish()
+    with Office.open(federation.leader) as office:
+        _, chain = office.open_bench(federation.round_id)
+        office.order(chain, {"type": "expel", "partner": "carers"})
+        office.publish()
     federation.relay("carers", federation.seal(5))
     federation.relay("nurses", federation.seal(8))
     federation.settle()

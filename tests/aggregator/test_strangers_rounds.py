@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from federation import PLAN, Federation
-from grievance.aggregator import Desk, sync
+from grievance.aggregator import Office, sync
 from grievance.aggregator.status import status
 from grievance.audit import audit_pool, find_report
 from grievance.cli.choice import any_round, pick_round
@@ -92,9 +92,9 @@ def laid_out(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 def everything(town: Town) -> None:
     """Every command that reads all rounds of a pool."""
     own, trust = town.federation.leader, [town.task.digest.hex()]
-    with Desk.open(own) as desk:
-        assert not sync(desk).faults
-        assert [line.round for line in status(desk)] == [town.task.round_id]
+    with Office.open(own) as office:
+        assert not sync(office).faults
+        assert [line.round for line in status(office)] == [town.task.round_id]
     assert pick_round(own.store, None, any_round, own) == town.task.round_id
     assert list(survey(own.store, [own]).rounds) == [town.task.round_id]
     assert list(audit_pool(town.federation.pool, trust=trust).rounds) == [town.task.round_id]
@@ -112,8 +112,8 @@ def test_whoever_compared_their_keys_reads_them(town: Town, laid_out: list[str])
     own = town.federation.homes["nurses"]
     for party in town.strangers[0].task.aggregators:
         own.trust(party.member)
-    with Desk.open(own) as desk:
-        status(desk)
+    with Office.open(own) as office:
+        status(office)
     seen = [name for name in own.store.names("rounds") if is_seen(own.store, name, own.compared())]
     assert sorted(seen) == ["evil-00000001", town.task.round_id]
     assert read_task(own.store, "evil-00000001") is not None

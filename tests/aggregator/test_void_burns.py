@@ -12,7 +12,7 @@ import pytest
 
 from dishonest import TINY_ANSWERS, TINY_PLAN, Snapshot, decisions, new_seed, publish, weigh
 from federation import Federation, encode, seal_measurement
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.aggregator.asked import Told
 from grievance.aggregator.recover import recover
 from grievance.errors import StateError
@@ -30,12 +30,12 @@ def voided(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     bad = seal_measurement(task, weigh(task, [1] * task.layout.num_bits), seed=SEED)
     publish(made, "nurses", [bad, *made.seal(2, TINY_ANSWERS)])
     made.sync("north")
-    with Desk.open(made.leader) as desk:
-        _, chain = desk.open_bench(made.round_id)
+    with Office.open(made.leader) as office:
+        _, chain = office.open_bench(made.round_id)
         # The relay is expelled with it: else the batch, which is still there, gets a new place.
-        desk.order(chain, {"type": "expel", "partner": "nurses"})
-        desk.order(chain, {"type": "void", "batch": chain.batches[0].seq})
-        desk.publish()
+        office.order(chain, {"type": "expel", "partner": "nurses"})
+        office.order(chain, {"type": "void", "batch": chain.batches[0].seq})
+        office.publish()
     made.settle()
     return Snapshot(made)
 

@@ -9,7 +9,7 @@ import pytest
 
 from federation import PLAN, Federation
 from grievance import task as tasks
-from grievance.aggregator import Desk, SyncResult
+from grievance.aggregator import Office, SyncResult
 from grievance.aggregator.asked import Told
 from grievance.aggregator.recover import recover
 from grievance.aggregator.rehearsal import make_helper, sync_helper
@@ -33,9 +33,9 @@ def federation(tmp_path: Path) -> Federation:
 
 def invite(federation: Federation) -> str:
     north, south = federation.leader, federation.homes["south"]
-    with Desk.open(north) as desk:
-        made = new_round(north, desk.state, PLAN, [south.identity])
-        desk.publish()
+    with Office.open(north) as office:
+        made = new_round(north, office.state, PLAN, [south.identity])
+        office.publish()
     federation.round_id = made.round_id
     return made.round_id
 
@@ -44,9 +44,9 @@ def join(federation: Federation) -> None:
     south = federation.homes["south"]
     invitation = south.invitation(federation.round_id)
     assert invitation is not None
-    with Desk.open(south) as desk:
-        join_round(south, desk.state, invitation)
-        desk.publish()
+    with Office.open(south) as office:
+        join_round(south, office.state, invitation)
+        office.publish()
 
 
 def rival(federation: Federation, home: Home) -> Path:
@@ -140,9 +140,9 @@ def test_recover_keeps_the_leaders_files_beside_a_rival(federation: Federation) 
     north, paths = federation.leader, federation.paths
     north.state_path.rename(federation.folder / "old.sqlite")
     recover(north, Told())
-    with Desk.open(north) as desk:
+    with Office.open(north) as office:
         for path in (paths.plan, paths.task, paths.verify_key, paths.card("north")):
-            assert desk.state.outgoing(path) is not None, path
+            assert office.state.outgoing(path) is not None, path
 
 
 # The local helper of a rehearsal.
@@ -150,10 +150,10 @@ def test_recover_keeps_the_leaders_files_beside_a_rival(federation: Federation) 
 
 def rehearse(home: Home, plan: bytes = REHEARSED, *more: Home) -> str:
     helper = make_helper(home)
-    with Desk.open(home) as desk:
+    with Office.open(home) as office:
         members = [helper.identity, *(other.identity for other in more)]
-        made = new_round(home, desk.state, plan, members, rehearsal=True)
-        desk.publish()
+        made = new_round(home, office.state, plan, members, rehearsal=True)
+        office.publish()
     return made.round_id
 
 
@@ -164,25 +164,25 @@ def test_a_strangers_rehearsal_is_left_alone(federation: Federation) -> None:
     for known in (False, True):
         if known:  # nor may a partner that is known command it
             helper.trust(stranger.identity)
-        with Desk.open(stranger) as desk:
+        with Office.open(stranger) as office:
             named = read_identity(stranger.store, helper.name)
             made = new_round(
                 stranger,
-                desk.state,
+                office.state,
                 REHEARSED.replace(b"Pressure", b"Known" if known else b"Unknown"),
                 [named],
                 rehearsal=True,
             )
-            desk.publish()
+            office.publish()
         result = sync_helper(north)
         assert (result.done, result.faults) == ([], [])
-        with Desk.open(helper) as desk:
-            assert desk.state.outgoing(RoundPaths(made.round_id).card(helper.name)) is None
+        with Office.open(helper) as office:
+            assert office.state.outgoing(RoundPaths(made.round_id).card(helper.name)) is None
 
 
 def test_a_rehearsal_that_cannot_be_joined_stops_no_other(federation: Federation) -> None:
     """The local helper has compared nobody's fingerprint but that of its own organisation."""
-    from grievance.cli.desk import sync_once
+    from grievance.cli.office import sync_once
 
     north = federation.leader
     both = [
@@ -201,14 +201,14 @@ def test_a_rehearsal_that_cannot_be_joined_stops_no_other(federation: Federation
 def test_a_fault_that_both_sides_meet_is_told_once(
     federation: Federation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from grievance.cli.desk import sync_once
+    from grievance.cli.office import sync_once
 
     def fault(message: str) -> PoolError:
         return PoolError(message, code="pool.waiting")
 
     ours = SyncResult(faults=[fault("of both")])
     theirs = SyncResult(faults=[fault("of both"), fault("of the helper")])
-    monkeypatch.setattr("grievance.aggregator.sync", lambda _desk, _progress: ours)
+    monkeypatch.setattr("grievance.aggregator.sync", lambda _office, _progress: ours)
     monkeypatch.setattr("grievance.aggregator.rehearsal.sync_helper", lambda _home: theirs)
     faults = sync_once(federation.leader).faults
     assert [f.message for f in faults] == ["of both", "of the helper"]

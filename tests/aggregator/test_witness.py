@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from federation import PLAN, Federation
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.aggregator.releases import own_ledger
 from grievance.errors import ReleaseError, StateError
 from grievance.ledger.checkpoint import parse_checkpoint, sign_checkpoint
@@ -85,8 +85,8 @@ def test_a_restored_backup_with_a_wiped_ledger_gets_no_cosignature(federation: F
         shutil.rmtree(path)
     # Without any memory of it, South proposes the same statistic again and forks its ledger.
     homes = federation.homes["south"]
-    with Desk.open(homes) as desk:
-        log = own_ledger(desk.state, "south", homes.key.public)
+    with Office.open(homes) as office:
+        log = own_ledger(office.state, "south", homes.key.public)
         assert log.entries == []
     fake = sign_checkpoint("south", 1, b"\x01" * 32, homes.key)
     federation.file(checkpoint_path("south", 1)).write_bytes(fake)
@@ -161,10 +161,10 @@ def test_an_equivocating_leader_is_noticed_by_whoever_saw_the_other_event(
     federation: Federation,
 ) -> None:
     path = federation.file(federation.paths.order(2))
-    with Desk.open(federation.homes["south"]) as desk:
-        task = desk.task(federation.round_id)
+    with Office.open(federation.homes["south"]) as office:
+        task = office.task(federation.round_id)
         assert task is not None
-        chain = desk.chain(task)
+        chain = office.chain(task)
     from grievance.crypto.documents import parse_document
     from grievance.pool.order import KIND, OrderChain
 

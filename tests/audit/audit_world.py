@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from federation import ANSWERS, PLAN, Federation
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.audit import AuditReport, Finding, audit_pool
 from grievance.crypto.documents import canonical, sign_document
 from grievance.crypto.merkle import root
@@ -237,11 +237,11 @@ def make_quarrel(folder: Path) -> Pool:
     federation.sync("north")
     lost = federation.chain().batches[-1]
     federation.file(federation.paths.batch("carers", lost.digest)).unlink()
-    with Desk.open(federation.leader) as desk:
-        _, chain = desk.open_bench(federation.round_id)
-        desk.order(chain, {"type": "void", "batch": lost.seq})
-        desk.order(chain, {"type": "expel", "partner": "carers"})
-        desk.publish()
+    with Office.open(federation.leader) as office:
+        _, chain = office.open_bench(federation.round_id)
+        office.order(chain, {"type": "void", "batch": lost.seq})
+        office.order(chain, {"type": "expel", "partner": "carers"})
+        office.publish()
     federation.settle()
     federation.close()
     view = federation.propose()

@@ -9,7 +9,7 @@ import pytest
 from audit_world import Pool, faults, make_pool, make_round, pool_of
 
 from federation import HYBRID, Federation
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.audit import audit_pool
 from grievance.audit.report import verdict_of
 from grievance.crypto.documents import canonical, sign_document
@@ -139,10 +139,10 @@ def test_declined_releases_and_expelled_partners_are_no_faults(tmp_path: Path) -
     federation.open_round()
     federation.relay("nurses", federation.seal(12))
     federation.settle()
-    with Desk.open(federation.leader) as desk:
-        _, chain = desk.open_bench(federation.round_id)
-        desk.order(chain, {"type": "expel", "partner": "carers"})
-        desk.publish()
+    with Office.open(federation.leader) as office:
+        _, chain = office.open_bench(federation.round_id)
+        office.order(chain, {"type": "expel", "partner": "carers"})
+        office.publish()
     federation.relay("carers", federation.seal(3))
     federation.settle()
     federation.close()
@@ -171,19 +171,19 @@ def test_a_voided_batch_and_a_destroyed_round_are_no_faults(
     place = federation.file(federation.paths.batch("carers", lost.digest))
     data = place.read_bytes()
     place.unlink()
-    with Desk.open(federation.leader) as desk:
-        _, chain = desk.open_bench(federation.round_id)
-        desk.order(chain, {"type": "void", "batch": lost.seq})
-        desk.publish()
+    with Office.open(federation.leader) as office:
+        _, chain = office.open_bench(federation.round_id)
+        office.order(chain, {"type": "void", "batch": lost.seq})
+        office.publish()
     if comes_back:
         place.write_bytes(data)
     federation.settle()
     federation.release()
     federation.settle()
     for name in federation.aggregators:
-        with Desk.open(federation.homes[name]) as desk:
-            destroy(desk, desk.chain(federation.task))
-            desk.publish()
+        with Office.open(federation.homes[name]) as office:
+            destroy(office, office.chain(federation.task))
+            office.publish()
     federation.settle()
     report = pool_of(federation, [federation.task]).audit()
     assert report.verdict == "pass", [str(f) for f in report.findings]

@@ -12,7 +12,7 @@ from backup_world import TODAY, TRUSTEES, World
 
 from federation import Federation
 from grievance import backup
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.aggregator.destroy import destroy
 from grievance.backup import archive, sets
 from grievance.backup.requests import collect_answers, reconstruct
@@ -243,11 +243,11 @@ class Closed(Federation):
         self.release()
 
     def destroy(self) -> None:
-        with Desk.open(self.south) as desk:
-            task = desk.task(self.round_id)
+        with Office.open(self.south) as office:
+            task = office.task(self.round_id)
             assert task is not None
-            destroy(desk, desk.chain(task))
-            desk.publish()
+            destroy(office, office.chain(task))
+            office.publish()
 
     def everything_that_opens(self) -> dict[str, archive.Files]:
         """What all trustees together can open of every archive in the pool, of any set."""

@@ -11,7 +11,7 @@ from backup_world import TRUSTEES, World
 
 from federation import HYBRID, Federation
 from grievance import backup
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.aggregator.asked import Told
 from grievance.aggregator.destroy import destroy
 from grievance.aggregator.recover import recover
@@ -214,10 +214,10 @@ def test_keys_of_a_destroyed_round_do_not_come_back(tmp_path: Path) -> None:
     federation.close()
     rounds.append(federation.open_round().round_id)
     backup.refresh(south)
-    with Desk.open(south) as desk:
-        _, chain = desk.open_bench(rounds[0])
-        destroy(desk, chain)
-        desk.publish()
+    with Office.open(south) as office:
+        _, chain = office.open_bench(rounds[0])
+        destroy(office, chain)
+        office.publish()
     restored = restored_by_all(federation, "south", tmp_path / "new")
     assert (restored.destroyed, restored.missing) == ([rounds[0]], [])
     assert not any(rounds[0] in path for path in restored.files)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cli_shell import PLAN, Town
 
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.home import Home
 
 
@@ -127,11 +127,11 @@ def test_a_batch_that_was_given_up_comes_back_by_order_alone(tmp_path: Path) -> 
     order = town.pool / "rounds" / town.round_id / "order"
     place = len(list(order.iterdir()))
     town.type("north", "round", "order", str(place)).refused(2, "was not given up")
-    with Desk.open(Home.open(town.home("north"))) as desk:
+    with Office.open(Home.open(town.home("north"))) as office:
         # As where an earlier batch is missing, so that the leader has not checked this one.
-        _, chain = desk.open_bench(town.round_id)
-        desk.order(chain, {"type": "void", "batch": place})
-        desk.publish()
+        _, chain = office.open_bench(town.round_id)
+        office.order(chain, {"type": "void", "batch": place})
+        office.publish()
     town.settle()
     assert len(list(order.iterdir())) == place + 1, "it lies there, and gets no place by itself"
     again = f"grievance round order {place}"

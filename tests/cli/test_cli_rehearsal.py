@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cli_shell import ANSWERS, PLAN, Ran, type_words
 
-from grievance.aggregator import Desk, destroy
+from grievance.aggregator import Office, destroy
 from grievance.audit import audit_pool
 from grievance.home import Home
 from grievance.ledger import read_ledger
@@ -108,9 +108,11 @@ def test_nothing_is_destroyed_while_the_helper_needs_its_keys(
     play(place)
     real = destroy.pending
 
-    def needs(desk: Desk, chain: OrderChain) -> list[str]:
+    def needs(office: Office, chain: OrderChain) -> list[str]:
         return (
-            ["release abc is not complete"] if "rehearsal" in desk.home.name else real(desk, chain)
+            ["release abc is not complete"]
+            if "rehearsal" in office.home.name
+            else real(office, chain)
         )
 
     with monkeypatch.context() as patch:
@@ -123,10 +125,10 @@ def test_nothing_is_destroyed_while_the_helper_needs_its_keys(
 def test_what_an_earlier_version_left_of_a_rehearsal_goes_with_the_next_sync(place: Path) -> None:
     """Destroyed for us alone: by a version that did so, or by a run that was cut short."""
     round_id = play(place)
-    with Desk.open(Home.open(place / "me")) as desk:
-        task = desk.task(round_id)
+    with Office.open(Home.open(place / "me")) as office:
+        task = office.task(round_id)
         assert task is not None
-        destroy.destroy(desk, desk.chain(task))
+        destroy.destroy(office, office.chain(task))
     assert len(keys(place)) == 3
     ran = type_(place, "round", "destroy", "--yes")
     assert len(ran.out.splitlines()) == 3

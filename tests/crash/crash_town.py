@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.audit import audit_pool
 from grievance.home import Home
 from grievance.pool.rounds import read_task
@@ -366,11 +366,11 @@ class Town:
         """What all aggregators together hold of accepted reports, un-noised: the truth."""
         task, shares = self.task(), []
         for name in AGGREGATORS:
-            with Desk.open(Home.open(self.folder / self.homes[name])) as desk:
-                bench, chain = desk.open_bench(task.round_id)
+            with Office.open(Home.open(self.folder / self.homes[name])) as office:
+                bench, chain = office.open_bench(task.round_id)
                 assert chain.counted
                 total = task.vdaf.agg_init()
-                for row in desk.state.batches(task.digest).values():
+                for row in office.state.batches(task.digest).values():
                     assert row.decided
                     total = task.vdaf.agg_update(total, bench.open_sum(row.seq, row.sum))
                 shares.append(total)

@@ -16,7 +16,7 @@ from seizure import Loot, seize
 
 from federation import ANSWERS, Federation
 from grievance import backup
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.aggregator.destroy import destroy
 from grievance.exposure import World, expose, survey
 from grievance.exposure.reach import findings
@@ -94,11 +94,11 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seized]:
 
 
 def _destroy(federation: Federation, name: str) -> None:
-    with Desk.open(federation.homes[name]) as desk:
-        task = desk.task(federation.round_id)
+    with Office.open(federation.homes[name]) as office:
+        task = office.task(federation.round_id)
         assert task is not None
-        destroy(desk, desk.chain(task))
-        desk.publish()
+        destroy(office, office.chain(task))
+        office.publish()
 
 
 STAGES = [
@@ -266,16 +266,16 @@ def test_a_rehearsal_is_one_party(tmp_path: Path) -> None:
     federation = Federation(tmp_path / "live")
     north = federation.leader
     helper = make_helper(north)
-    with Desk.open(north) as desk:
+    with Office.open(north) as office:
         plan = b'title = "Try"' + __import__("federation").PLAN.partition(b'work"')[2]
-        made = new_round(north, desk.state, plan, [helper.identity], rehearsal=True)
-        desk.publish()
+        made = new_round(north, office.state, plan, [helper.identity], rehearsal=True)
+        office.publish()
     federation.round_id = made.round_id
     north.admit_later(made.round_id, ["nurses"])
     for _ in range(3):
         sync_helper(north)
-        with Desk.open(north) as desk:
-            sync(desk)
+        with Office.open(north) as office:
+            sync(office)
     federation.relay("nurses", federation.seal(2))
     world = survey(north.store, [north])
     alone = findings(world, ["north"])

@@ -9,7 +9,7 @@ from fault_world import refused, tells
 
 from federation import PLAN, Federation
 from grievance import task as tasks
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.aggregator.rounds import join_round, new_round
 from grievance.crypto.signing import SigningKey
 from grievance.task import BackupClaim
@@ -55,8 +55,8 @@ def test_a22_second_card_for_one_round(tmp_path: Path) -> None:
     card.unlink()
     other = home.invitation(federation.round_id)
     assert other is not None
-    with Desk.open(home) as desk, refused("consent.twice", "never a second", step="round new"):
-        join_round(home, desk.state, other)
+    with Office.open(home) as office, refused("consent.twice", "never a second", step="round new"):
+        join_round(home, office.state, other)
     federation.sync("south", clean=False)
     assert card.read_bytes() == made
 
@@ -70,6 +70,6 @@ def test_a23_trustees_that_could_act_for_two(tmp_path: Path) -> None:
     north, south = federation.leader, federation.homes["south"]
     inside = (ClaimedTrustee("south", south.key.public), *people)
     expected = [BackupClaim("ab" * 8, 2, inside, "2026-09-30"), None]
-    with Desk.open(north) as desk, refused("task.trustees", "as well", step="other trustees"):
-        new_round(north, desk.state, PLAN, [south.identity], expected=expected)
+    with Office.open(north) as office, refused("task.trustees", "as well", step="other trustees"):
+        new_round(north, office.state, PLAN, [south.identity], expected=expected)
     assert not federation.file("rounds").exists()

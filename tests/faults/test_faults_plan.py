@@ -27,7 +27,7 @@ from cli.cli_shell import Town, type_words
 from dishonest import new_seed, seal_plaintexts, shares_of
 from federation import PLAN as FEDERATION_PLAN
 from federation import Federation, encode
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.aggregator.rounds import join_round, new_round
 from grievance.client import Report, seal
 from grievance.crypto.documents import b64decode, b64encode, canonical, sign_document
@@ -206,16 +206,16 @@ def test_a6_one_organisation_cannot_be_two(coalition: Coalition, town: Town) -> 
 
 def test_a7_verify_key_is_not_the_committed_one(tmp_path: Path) -> None:
     federation = Federation(tmp_path, relays=())
-    with Desk.open(federation.leader) as desk:
+    with Office.open(federation.leader) as office:
         south = federation.homes["south"].identity
-        made = new_round(federation.leader, desk.state, FEDERATION_PLAN, [south])
-        desk.publish()
+        made = new_round(federation.leader, office.state, FEDERATION_PLAN, [south])
+        office.publish()
     federation.round_id, home = made.round_id, federation.homes["south"]
     invitation = home.invitation(made.round_id)
     assert invitation is not None
-    with Desk.open(home) as desk:
-        join_round(home, desk.state, invitation)
-        desk.publish()
+    with Office.open(home) as office:
+        join_round(home, office.state, invitation)
+        office.publish()
     federation.sync("north")
     paths, other = federation.paths, VerifyKey.generate()
     task = parse_task(federation.file(paths.task).read_bytes())
@@ -235,8 +235,8 @@ def test_a7_verify_key_is_not_the_committed_one(tmp_path: Path) -> None:
     (fault,) = result.faults
     tells(fault, "task.commitment", "not the verify key", step="tell the other aggregators")
     assert not federation.file(paths.signature("south")).exists()
-    with Desk.open(home) as desk:
-        assert desk.state.task_of_round(made.round_id) is None
+    with Office.open(home) as office:
+        assert office.state.task_of_round(made.round_id) is None
     federation.file(paths.verify_key).write_bytes(good)
     federation.settle()
     assert federation.task.digest == task.digest
@@ -338,10 +338,10 @@ def test_a11_round_that_the_campaign_cannot_pay(tmp_path: Path) -> None:
     step = "lower this round's epsilon"
     with (
         nothing_changes(tmp_path),
-        Desk.open(federation.leader) as desk,
+        Office.open(federation.leader) as office,
         refused("budget.lifetime", "have taken 100 %", step=step),
     ):
-        new_round(federation.leader, desk.state, text.encode(), [south])
+        new_round(federation.leader, office.state, text.encode(), [south])
 
 
 def test_a12_dates_that_cannot_be(round_new: Callable[[str], str]) -> None:

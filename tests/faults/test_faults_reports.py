@@ -27,7 +27,7 @@ from dishonest import (
     with_parts,
 )
 from federation import Federation, drawn_from, encode, seal_measurement
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.client import Report, open_input_share, seal, seal_blank, write_report
 from grievance.client.commitment import OpeningReader, nonce_of, salt_hash
 from grievance.client.input_share import input_share_info
@@ -97,8 +97,8 @@ OK = "report.accepted"
 def test_b1_truncated_ciphertexts(round_: Collecting, tmp_path: Path) -> None:
     task, report = round_.task, round_.honest()
     for index, name in enumerate(round_.federation.aggregators):
-        with Desk.open(round_.federation.homes[name]) as desk:
-            bench, _ = desk.open_bench(task.round_id)
+        with Office.open(round_.federation.homes[name]) as office:
+            bench, _ = office.open_bench(task.round_id)
             whole = report.ciphertexts[index]
             for length in range(len(whole)):
                 with refused("report.open", step=None):
@@ -233,7 +233,7 @@ def test_b8_report_for_a_closed_round(tmp_path: Path) -> None:
     late, file = seal(task, TINY_ANSWERS), tmp_path / "late.report"
     write_report(file, late)
     home = federation.folder / "nurses"
-    with Desk.open(federation.homes["nurses"]):
+    with Office.open(federation.homes["nurses"]):
         pass  # a state, as every home has that has worked
     with nothing_changes(federation.file("."), home):
         type_words("relay", str(file), "--trust", task.digest.hex(), home=home).refused(
@@ -332,13 +332,13 @@ def test_b12_rows_reordered_dropped_or_doubled(round_: Collecting) -> None:
     path = federation.file(publish_raw(federation, "nurses", good))
     federation.sync("north")
     path.write_bytes(bent[0])
-    with Desk.open(federation.homes["south"]) as desk:
-        burns = desk.state.burns(round_.task.digest)
+    with Office.open(federation.homes["south"]) as office:
+        burns = office.state.burns(round_.task.digest)
     (result,) = federation.sync("south", clean=False)
     (fault,) = result.faults
     tells(fault, "batch.digest", "not those the relay signed", "nurses", step="ask nurses")
-    with Desk.open(federation.homes["south"]) as desk:
-        assert desk.state.burns(round_.task.digest) == burns
+    with Office.open(federation.homes["south"]) as office:
+        assert office.state.burns(round_.task.digest) == burns
     path.write_bytes(good)
     federation.settle()
     round_.counted += 3
@@ -388,8 +388,8 @@ def test_b15_a_generator_that_stands_still(
     ]
     task = round_.task
     reports = [seal(task, one) for one in answers]
-    with Desk.open(round_.federation.homes["south"]) as desk:
-        bench, _ = desk.open_bench(task.round_id)
+    with Office.open(round_.federation.homes["south"]) as office:
+        bench, _ = office.open_bench(task.round_id)
         shares = [
             open_input_share(
                 bench.seat.hpke, task, 1, r.commitment, r.public_share, r.ciphertexts[1]
@@ -423,8 +423,8 @@ def test_b17_an_aggregator_takes_a_commitment(
 
     def taken(victim: Report) -> Report:
         info = input_share_info(task.digest, 1, victim.commitment, victim.public_share)
-        with Desk.open(round_.federation.homes["south"]) as desk:
-            bench, _ = desk.open_bench(task.round_id)
+        with Office.open(round_.federation.homes["south"]) as office:
+            bench, _ = office.open_bench(task.round_id)
             opening = bench.seat.hpke.open(victim.ciphertexts[1], info)[:64]
         guess = new_seed() + salt_hash(opening[:32])
         own = Drawn([], b"", victim.commitment, [guess, opening])

@@ -20,7 +20,7 @@ import pytest
 from release_stage import FEW, ROWS, SYNC, codes_in, flat, spoil_pages
 
 from grievance import failpoints
-from grievance.aggregator import Desk, clocks, witness
+from grievance.aggregator import Office, clocks, witness
 from grievance.aggregator import state as states
 from grievance.errors import GrievanceError
 from grievance.ledger import cosigned, read_ledger
@@ -341,5 +341,5 @@ def test_d28_an_older_head_replayed(at: Callable[[str], Stage]) -> None:
     assert unsigned(stage, 2) == ["north", "south"]
     with stage.unchanged():
         stage.type("south", *SYNC).done()
-    with Desk.open(stage.federation.homes["south"]) as desk:
-        assert (desk.state.witnessed(key.raw) or (0,))[0] == 2
+    with Office.open(stage.federation.homes["south"]) as office:
+        assert (office.state.witnessed(key.raw) or (0,))[0] == 2

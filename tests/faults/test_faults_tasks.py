@@ -18,7 +18,7 @@ from fault_world import (
 
 from cli.cli_shell import type_words
 from federation import Federation
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.aggregator.consent import find_consent
 from grievance.aggregator.rounds import sign_as_helper
 from grievance.crypto.documents import b64decode, b64encode, canonical
@@ -121,13 +121,13 @@ def test_a17_two_signed_tasks_of_one_round(tmp_path: Path) -> None:
     (fault,) = result.faults
     tells(fault, "task.twice", "north", words, task.round_id, step="show both to the others")
     # Both are kept: the second in the pool, the first with everybody who signed it.
-    with Desk.open(home) as desk:
-        assert desk.state.task_of_round(task.round_id) == first
-        agreed = find_consent(home, desk.state, task.round_id)
+    with Office.open(home) as office:
+        assert office.state.task_of_round(task.round_id) == first
+        agreed = find_consent(home, office.state, task.round_id)
         assert agreed is not None
         cards = read_cards(home.store, agreed.invitation)
         with refused("task.twice", words, step="show both to the others"):
-            sign_as_helper(home, desk.state, agreed, cards, other)
+            sign_as_helper(home, office.state, agreed, cards, other)
     # A worker who holds the digest of one refuses the other, whoever signed it.
     south = sign_task(other, home.key, "south")
     with refused("trust.mismatch", "neither this task nor", step="do not use this task"):

@@ -85,7 +85,7 @@ _CALLED = ("parse", "load", "unpack", "decode", "locate", "normalise", "b64decod
 _READS = ("read_", "open_", "check_cosignature", "check_inclusion")
 # ... that takes bytes, text or a value, and not a place to look for them. What reads a pool or a
 # home finds the bytes there and hands them to a parser.
-_PLACES = ("Store", "Home", "Desk", "Bench", "Inspection", "Seat", "Invitation")
+_PLACES = ("Store", "Home", "Office", "Bench", "Inspection", "Seat", "Invitation")
 # Inputs of these come from ourselves, or are read by somebody else's parser.
 _OURS = {
     "vdaf/circuits.py": "arithmetic on decoded vectors",
@@ -106,7 +106,7 @@ _OURS = {
     "aggregator/burns.py": "its own state",
     "aggregator/state.py": "its own state, which SQLite reads",
     "audit/pages.py": "pages that are part of the program",
-    "aggregator/desk.py:open_bench": "a place, not bytes",
+    "aggregator/office.py:open_bench": "a place, not bytes",
     "cli/demo.py": "a demonstration",
     "release/report/reading.py": "tables of a release that was read",
     "aggregator/bench.py:open_sum": "its own sums, through target `at-rest`",

@@ -10,7 +10,7 @@ from history_model import ACCEPTED, Expected
 from history_plan import STATISTICS
 from history_town import Town
 
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.audit import audit_pool
 from grievance.pool.noisy import parse_noisy_share
 from grievance.release import collect
@@ -80,8 +80,8 @@ def check_sums(town: Town, round_id: str, wanted: dict[int, Expected]) -> None:
     rows: list[dict[int, BatchRow]] = []
     sums: list[dict[int, list[int]]] = []
     for name in town.aggregators:
-        with Desk.open(town.homes[name]) as desk:
-            bench = desk.bench(task)
+        with Office.open(town.homes[name]) as office:
+            bench = office.bench(task)
             rows.append(bench.state.batches(task.digest))
             decided = {seq: row for seq, row in rows[-1].items() if row.decided}
             sums.append({seq: bench.open_sum(seq, row.sum) for seq, row in decided.items()})
@@ -216,13 +216,13 @@ def check_complete(town: Town, round_id: str | None = None) -> None:
 def _close(town: Town) -> None:
     """Close the round and answer every proposal."""
 
-    def close(desk: Desk) -> None:
-        _, chain = desk.open_bench(town.round_id)
-        desk.order(chain, {"type": "close"})
-        desk.publish()
+    def close(office: Office) -> None:
+        _, chain = office.open_bench(town.round_id)
+        office.order(chain, {"type": "close"})
+        office.publish()
 
     if all(event["type"] != "close" for event in town.events(town.round_id)):
-        town.at_desk("north", close)
+        town.at_office("north", close)
     for release, who in open_proposals(town):
         for name in who:
             town.answer(name, release)

@@ -39,7 +39,7 @@ from grievance.errors import (
 if TYPE_CHECKING:
     from history_model import Book
 
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
 
 CUTS = (
     *("state.commit.before", "state.commit.after", "pool.put.begin", "pool.put.written"),
@@ -90,7 +90,7 @@ class History(RuleBasedStateMachine):
         return any(e["type"] == "close" for e in self.town.events(self.town.round_id))
 
     def may(self, name: str) -> bool:
-        """Whether a steward would do anything at this desk now."""
+        """Whether a steward would do anything at this office now."""
         return name not in self.town.old
 
     # Workers and partners.
@@ -148,13 +148,13 @@ class History(RuleBasedStateMachine):
         """Order something; False where it was refused."""
         town = self.town
 
-        def order(desk: Desk) -> None:
-            _, chain = desk.open_bench(town.round_id)
-            desk.order(chain, event)
-            desk.publish()
+        def order(office: Office) -> None:
+            _, chain = office.open_bench(town.round_id)
+            office.order(chain, event)
+            office.publish()
 
         try:
-            town.at_desk("north", order, cut)
+            town.at_office("north", order, cut)
         except OrderError as error:
             assert error.code != "order.fork"
             return False
@@ -204,13 +204,13 @@ class History(RuleBasedStateMachine):
         text = "SELECT 1 FROM batches WHERE task = ? AND seq = ?"
         checked = town.query(town.folder / "north", text, self.book.task.digest, seq)
 
-        def give_up(desk: Desk) -> None:
-            _, chain = desk.open_bench(town.round_id)
-            void(desk, chain, seq)
-            desk.publish()
+        def give_up(office: Office) -> None:
+            _, chain = office.open_bench(town.round_id)
+            void(office, chain, seq)
+            office.publish()
 
         try:
-            town.at_desk("north", give_up)
+            town.at_office("north", give_up)
         except StateError as error:
             assert error.code == "void.checked" and checked
         except GrievanceError as error:
@@ -232,13 +232,13 @@ class History(RuleBasedStateMachine):
         seq = places[which % len(places)]
         before = len(town.events(town.round_id))
 
-        def take(desk: Desk) -> None:
-            _, chain = desk.open_bench(town.round_id)
-            order_again(desk, chain, seq)
-            desk.publish()
+        def take(office: Office) -> None:
+            _, chain = office.open_bench(town.round_id)
+            order_again(office, chain, seq)
+            office.publish()
 
         try:
-            town.at_desk("north", take)
+            town.at_office("north", take)
         except (UsageError, OrderError, BatchError) as error:
             assert not isinstance(error, BatchError) or town.spoiled, error
         except GrievanceError as error:
@@ -281,15 +281,15 @@ class History(RuleBasedStateMachine):
         )
         allowed = self.closed() and enough and decided and not set(names) & spoken_for(town)
 
-        def work(desk: Desk) -> None:
+        def work(office: Office) -> None:
             from grievance.aggregator.releases import propose
 
-            bench, chain = desk.open_bench(town.round_id)
+            bench, chain = office.open_bench(town.round_id)
             propose(bench, chain, names)
-            desk.publish()
+            office.publish()
 
         try:
-            town.at_desk(name, work, cut)
+            town.at_office(name, work, cut)
         except ReleaseError as error:
             assert not allowed or town.spoiled, error
             town.tally[f"proposal refused: {error.code}"] += 1
@@ -309,16 +309,16 @@ class History(RuleBasedStateMachine):
         if not self.may(names[0]):
             return
 
-        def work(desk: Desk) -> None:
+        def work(office: Office) -> None:
             from grievance.aggregator.releases import answer
             from grievance.pool.proposals import Approval
 
-            bench, chain = desk.open_bench(town.round_id)
+            bench, chain = office.open_bench(town.round_id)
             answer(bench, chain, release, Approval(names[0], how, ""))  # type: ignore[arg-type]
-            desk.publish()
+            office.publish()
 
         try:
-            town.at_desk(names[0], work, cut)
+            town.at_office(names[0], work, cut)
         except GrievanceError as error:
             assert town.spoiled or error.code in ("release.twice", "release.answered"), error
 

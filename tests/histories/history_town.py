@@ -23,7 +23,7 @@ from history_pool import RememberedPool
 from cuts import PowerCutError, power
 from dishonest import Snapshot, new_seed, weigh
 from federation import encode, seal_measurement
-from grievance.aggregator import Desk, SyncResult, sync
+from grievance.aggregator import Office, SyncResult, sync
 from grievance.aggregator.asked import Told
 from grievance.aggregator.recover import recover
 from grievance.client import Report, seal
@@ -177,26 +177,26 @@ class Town(RememberedPool):
 
     # What aggregators do.
 
-    def at_desk(
-        self, name: str, what: Callable[[Desk], T], cut: tuple[str, int] | None = None
+    def at_office(
+        self, name: str, what: Callable[[Office], T], cut: tuple[str, int] | None = None
     ) -> T | None:
-        """Do something at a desk; None when the power was cut."""
+        """Do something at an office; None when the power was cut."""
         try:
-            with power(cut), Desk.open(self.homes[name]) as desk:
-                return what(desk)
+            with power(cut), Office.open(self.homes[name]) as office:
+                return what(office)
         except PowerCutError:
             self.tally[f"cut at {cut[0] if cut else ''}"] += 1
             return None
 
     def publish_waiting(self, name: str) -> None:
         """Put into the pool what a power cut has left in the spool, so that all can be seen."""
-        self.at_desk(name, Desk.publish)
+        self.at_office(name, Office.publish)
 
     def sync(self, *names: str, clean: bool = True) -> list[SyncResult]:
         """As a federation does; a second release that came too late is no fault of the pool."""
         results = []
         for name in names or self.aggregators:
-            result = self.at_desk(name, sync)
+            result = self.at_office(name, sync)
             assert result is not None
             codes = {fault.code for fault in result.faults}
             assert not clean or codes <= OVERLAP, (name, [str(f) for f in result.faults])
@@ -207,7 +207,7 @@ class Town(RememberedPool):
         """Sync, and hold what it says against what it had to find."""
         before = set(self.files())
         try:
-            result = self.at_desk(name, sync, cut)
+            result = self.at_office(name, sync, cut)
         except GrievanceError as error:
             assert not self.quiet, f"{name}: {error}"
             if name in self.unsure and error.code in BEHIND:

@@ -13,7 +13,7 @@ from hostile_pool import Content, HostilePool
 
 from dishonest import TINY_ANSWERS, TINY_PLAN
 from federation import Federation
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.audit import AuditReport, audit_pool
 from grievance.crypto.documents import sign_document
 from grievance.pool.order import OrderChain, read_chain
@@ -58,10 +58,10 @@ class HostileCoalition(Federation):
 
     def order_close(self) -> None:
         """The leader's steward closes the round; nobody syncs."""
-        with Desk.open(self.leader) as desk:
-            _, chain = desk.open_bench(self.round_id)
-            desk.order(chain, {"type": "close"})
-            desk.publish()
+        with Office.open(self.leader) as office:
+            _, chain = office.open_bench(self.round_id)
+            office.order(chain, {"type": "close"})
+            office.publish()
 
     def seal(self, number: int, answers: Mapping[str, object] = TINY_ANSWERS) -> list[Report]:
         return super().seal(number, answers)

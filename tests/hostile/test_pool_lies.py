@@ -24,7 +24,7 @@ from hostile_world import (
     signed_by,
 )
 
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.aggregator.asked import Told
 from grievance.aggregator.recover import recover
 from grievance.aggregator.status import status
@@ -46,8 +46,8 @@ STRANGER = SigningKey.generate()
 
 def waits(coalition: HostileCoalition, name: str) -> set[tuple[str, str]]:
     """Who is waited for, and for what, as this organisation's status says."""
-    with Desk.open(coalition.homes[name]) as desk:
-        return {(item.who, item.what) for line in status(desk) for item in line.waiting}
+    with Office.open(coalition.homes[name]) as office:
+        return {(item.who, item.what) for line in status(office) for item in line.waiting}
 
 
 # Rollback.
@@ -390,8 +390,8 @@ def test_names_that_are_none_in_every_folder(opened: HostileCoalition) -> None:
     release_id = approve(opened)
     opened.settle()
     for name in opened.aggregators:
-        with Desk.open(opened.homes[name]) as desk:
-            (line,) = status(desk)
+        with Office.open(opened.homes[name]) as office:
+            (line,) = status(office)
             assert line.stage == "released"
     report = opened.audit()
     assert not report.faults

@@ -74,7 +74,7 @@ def test_a_restored_backup_and_a_fork(town: Town, monkeypatch: pytest.MonkeyPatc
         1, "older than what we published", "grievance: hint: ", "grievance recover"
     )
     with monkeypatch.context() as patch:
-        patch.setattr(witness, "check_not_behind", lambda _desk: None)
+        patch.setattr(witness, "check_not_behind", lambda _office: None)
         town.type("south", "sync")
     second = (town.pool / checkpoint_path("south", 1)).read_text(encoding="utf-8")
     assert second != first

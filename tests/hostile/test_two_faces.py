@@ -23,7 +23,7 @@ from hostile_world import (
     restore_home,
 )
 
-from grievance.aggregator import Desk, releases, sightings, witness
+from grievance.aggregator import Office, releases, sightings, witness
 from grievance.aggregator.status import status
 from grievance.crypto.documents import parse_document
 from grievance.errors import GrievanceError, PoolError, StateError
@@ -54,8 +54,8 @@ def accused(coalition: HostileCoalition, path: str) -> str:
     coalition.sync("north", clean=False)
     found = parse_versions(coalition.hostile.files[where], coalition.task)
     assert (found.place.author, found.place.path) == ("south", path)
-    with Desk.open(coalition.homes["north"]) as desk:
-        told = [text for line in status(desk) for text in line.evidence]
+    with Office.open(coalition.homes["north"]) as office:
+        told = [text for line in status(office) for text in line.evidence]
     assert len(told) == 1 and "south signed two versions" in told[0] and where in told[0]
     faults = [f for f in coalition.audit().faults if f.rule == "file.twice"]
     assert [f.file for f in faults] == [where]
@@ -113,8 +113,8 @@ def test_two_answers_to_one_proposal(closed: HostileCoalition) -> None:
     release_id = approve(closed)
     closed.codes()
     path = closed.paths.approval(release_id, "south")
-    with Desk.open(closed.homes["south"]) as desk:
-        bench, _ = desk.open_bench(closed.round_id)
+    with Office.open(closed.homes["south"]) as office:
+        bench, _ = office.open_bench(closed.round_id)
         proposal = releases.find_release(bench, release_id).proposal
     no = Approval("south", "decline", "changed my mind")
     other = no.sign(closed.task, proposal, closed.homes["south"].key)
@@ -125,8 +125,8 @@ def test_two_answers_to_one_proposal(closed: HostileCoalition) -> None:
 def verifier_shares(coalition: HostileCoalition, *, change: bool) -> tuple[str, bytes]:
     """South's file of verifier shares, sealed once more; with other shares if `change`."""
     (batch,) = coalition.chain().batches
-    with Desk.open(coalition.homes["north"]) as desk:
-        bench, _ = desk.open_bench(coalition.round_id)
+    with Office.open(coalition.homes["north"]) as office:
+        bench, _ = office.open_bench(coalition.round_id)
         from grievance.aggregator.decisions import read_findings
 
         found = read_findings(bench, batch, 1)
@@ -197,8 +197,8 @@ def test_two_events_of_one_place(checked: HostileCoalition) -> None:
     assert fault.code == "order.fork" and where in str(fault.hint)
     checked.hostile.honest()
     assert {(f.rule, f.file) for f in checked.audit().faults} == {("order.fork", where)}
-    with Desk.open(checked.homes["south"]) as desk:
-        (line,) = status(desk)
+    with Office.open(checked.homes["south"]) as office:
+        (line,) = status(office)
     assert any("north signed two events" in text for text in line.evidence)
 
 
@@ -283,7 +283,7 @@ def test_where_it_is_forced_on_nobody_cosigns_and_no_share_leaves(
     first = coalition.hostile.snapshot()
     shares = {path: first[path] for path in noisy_files(coalition.hostile)}
     old_note = first[checkpoint_path("south", 1)]
-    monkeypatch.setattr(witness, "check_not_behind", lambda _desk: None)
+    monkeypatch.setattr(witness, "check_not_behind", lambda _office: None)
     for _ in range(3):
         coalition.codes("south")
     new_note = coalition.hostile.files[checkpoint_path("south", 1)]
@@ -306,8 +306,8 @@ def test_where_it_is_forced_on_nobody_cosigns_and_no_share_leaves(
     (finding,) = [f for f in coalition.audit().faults if f.rule == "ledger.fork"]
     assert finding.file == where
     assert set(finding.evidence) == {old_note.decode(), new_note.decode()}
-    with Desk.open(coalition.homes["north"]) as desk:
-        told = [text for line in status(desk) for text in line.evidence]
+    with Office.open(coalition.homes["north"]) as office:
+        told = [text for line in status(office) for text in line.evidence]
     assert any("south signed two heads" in text and where in text for text in told)
 
 

@@ -72,16 +72,16 @@ def test_both_paths_decide_alike(
 def test_every_path_and_process_finds_the_same_bytes(
     federation: Federation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
 
     federation.sync("north")
     task = federation.task
     batch = federation.chain().batches[0]
     data = federation.file(federation.paths.batch(batch.partner, batch.digest)).read_bytes()
-    with Desk.open(federation.homes["south"]) as desk:
-        federation_task = desk.task(federation.round_id)
+    with Office.open(federation.homes["south"]) as office:
+        federation_task = office.task(federation.round_id)
         assert federation_task is not None
-        seat = desk.bench(federation_task).seat
+        seat = office.bench(federation_task).seat
     file = BatchFile(data, task)
     monkeypatch.setattr(workers, "WORKER_ROWS", 1)
     results = []
@@ -106,7 +106,7 @@ def test_processes_that_stop_are_told_in_words(
 ) -> None:
     import dataclasses
 
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
     from grievance.errors import StateError
 
     task = federation.task
@@ -114,10 +114,10 @@ def test_processes_that_stop_are_told_in_words(
     batch = federation.chain().batches[0]
     data = federation.file(federation.paths.batch(batch.partner, batch.digest)).read_bytes()
     file = BatchFile(data, task)
-    with Desk.open(federation.homes["south"]) as desk:
-        mine = desk.task(federation.round_id)
+    with Office.open(federation.homes["south"]) as office:
+        mine = office.task(federation.round_id)
         assert mine is not None
-        seat = desk.bench(mine).seat
+        seat = office.bench(mine).seat
     broken = dataclasses.replace(seat, task=dataclasses.replace(task, data=b"no task"))
     monkeypatch.setattr(workers, "WORKER_ROWS", 1)
     with workers.Crew(broken, batch.rows, 2) as crew, pytest.raises(StateError) as error:
@@ -129,7 +129,7 @@ def test_a_file_that_changes_below_the_processes_is_not_the_batch(
     federation: Federation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """They read the file themselves; the digests they hand back tell what they read."""
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
     from grievance.errors import BatchError
     from grievance.pool.batch import HEADER_SIZE
 
@@ -137,10 +137,10 @@ def test_a_file_that_changes_below_the_processes_is_not_the_batch(
     batch = federation.chain().batches[0]
     data = federation.file(federation.paths.batch(batch.partner, batch.digest)).read_bytes()
     file = BatchFile(data, federation.task)
-    with Desk.open(federation.homes["south"]) as desk:
-        mine = desk.task(federation.round_id)
+    with Office.open(federation.homes["south"]) as office:
+        mine = office.task(federation.round_id)
         assert mine is not None
-        seat = desk.bench(mine).seat
+        seat = office.bench(mine).seat
     monkeypatch.setattr(workers, "WORKER_ROWS", 1)
     changed = bytearray(data)
     changed[HEADER_SIZE + 100] ^= 1

@@ -22,7 +22,7 @@ from dishonest import (
     publish_raw,
 )
 from federation import Federation, encode, seal_measurement
-from grievance.aggregator import Desk, sync
+from grievance.aggregator import Office, sync
 from grievance.aggregator.decisions import read_decision, read_findings
 from grievance.client import seal
 from grievance.crypto.hpke import HpkePrivateKey
@@ -100,16 +100,16 @@ def test_an_ordered_batch_that_changes_before_it_is_verified_waits(
     federation.sync("north")
     file = federation.file(path)
     good = file.read_bytes()
-    with Desk.open(federation.homes["south"]) as desk:
-        before = desk.state.burns(federation.task.digest)
+    with Office.open(federation.homes["south"]) as office:
+        before = office.state.burns(federation.task.digest)
     for at in (HEADER_SIZE + 60, len(good) // 2):  # inside the rows
         file.write_bytes(flip(good, at))
-        with Desk.open(federation.homes["south"]) as desk:
-            result = sync(desk)
+        with Office.open(federation.homes["south"]) as office:
+            result = sync(office)
             assert [fault.code for fault in result.faults] == ["batch.digest"]
             assert "nurses" in str(result.faults[0].hint)
-            assert desk.state.burns(federation.task.digest) == before
-            assert desk.state.batches(federation.task.digest) == {}
+            assert office.state.burns(federation.task.digest) == before
+            assert office.state.batches(federation.task.digest) == {}
     file.write_bytes(good)
     federation.settle()
     assert federation.release().accepted == 14
@@ -127,9 +127,9 @@ def test_a_batch_that_changes_after_it_was_verified_is_not_opened_again(
     (batch,) = federation.chain().batches
     federation.sync("south")  # checks and decides
     file.write_bytes(good.replace(bad.ciphertexts[0], flip(bad.ciphertexts[0], 7)))
-    with Desk.open(federation.leader) as desk:
-        assert [fault.code for fault in sync(desk).faults] == ["batch.digest"]
-        assert not desk.state.batches(federation.task.digest)[batch.seq].decided
+    with Office.open(federation.leader) as office:
+        assert [fault.code for fault in sync(office).faults] == ["batch.digest"]
+        assert not office.state.batches(federation.task.digest)[batch.seq].decided
     file.write_bytes(good)
     federation.settle()
     assert list(federation.reasons()[batch.seq].values()) == ["report.proof"]
@@ -179,10 +179,10 @@ def test_a_leader_that_orders_a_batch_with_another_number_of_rows(federation: Fe
     """The batch is refused as a whole by both, for the same reason."""
     path = publish(federation, "nurses", federation.seal(3, TINY_ANSWERS))
     digest = path.rsplit("-", 1)[1]
-    with Desk.open(federation.leader) as desk:
-        _, chain = desk.open_bench(federation.round_id)
-        desk.order(chain, {"type": "batch", "partner": "nurses", "batch": digest, "rows": 2})
-        desk.publish()
+    with Office.open(federation.leader) as office:
+        _, chain = office.open_bench(federation.round_id)
+        office.order(chain, {"type": "batch", "partner": "nurses", "batch": digest, "rows": 2})
+        office.publish()
     federation.settle()
     (batch,) = federation.chain().batches
     both = decisions(federation, batch)

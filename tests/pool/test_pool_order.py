@@ -11,7 +11,7 @@ import pytest
 
 from dishonest import TINY_ANSWERS, TINY_PLAN, Snapshot, flip, publish
 from federation import Federation
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.crypto.documents import b64encode, parse_document, sign_document
 from grievance.crypto.signing import SigningKey
 from grievance.errors import OrderError, PoolError
@@ -251,8 +251,8 @@ def test_two_events_for_one_place_are_noticed_by_whoever_saw_the_other(
     (result,) = federation.sync("south", clean=False)
     assert [fault.code for fault in result.faults] == ["order.fork"]
     assert path.read_bytes() == other  # the evidence is left where it is
-    with Desk.open(federation.homes["south"]) as desk, pytest.raises(OrderError) as error:
-        desk.open_bench(federation.round_id)
+    with Office.open(federation.homes["south"]) as office, pytest.raises(OrderError) as error:
+        office.open_bench(federation.round_id)
     assert error.value.code == "order.fork"
 
 
@@ -262,20 +262,20 @@ def test_a_pool_that_went_back_is_waited_for(federation: Federation) -> None:
     path = federation.file(federation.paths.order(federation.chain().length))
     data = path.read_bytes()
     path.unlink()
-    with Desk.open(federation.homes["south"]) as desk, pytest.raises(PoolError) as error:
-        desk.open_bench(federation.round_id)
+    with Office.open(federation.homes["south"]) as office, pytest.raises(PoolError) as error:
+        office.open_bench(federation.round_id)
     assert error.value.code == "pool.behind"
     federation.sync("north")  # the leader has its own copy and writes it again
     assert path.read_bytes() == data
 
 
 def test_the_leader_never_signs_two_events_for_one_place(federation: Federation) -> None:
-    with Desk.open(federation.leader) as desk:
-        _, chain = desk.open_bench(federation.round_id)
+    with Office.open(federation.leader) as office:
+        _, chain = office.open_bench(federation.round_id)
         stale = chain.copy()
-        desk.order(chain, {"type": "expel", "partner": "nurses"})
+        office.order(chain, {"type": "expel", "partner": "nurses"})
         with pytest.raises(Exception, match=r"other bytes|UNIQUE"):
-            desk.order(stale, {"type": "expel", "partner": "carers"})
-        desk.publish()
+            office.order(stale, {"type": "expel", "partner": "carers"})
+        office.publish()
     assert federation.chain().expelled == {"nurses"}
     federation.settle()

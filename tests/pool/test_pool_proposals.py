@@ -12,7 +12,7 @@ import pytest
 
 from dishonest import TINY_ANSWERS, TINY_PLAN, Snapshot, flip
 from federation import PLAN, Federation
-from grievance.aggregator import Desk, releases
+from grievance.aggregator import Office, releases
 from grievance.crypto.documents import sign_document
 from grievance.errors import GrievanceError, ReleaseError
 from grievance.pool.layout import RoundPaths
@@ -199,11 +199,11 @@ def plant(federation: Federation, proposal: Proposal, name: str = "north") -> st
     task, home = federation.task, federation.homes[name]
     release_id = proposal.release_id(task)
     approval = Approval(name, "approve", "").sign(task, proposal, home.key)
-    with Desk.open(home) as desk:
-        with desk.state.transaction():
-            desk.state.spool(federation.paths.proposal(release_id), proposal.sign(task, home.key))
-            desk.state.spool(federation.paths.approval(release_id, name), approval)
-        desk.publish()
+    with Office.open(home) as office:
+        with office.state.transaction():
+            office.state.spool(federation.paths.proposal(release_id), proposal.sign(task, home.key))
+            office.state.spool(federation.paths.approval(release_id, name), approval)
+        office.publish()
     return release_id
 
 
@@ -251,5 +251,5 @@ def test_two_proposals_for_one_statistic_charge_it_once(
     for _ in range(4):
         federation.sync(clean=False)
     for name in federation.aggregators:
-        with Desk.open(federation.homes[name]) as desk:
-            assert len(desk.state.ledger()) <= 1
+        with Office.open(federation.homes[name]) as office:
+            assert len(office.state.ledger()) <= 1

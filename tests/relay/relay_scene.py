@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from federation import Federation
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.client import seal, write_report
 from grievance.home import Home
 from grievance.pool.batch import BatchFile, max_batch_size
@@ -73,11 +73,11 @@ class Scene(Federation):
     def pass_on(self, *files: Path, name: str = "nurses", lost: bool = False) -> Passed:
         """What `grievance relay FILES` does, without words."""
         task = self.task
-        with Desk.open(self.homes[name]) as desk:
-            memory = recall(desk, task, self.chain(), datetime.now(UTC), lost=lost)
-            desk.publish()
+        with Office.open(self.homes[name]) as office:
+            memory = recall(office, task, self.chain(), datetime.now(UTC), lost=lost)
+            office.publish()
             taken, _ = read_files(files, task, memory.path_of)
-            return pass_on(desk, task, taken)
+            return pass_on(office, task, taken)
 
     def look(
         self,
@@ -91,9 +91,9 @@ class Scene(Federation):
     ) -> Look:
         """What one `grievance relay --spool SPOOL` does, at a moment of the test's choice."""
         home = self.homes[name]
-        with Desk.open(home) as desk:
+        with Office.open(home) as office:
             return look(
-                desk,
+                office,
                 self.task,
                 read_chain(home.store, self.task),
                 spool,

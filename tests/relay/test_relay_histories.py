@@ -133,12 +133,12 @@ class Spool(RuleBasedStateMachine):
     def close(self) -> None:
         self.look(None)
         self.scene.sync("north")
-        from grievance.aggregator import Desk
+        from grievance.aggregator import Office
 
-        with Desk.open(self.scene.leader) as desk:
-            _, chain = desk.open_bench(self.scene.round_id)
-            desk.order(chain, {"type": "close"})
-            desk.publish()
+        with Office.open(self.scene.leader) as office:
+            _, chain = office.open_bench(self.scene.round_id)
+            office.order(chain, {"type": "close"})
+            office.publish()
         self.closed = True
 
     @invariant()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from relay_scene import Scene
 
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.aggregator.destroy import destroy
 from grievance.client import read_report
 from grievance.errors import StateError
@@ -99,9 +99,9 @@ def test_what_the_memory_holds_does_not_tell_real_from_blank(scene: Scene) -> No
     inbox = scene.inbox(3)
     scene.pass_on(inbox)
     ((path, data),) = scene.batches().items()
-    with Desk.open(scene.homes["nurses"]) as desk:
-        assert desk.state.relayed(scene.task.digest) == {path: b"".join(scene.rows(data))}
-        assert desk.state.outgoing(path) == data
+    with Office.open(scene.homes["nurses"]) as office:
+        assert office.state.relayed(scene.task.digest) == {path: b"".join(scene.rows(data))}
+        assert office.state.outgoing(path) == data
 
 
 def test_a_lost_batch_is_put_back_byte_for_byte(scene: Scene) -> None:
@@ -172,8 +172,8 @@ def test_a_batch_that_is_nowhere_stops_and_asks(scene: Scene) -> None:
         path.unlink()
     for path, data in old.items():
         path.write_bytes(data)
-    with Desk.open(scene.homes["nurses"]) as desk:
-        (known,) = desk.state.relayed(scene.task.digest)
+    with Office.open(scene.homes["nurses"]) as office:
+        (known,) = office.state.relayed(scene.task.digest)
     second = next(path for path in scene.batches() if path != known)
     kept = scene.file(second).read_bytes()
     scene.file(second).unlink()
@@ -222,23 +222,23 @@ def test_batches_and_memory_are_deleted_when_all_have_destroyed_the_round(scene:
     scene.settle()
     scene.close()
     now, task = datetime.now(UTC), scene.task
-    with Desk.open(scene.homes["nurses"]) as desk:
-        assert not tidy(desk, task, scene.chain(), now, 1)
+    with Office.open(scene.homes["nurses"]) as office:
+        assert not tidy(office, task, scene.chain(), now, 1)
     assert held(scene, row)
     scene.release()
     destroyed = []
     for name in scene.aggregators:
-        with Desk.open(scene.homes["nurses"]) as desk:
-            destroyed.append(tidy(desk, task, scene.chain(), now, 1))
-        with Desk.open(scene.homes[name]) as desk:
-            destroy(desk, desk.chain(task))
-            desk.publish()
+        with Office.open(scene.homes["nurses"]) as office:
+            destroyed.append(tidy(office, task, scene.chain(), now, 1))
+        with Office.open(scene.homes[name]) as office:
+            destroy(office, office.chain(task))
+            office.publish()
     assert destroyed == [False, False], "one that has not destroyed its keys may need the batches"
-    with Desk.open(scene.homes["nurses"]) as desk:
-        assert tidy(desk, task, scene.chain(), now, 1)
-        assert desk.state.relayed(task.digest) == {}
-        assert desk.state.outgoing(path) is None
-        assert path not in [name for name, _ in desk.state.all_outgoing()]
+    with Office.open(scene.homes["nurses"]) as office:
+        assert tidy(office, task, scene.chain(), now, 1)
+        assert office.state.relayed(task.digest) == {}
+        assert office.state.outgoing(path) is None
+        assert path not in [name for name, _ in office.state.all_outgoing()]
     assert not held(scene, row)
     assert not held(scene, nonce)
 
@@ -250,8 +250,8 @@ def test_batches_are_kept_so_long_after_the_last_release_and_no_longer(scene: Sc
     now, task = datetime.now(UTC), scene.task
 
     def tidied(days: int) -> bool:
-        with Desk.open(scene.homes["nurses"]) as desk:
-            return tidy(desk, task, scene.chain(), now + timedelta(days=days), 30)
+        with Office.open(scene.homes["nurses"]) as office:
+            return tidy(office, task, scene.chain(), now + timedelta(days=days), 30)
 
     assert not tidied(0)
     assert not tidied(400), "nothing was released: recover may need them"
@@ -264,7 +264,7 @@ def test_batches_are_kept_so_long_after_the_last_release_and_no_longer(scene: Sc
 
 def test_an_open_round_is_never_forgotten(scene: Scene) -> None:
     scene.pass_on(scene.inbox(1))
-    with Desk.open(scene.homes["nurses"]) as desk:
+    with Office.open(scene.homes["nurses"]) as office:
         later = datetime.now(UTC) + timedelta(days=9_999)
-        assert not tidy(desk, scene.task, scene.chain(), later, 1)
-        assert desk.state.relayed(scene.task.digest)
+        assert not tidy(office, scene.task, scene.chain(), later, 1)
+        assert office.state.relayed(scene.task.digest)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from relay_scene import Scene
 
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.client import write_reports
 from grievance.relay import Rule
 from grievance.relay.spool import RELAYED
@@ -138,8 +138,8 @@ def test_files_are_deleted_when_every_aggregator_has_decided_their_batch(scene: 
     assert len(below(spool, RELAYED)) == 2
     assert scene.look(spool, now=NOW).deleted == 2
     assert list((spool / RELAYED).iterdir()) == []
-    with Desk.open(scene.homes["nurses"]) as desk:
-        assert len(desk.state.relayed(scene.task.digest)) == 1, "the batch is kept"
+    with Office.open(scene.homes["nurses"]) as office:
+        assert len(office.state.relayed(scene.task.digest)) == 1, "the batch is kept"
 
 
 def test_what_the_close_leaves_is_told_kept_and_deleted(scene: Scene) -> None:
@@ -177,8 +177,8 @@ def test_what_the_close_leaves_is_told_kept_and_deleted(scene: Scene) -> None:
     after = scene.look(spool, now=NOW + timedelta(days=31), keep_days=30)
     assert (after.deleted, after.left is not None and after.left.reports) == (0, 0)
     # The batches stay: nothing was released, and somebody may have to recover.
-    with Desk.open(scene.homes["nurses"]) as desk:
-        assert len(desk.state.relayed(scene.task.digest)) == 2
+    with Office.open(scene.homes["nurses"]) as office:
+        assert len(office.state.relayed(scene.task.digest)) == 2
 
 
 def test_a_spool_that_never_passed_anything_on_tells_of_it_too(scene: Scene) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from dishonest import TINY_ANSWERS, TINY_PLAN, publish, seal_plaintexts, shares_of
 from federation import Federation, encode, seal_measurement
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.aggregator import destroy as destroying
 from grievance.aggregator.burns import BurnIndex
 from grievance.audit import audit_pool
@@ -186,15 +186,15 @@ def finish_round(federation: Federation) -> None:
 
 
 def destroy(federation: Federation, name: str) -> None:
-    with Desk.open(federation.homes[name]) as desk:
+    with Office.open(federation.homes[name]) as office:
         task = federation.task
-        destroying.destroy(desk, desk.chain(task))
-        desk.publish()
+        destroying.destroy(office, office.chain(task))
+        office.publish()
 
 
 def sit(federation: Federation, name: str) -> None:
-    with Desk.open(federation.homes[name]) as desk:
-        desk.bench(federation.task)
+    with Office.open(federation.homes[name]) as office:
+        office.bench(federation.task)
 
 
 def stripped() -> bool:

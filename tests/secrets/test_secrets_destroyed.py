@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from dishonest import TINY_ANSWERS, TINY_PLAN
 from federation import Federation
-from grievance.aggregator import Desk
+from grievance.aggregator import Office
 from grievance.aggregator import destroy as destroying
 from grievance.aggregator.state import State
 from grievance.wire import length_prefixed
@@ -77,8 +77,8 @@ class Target:
         self.publics = {party.hpke.x25519_half: party.name for party in self.task.aggregators}
         self.boxes: dict[str, tuple[bytes, bytes]] = {}
         for name in federation.aggregators:
-            with Desk.open(federation.homes[name]) as desk:
-                for seq, row in desk.state.batches(self.task.digest).items():
+            with Office.open(federation.homes[name]) as office:
+                for seq, row in office.state.batches(self.task.digest).items():
                     context = length_prefixed(
                         b"grievance/2 at rest", b"sum", self.task.digest, seq.to_bytes(4, "big")
                     )
@@ -119,11 +119,11 @@ def released(tmp_path: Path) -> Federation:
 
 def destroy_both(federation: Federation) -> None:
     for name in federation.aggregators:
-        with Desk.open(federation.homes[name]) as desk:
-            task = desk.task(federation.round_id)
+        with Office.open(federation.homes[name]) as office:
+            task = office.task(federation.round_id)
             assert task is not None
-            destroying.destroy(desk, desk.chain(task))
-            desk.publish()
+            destroying.destroy(office, office.chain(task))
+            office.publish()
     federation.settle()
 
 
@@ -176,10 +176,10 @@ def test_a_key_that_is_only_moved_away_is_found(
 ) -> None:
     """What the search would say of a `round destroy` that does not delete."""
 
-    def moves(desk: Desk, task: object) -> list[Path]:
-        files = destroying.key_files(desk, task)  # type: ignore[arg-type]
+    def moves(office: Office, task: object) -> list[Path]:
+        files = destroying.key_files(office, task)  # type: ignore[arg-type]
         for number, path in enumerate(files):
-            path.rename(desk.home.root / f".trash-{number}")
+            path.rename(office.home.root / f".trash-{number}")
         return files
 
     target = Target(released)

@@ -10,12 +10,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from grievance.aggregator.desk import Desk
+    from grievance.aggregator.office import Office
     from grievance.aggregator.run import SyncResult, sync
 
-__all__ = ["Desk", "SyncResult", "sync"]
+__all__ = ["Office", "SyncResult", "sync"]
 
-_HOMES = {"Desk": "desk", "SyncResult": "run", "sync": "run"}
+_HOMES = {"Office": "office", "SyncResult": "run", "sync": "run"}
 
 
 def __getattr__(name: str) -> object:

@@ -17,32 +17,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from grievance.aggregator.bench import Bench
-    from grievance.aggregator.desk import Desk
+    from grievance.aggregator.office import Office
     from grievance.pool.order import OrderChain
     from grievance.pool.proposals import ReleaseView
 
 
 def advance_releases(
-    desk: Desk, bench: Bench, chain: OrderChain, publish: Callable[[], None]
+    office: Office, bench: Bench, chain: OrderChain, publish: Callable[[], None]
 ) -> tuple[list[str], list[GrievanceError]]:
     """Do for every release of a round what can be done now; in words, and what went wrong.
 
     One that must not go on stops no other, unless the other takes the same statistics.
     """
-    round_ = _Releases(desk, bench, chain, publish)
+    round_ = _Releases(office, bench, chain, publish)
     if round_.follow_chain() and bench.seat.index == 0:
         round_.order_new()
     return round_.done, round_.faults
 
 
 class _Releases:
-    """The releases of one round at one desk. `taken`: statistic -> the release ordered for it."""
+    """The releases of one round at one office. `taken`: statistic -> the release ordered for it."""
 
     def __init__(
-        self, desk: Desk, bench: Bench, chain: OrderChain, publish: Callable[[], None]
+        self, office: Office, bench: Bench, chain: OrderChain, publish: Callable[[], None]
     ) -> None:
-        self.desk, self.bench, self.chain, self.publish = desk, bench, chain, publish
-        self.views = {v.release_id: v for v in read_releases(desk.home.store, chain.task)}
+        self.office, self.bench, self.chain, self.publish = office, bench, chain, publish
+        self.views = {v.release_id: v for v in read_releases(office.home.store, chain.task)}
         self.taken: dict[str, str] = {}
         self.done: list[str] = []
         self.faults: list[GrievanceError] = []
@@ -83,7 +83,7 @@ class _Releases:
         releases.check_proposal(self.bench, self.chain, view.proposal, log)
         digest = view.proposal.digest(self.chain.task).hex()
         event: dict[str, object] = {"type": "release", "release": view.release_id}
-        self.desk.order(self.chain, event | {"proposal": digest})
+        self.office.order(self.chain, event | {"proposal": digest})
         self._tell("ordered release {}", view)
         self.publish()
         self._charge(view)

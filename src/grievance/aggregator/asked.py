@@ -39,7 +39,7 @@ from grievance.pool.store import find
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from grievance.aggregator.desk import Desk
+    from grievance.aggregator.office import Office
     from grievance.crypto.signing import VerifyingKey
     from grievance.home import Home
     from grievance.ledger import LedgerLog
@@ -243,12 +243,12 @@ def typed_head(text: str) -> ToldHead:
     return ToldHead(name, int(size), spoken=groups)
 
 
-def answer_all(desk: Desk) -> list[str]:
+def answer_all(office: Office) -> list[str]:
     """Answer every question about a ledger that we watch, with what we had stored before.
 
     Run in `sync` before new heads are looked at: what somebody shows us only now is no memory.
     """
-    done, home, state = [], desk.home, desk.state
+    done, home, state = [], office.home, office.state
     for name, ledger in watched(home, state).items():
         stored = state.witnessed(ledger.key.raw)
         files = home.store.names(heads_folder(name)) if stored is not None else []
@@ -269,12 +269,12 @@ def answer_all(desk: Desk) -> list[str]:
     return done
 
 
-def hear_answers(desk: Desk, log: LedgerLog) -> list[str]:
+def hear_answers(office: Office, log: LedgerLog) -> list[str]:
     """After a recovery alone: take in what has been answered since. Raises StateError.
 
     That is `recover.ledger` when somebody holds a head that we do not: this state is too old.
     """
-    home, state = desk.home, desk.state
+    home, state = office.home, office.state
     digest = state.alone_since()
     if digest is None:
         return []

@@ -24,7 +24,7 @@ from grievance.pool.store import find
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from grievance.aggregator.desk import Desk
+    from grievance.aggregator.office import Office
 
 OURS: Final = timedelta(minutes=10)
 """How far behind its own past a clock may be: it was set a little."""
@@ -61,9 +61,9 @@ class Moments:
         return self.opens - AROUND <= moment <= self.closes + AROUND
 
 
-def clock_warnings(desk: Desk) -> list[str]:
+def clock_warnings(office: Office) -> list[str]:
     """What is wrong with which clock, in words; empty when nothing seems to be."""
-    return warnings(read_moments(desk, datetime.now(UTC)))
+    return warnings(read_moments(office, datetime.now(UTC)))
 
 
 def warnings(seen: Moments) -> list[str]:
@@ -113,15 +113,15 @@ def _which(seen: Moments, later: list[tuple[str, datetime]]) -> str:
     )
 
 
-def read_moments(desk: Desk, now: datetime) -> Moments:
+def read_moments(office: Office, now: datetime) -> Moments:
     """Gather what the clocks said, from our state and the cosignatures under our newest head."""
-    state, name, key = desk.state, desk.home.name, desk.home.key.public
+    state, name, key = office.state, office.home.name, office.home.key.public
     size = len(state.ledger())
-    head = read_checkpoint(desk.home.store, name, key, size) if size else None
+    head = read_checkpoint(office.home.store, name, key, size) if size else None
     theirs: dict[str, datetime] = {}
-    peers = {n: led.key for n, led in watched(desk.home, state).items() if led.peer}
+    peers = {n: led.key for n, led in watched(office.home, state).items() if led.peer}
     for other, identity in peers.items() if head is not None else ():
-        data = find(desk.home.store, cosignature_path(name, size, other), MAX_NOTE_SIZE)
+        data = find(office.home.store, cosignature_path(name, size, other), MAX_NOTE_SIZE)
         if data is None or head is None:
             continue
         try:

@@ -20,28 +20,28 @@ from grievance.pool.proposals import read_releases
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from grievance.aggregator.desk import Desk
+    from grievance.aggregator.office import Office
     from grievance.home import Home
     from grievance.pool.order import OrderChain
     from grievance.task import Task
 
 
-def void(desk: Desk, chain: OrderChain, seq: int) -> None:
+def void(office: Office, chain: OrderChain, seq: int) -> None:
     """Give up on a batch that never arrived. Run by the leader.
 
     Raises StateError `void.checked` when we have checked it ourselves: then another aggregator
     may have decided it, and what it decided cannot be taken back.
     """
-    if desk.state.batch(chain.task.digest, seq) is not None:
+    if office.state.batch(chain.task.digest, seq) is not None:
         raise StateError(
             f"batch {seq} has arrived and was checked here",
             code="void.checked",
             hint="wait for the other aggregators; if the file is gone from the pool, put it back",
         )
-    desk.order(chain, {"type": "void", "batch": seq})
+    office.order(chain, {"type": "void", "batch": seq})
 
 
-def order_again(desk: Desk, chain: OrderChain, seq: int) -> int:
+def order_again(office: Office, chain: OrderChain, seq: int) -> int:
     """Give a batch that was given up, and has arrived after all, a new place. Run by the leader.
 
     Returns its place. Raises UsageError `order.batch` when it was not given up, or has a new place
@@ -56,7 +56,7 @@ def order_again(desk: Desk, chain: OrderChain, seq: int) -> int:
             code="order.batch",
             hint="`grievance status` lists the batches that were given up",
         )
-    file = find_file(desk.bench(task), batch.partner, batch.digest)
+    file = find_file(office.bench(task), batch.partner, batch.digest)
     if file is None:
         raise BatchError(
             f"batch {seq} from {batch.partner} has not arrived whole",
@@ -65,13 +65,13 @@ def order_again(desk: Desk, chain: OrderChain, seq: int) -> int:
         )
     file.check_rows()
     event = {"type": "batch", "partner": batch.partner, "batch": batch.digest.hex()}
-    desk.order(chain, {**event, "rows": file.header.rows})
+    office.order(chain, {**event, "rows": file.header.rows})
     return chain.length
 
 
-def pending(desk: Desk, chain: OrderChain) -> list[str]:
+def pending(office: Office, chain: OrderChain) -> list[str]:
     """What would be lost if the round's keys were deleted now, in words."""
-    task, state = chain.task, desk.state
+    task, state = chain.task, office.state
     found = []
     if not chain.closed:
         found.append("the round is not closed")
@@ -79,8 +79,8 @@ def pending(desk: Desk, chain: OrderChain) -> list[str]:
     undecided = [b.seq for b in chain.counted if b.seq not in stored or not stored[b.seq].decided]
     if undecided:
         found.append(f"{len(undecided)} batches are not decided")
-    for view in read_releases(desk.home.store, task):
-        path = desk.bench(task).paths.noisy(view.release_id, desk.home.name)
+    for view in read_releases(office.home.store, task):
+        path = office.bench(task).paths.noisy(view.release_id, office.home.name)
         if view.declined_by is None and state.outgoing(path) is None:
             found.append(f"release {view.release_id} is not complete")
     return found
@@ -101,36 +101,36 @@ def still_needed(round_id: str, waiting: list[str]) -> StateError:
     )
 
 
-def key_files(desk: Desk, task: Task) -> list[Path]:
+def key_files(office: Office, task: Task) -> list[Path]:
     """What is deleted from this machine: every file in the round's own folder."""
-    return files_of(desk.home, task.round_id)
+    return files_of(office.home, task.round_id)
 
 
-def is_destroyed(desk: Desk, round_id: str) -> bool:
+def is_destroyed(office: Office, round_id: str) -> bool:
     """Whether we destroyed a round that we had signed."""
-    task = desk.task(round_id)
-    return task is not None and desk.state.is_destroyed(task.digest)
+    task = office.task(round_id)
+    return task is not None and office.state.is_destroyed(task.digest)
 
 
-def unfinished(desk: Desk, task: Task) -> bool:
+def unfinished(office: Office, task: Task) -> bool:
     """Whether a round that is marked destroyed still has something to delete."""
-    return desk.home.round_files(task.round_id).folder.is_dir()
+    return office.home.round_files(task.round_id).folder.is_dir()
 
 
-def destroy(desk: Desk, chain: OrderChain) -> list[str]:
+def destroy(office: Office, chain: OrderChain) -> list[str]:
     """Delete the round's keys, sums and unpublished shares, and write the ledger entry.
 
     Raises StateError `destroy.pending` when something still needs the keys. Returns what was
     deleted. Safe to run again after a crash: what is marked is finished by the next sync.
     """
-    task, state = chain.task, desk.state
-    waiting = pending(desk, chain)
+    task, state = chain.task, office.state
+    waiting = pending(office, chain)
     if waiting:
         raise still_needed(task.round_id, waiting)
-    log = own_ledger(state, desk.home.name, desk.home.key.public)
+    log = own_ledger(state, office.home.name, office.home.key.public)
     entry = LedgerEntry.sign(
-        desk.home.key,
-        ledger=desk.home.name,
+        office.home.key,
+        ledger=office.home.name,
         after=log.last,
         campaign=task.campaign,
         task=task.digest,
@@ -142,13 +142,13 @@ def destroy(desk: Desk, chain: OrderChain) -> list[str]:
         state.forget_round(task.digest)
         failpoint("destroy.marked")
         state.add_entry(entry.size, entry.data)
-        spool_entry(state, log, desk.home.key)
-    return [str(path) for path in finish(desk, task)]
+        spool_entry(state, log, office.home.key)
+    return [str(path) for path in finish(office, task)]
 
 
-def finish(desk: Desk, task: Task) -> list[Path]:
+def finish(office: Office, task: Task) -> list[Path]:
     """Delete the key files of a round that is marked destroyed, before its entry is published."""
-    files = key_files(desk, task)
+    files = key_files(office, task)
     for path in files:
         size = path.stat().st_size
         # Overwriting helps on some media and hurts on none; it is no promise.
@@ -159,8 +159,8 @@ def finish(desk: Desk, task: Task) -> list[Path]:
         path.unlink()
         failpoint("destroy.unlinked")
     failpoint("destroy.keyless")
-    desk.state.compact()
+    office.state.compact()
     with contextlib.suppress(OSError):
         # Last, since as long as it is there the next sync does all this again.
-        desk.home.round_files(task.round_id).folder.rmdir()
+        office.home.round_files(task.round_id).folder.rmdir()
     return files

@@ -12,7 +12,7 @@ from grievance.ledger.asked import spoken
 from grievance.ledger.checkpoint import parse_checkpoint, sign_checkpoint
 
 if TYPE_CHECKING:
-    from grievance.aggregator.desk import Desk
+    from grievance.aggregator.office import Office
     from grievance.ledger.checkpoint import Checkpoint
 
 
@@ -30,14 +30,14 @@ class StoredHead:
         return asdict(self)
 
 
-def stored_heads(desk: Desk) -> list[StoredHead]:
+def stored_heads(office: Office) -> list[StoredHead]:
     """The newest head of every ledger that we watch, and of our own."""
-    found, home = [], desk.home
-    for name, ledger in watched(home, desk.state).items():
-        stored = desk.state.witnessed(ledger.key.raw)
+    found, home = [], office.home
+    for name, ledger in watched(home, office.state).items():
+        stored = office.state.witnessed(ledger.key.raw)
         if stored is not None:
             found.append(_of(name, parse_checkpoint(stored[2], name, ledger.key)))
-    log = own_ledger(desk.state, home.name, home.key.public)
+    log = own_ledger(office.state, home.name, home.key.public)
     if log.entries:
         data = [entry.data for entry in log.entries]
         note = sign_checkpoint(home.name, len(data), root(data), home.key)

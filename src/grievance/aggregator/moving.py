@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grievance import task as tasks
-from grievance.aggregator.desk import Desk
+from grievance.aggregator.office import Office
 from grievance.aggregator.rehearsal import find_helper
 from grievance.errors import GrievanceError, UsageError
 from grievance.home import Home, read_identity
@@ -30,8 +30,8 @@ def move_pool(home: Home, location: str) -> Home:
     """
     check_apart(home.root, location)
     store = open_store(location)
-    with Desk.open(home) as desk:
-        _check_same(desk, store)
+    with Office.open(home) as office:
+        _check_same(office, store)
         try_folder(store)
         helper = find_helper(home)
         for moved in (home,) if helper is None else (helper, home):
@@ -44,9 +44,9 @@ def _point(home: Home, pool: str) -> None:
     home.write_settings("organisation", {**kept, "pool": pool})
 
 
-def _check_same(desk: Desk, store: Store) -> None:
+def _check_same(office: Office, store: Store) -> None:
     """Hold a pool against what we know: our own file, keys we compared, tasks we signed."""
-    home = desk.home
+    home = office.home
     here = f"{store.location} is not the pool of {home.name}"
     arrive = "look at the path; if it is right, wait until the folder has arrived whole"
     if _key(store, home.name) != home.key.public:
@@ -58,7 +58,7 @@ def _check_same(desk: Desk, store: Store) -> None:
                 f"{here}, or it was tampered with: {name} has another key in it than you compared",
                 f"look at the path; if it is right, call {name}",
             )
-    for data in desk.state.tasks():
+    for data in office.state.tasks():
         signed = tasks.parse_task(data)
         try:
             found = read_task(store, signed.round_id)

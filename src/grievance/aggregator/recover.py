@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from grievance.aggregator import arrivals, asked, batches, decisions, releases, shares
 from grievance.aggregator.bench import find_batch
 from grievance.aggregator.consent import keep_card
-from grievance.aggregator.desk import Desk
+from grievance.aggregator.office import Office
 from grievance.aggregator.state import open_state
 from grievance.aggregator.watched import watched
 from grievance.errors import GrievanceError, LedgerError, SignatureError, StateError, UsageError
@@ -68,7 +68,7 @@ def recover(
     with home.lock():
         _discard(fresh)
         with open_state(fresh) as state:
-            done = _Recovery(Desk(home, state), told, progress).run()
+            done = _Recovery(Office(home, state), told, progress).run()
         failpoint("recover.rebuilt")
         fresh.rename(home.state_path)
         sync_folder(home.root)
@@ -93,10 +93,12 @@ def _discard(path: Path) -> None:
 
 
 class _Recovery:
-    def __init__(self, desk: Desk, told: Told, progress: Callable[[str, int, int], None]) -> None:
+    def __init__(
+        self, office: Office, told: Told, progress: Callable[[str, int, int], None]
+    ) -> None:
         self.told = told
-        self.desk, self.home, self.state = desk, desk.home, desk.state
-        self.store, self.progress = desk.home.store, progress
+        self.office, self.home, self.state = office, office.home, office.state
+        self.store, self.progress = office.home.store, progress
         self.done: list[str] = []
         self.cards: dict[str, Card] = {}
 
@@ -228,7 +230,7 @@ class _Recovery:
         self.done.append(f"{task.round_id}: we destroyed it; it stays so")
 
     def _round(self, task: Task, log: LedgerLog) -> None:
-        bench, chain = self.desk.bench(task), read_chain(self.store, task)
+        bench, chain = self.office.bench(task), read_chain(self.store, task)
         leads = bench.seat.index == 0
         with self.state.transaction():
             for seq, data in enumerate(chain.files, start=1):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from grievance import task as tasks
 from grievance.aggregator import consent, destroy
-from grievance.aggregator.desk import Desk
+from grievance.aggregator.office import Office
 from grievance.aggregator.releases import answer
 from grievance.aggregator.rounds import join_round
 from grievance.aggregator.run import SyncResult, sync
@@ -66,40 +66,40 @@ def sync_helper(home: Home) -> SyncResult:
     helper = find_helper(home)
     if helper is None:
         return result
-    with Desk.open(home) as desk:
-        given_up, rehearsals = _destroyed(desk), _rehearsals(desk, helper)
-    with Desk.open(helper) as desk:
+    with Office.open(home) as office:
+        given_up, rehearsals = _destroyed(office), _rehearsals(office, helper)
+    with Office.open(helper) as office:
         for invitation in rehearsals:
-            if desk.state.outgoing(RoundPaths(invitation.round_id).card(helper.name)) is not None:
+            if office.state.outgoing(RoundPaths(invitation.round_id).card(helper.name)) is not None:
                 continue
             with _collect(result):
-                join_round(helper, desk.state, invitation)
+                join_round(helper, office.state, invitation)
                 result.done.append(f"{invitation.round_id}: the local helper joined")
-        synced = sync(desk)
+        synced = sync(office)
         result.done += synced.done
         result.faults += synced.faults
         for invitation in rehearsals:
             with _collect(result):
-                if _approve_all(desk, invitation.round_id):
+                if _approve_all(office, invitation.round_id):
                     result.done.append(f"{invitation.round_id}: the local helper approved")
         for round_id in given_up:
             with _collect(result):
-                if _destroy(desk, round_id):
+                if _destroy(office, round_id):
                     result.done.append(f"{round_id}: the local helper destroyed its keys")
-        result.written = synced.written + len(desk.publish())
+        result.written = synced.written + len(office.publish())
     return result
 
 
-def _rehearsals(desk: Desk, helper: Home) -> list[Invitation]:
+def _rehearsals(office: Office, helper: Home) -> list[Invitation]:
     """The rehearsals that an organisation leads and its local helper takes part in.
 
     From its own state, not from the pool: the helper agrees to what the steward was shown.
     """
     found = []
-    for round_id in consent.joined(desk.home, desk.state):
+    for round_id in consent.joined(office.home, office.state):
         with contextlib.suppress(GrievanceError):
-            agreed = consent.find_consent(desk.home, desk.state, round_id)
-            if agreed is None or agreed.leader != desk.home.identity:
+            agreed = consent.find_consent(office.home, office.state, round_id)
+            if agreed is None or agreed.leader != office.home.identity:
                 continue
             invitation = agreed.invitation
             if invitation.card.rehearsal and helper.identity in invitation.members:
@@ -127,11 +127,11 @@ def helper_pending(home: Home, round_id: str) -> list[str]:
     helper = find_helper(home)
     if helper is None:
         return []
-    with Desk.open(helper) as desk:
-        task = desk.task(round_id)
-        if task is None or desk.state.is_destroyed(task.digest):
+    with Office.open(helper) as office:
+        task = office.task(round_id)
+        if task is None or office.state.is_destroyed(task.digest):
             return []
-        return destroy.pending(desk, desk.chain(task))
+        return destroy.pending(office, office.chain(task))
 
 
 def find_helper(home: Home) -> Home | None:
@@ -141,31 +141,31 @@ def find_helper(home: Home) -> Home | None:
     return Home.open(_helper_root(home), home.passphrase)
 
 
-def _destroyed(desk: Desk) -> list[str]:
+def _destroyed(office: Office) -> list[str]:
     """The rehearsals whose keys an organisation has given up."""
-    found = (tasks.parse_task(data) for data in desk.state.tasks())
-    return [t.round_id for t in found if t.rehearsal and desk.state.is_destroyed(t.digest)]
+    found = (tasks.parse_task(data) for data in office.state.tasks())
+    return [t.round_id for t in found if t.rehearsal and office.state.is_destroyed(t.digest)]
 
 
-def _destroy(desk: Desk, round_id: str) -> bool:
+def _destroy(office: Office, round_id: str) -> bool:
     """Destroy a rehearsal in the helper's folder, unless something there still needs its keys."""
-    task = desk.task(round_id)
-    if task is None or desk.state.is_destroyed(task.digest):
+    task = office.task(round_id)
+    if task is None or office.state.is_destroyed(task.digest):
         return False
-    chain = desk.chain(task)
-    if destroy.pending(desk, chain):
+    chain = office.chain(task)
+    if destroy.pending(office, chain):
         return False
-    destroy.destroy(desk, chain)
+    destroy.destroy(office, chain)
     return True
 
 
-def _approve_all(desk: Desk, round_id: str) -> bool:
-    task = desk.task(round_id)
-    if task is None or desk.state.is_destroyed(task.digest):
+def _approve_all(office: Office, round_id: str) -> bool:
+    task = office.task(round_id)
+    if task is None or office.state.is_destroyed(task.digest):
         return False
-    bench, chain = desk.open_bench(round_id)
+    bench, chain = office.open_bench(round_id)
     did = False
-    for view in read_releases(desk.home.store, bench.seat.task):
+    for view in read_releases(office.home.store, bench.seat.task):
         if bench.name not in view.answers and view.declined_by is None:
             answer(bench, chain, view.release_id, Approval(bench.name, "approve", "rehearsal"))
             did = True

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from grievance.aggregator.bench import Bench
-    from grievance.aggregator.desk import Desk
+    from grievance.aggregator.office import Office
     from grievance.pool.order import OrderChain
     from grievance.task import Task
 
@@ -59,41 +59,41 @@ def _quiet(_what: str, _done: int, _total: int) -> None:
     pass
 
 
-def sync(desk: Desk, progress: Callable[[str, int, int], None] = _quiet) -> SyncResult:
-    """Do everything that can be done at this desk now. `progress(what, done, total)`."""
+def sync(office: Office, progress: Callable[[str, int, int], None] = _quiet) -> SyncResult:
+    """Do everything that can be done at this office now. `progress(what, done, total)`."""
     result = SyncResult()
-    check_writable(desk.home.store)
-    result.warnings += clocks.clock_warnings(desk)
-    for data in desk.state.tasks():
+    check_writable(office.home.store)
+    result.warnings += clocks.clock_warnings(office)
+    for data in office.state.tasks():
         known = tasks.parse_task(data)
-        if desk.state.is_destroyed(known.digest) and destroy.unfinished(desk, known):
-            destroy.finish(desk, known)
-    witness.check_not_behind(desk)
-    asked.forget_question(desk.home)
-    log = releases.own_ledger(desk.state, desk.home.name, desk.home.key.public)
-    result.done += asked.hear_answers(desk, log)
-    result.done += asked.answer_all(desk)
-    _publish(desk, result)
-    _witness(desk, result)
+        if office.state.is_destroyed(known.digest) and destroy.unfinished(office, known):
+            destroy.finish(office, known)
+    witness.check_not_behind(office)
+    asked.forget_question(office.home)
+    log = releases.own_ledger(office.state, office.home.name, office.home.key.public)
+    result.done += asked.hear_answers(office, log)
+    result.done += asked.answer_all(office)
+    _publish(office, result)
+    _witness(office, result)
     # Whatever anybody writes among the invitations: what we signed or agreed to goes on, and
     # nothing else does.
-    agreed = set(consent.joined(desk.home, desk.state)) - set(desk.state.rounds())
-    for round_id in [*desk.state.rounds(), *sorted(agreed)]:
+    agreed = set(consent.joined(office.home, office.state)) - set(office.state.rounds())
+    for round_id in [*office.state.rounds(), *sorted(agreed)]:
         try:
-            _sync_round(desk, round_id, result, progress)
+            _sync_round(office, round_id, result, progress)
         except GrievanceError as error:
             result.faults.append(error)
-        _publish(desk, result)
+        _publish(office, result)
     return result
 
 
-def _publish(desk: Desk, result: SyncResult) -> None:
+def _publish(office: Office, result: SyncResult) -> None:
     """Publish what is spooled. What stands in the place of a file of ours stops nothing else.
 
     Raises PoolError when the pool takes nothing, as on a full disk.
     """
     try:
-        result.written += len(desk.publish())
+        result.written += len(office.publish())
     except PoolError as error:
         if error.code not in OCCUPIED:
             raise
@@ -101,39 +101,39 @@ def _publish(desk: Desk, result: SyncResult) -> None:
             result.faults.append(error)
 
 
-def _witness(desk: Desk, result: SyncResult) -> None:
+def _witness(office: Office, result: SyncResult) -> None:
     """Cosign what the others charged; a ledger that does not extend stops nothing else."""
-    result.warnings += watched.unvouched(desk.home, desk.state)
-    done, faults = witness.witness_all(desk)
+    result.warnings += watched.unvouched(office.home, office.state)
+    done, faults = witness.witness_all(office)
     result.done += done
     result.faults += faults
-    _publish(desk, result)
+    _publish(office, result)
 
 
 def _sync_round(
-    desk: Desk,
+    office: Office,
     round_id: str,
     result: SyncResult,
     progress: Callable[[str, int, int], None],
 ) -> None:
-    task = desk.task(round_id)
+    task = office.task(round_id)
     if task is None:
-        task = _open_round(desk, round_id, result)
+        task = _open_round(office, round_id, result)
     if task is None:
         return
     # The round begins when every aggregator has signed; until then nobody may act on it.
-    signed = pool_rounds.read_task(desk.home.store, round_id)
+    signed = pool_rounds.read_task(office.home.store, round_id)
     if signed is None or signed.digest != task.digest:
-        rounds.check_one_task(desk.home.store, task)
+        rounds.check_one_task(office.home.store, task)
         return
-    if desk.state.is_destroyed(task.digest):
+    if office.state.is_destroyed(task.digest):
         return
-    bench = desk.bench(task)
-    chain = desk.chain(task)
-    witness.check_round_not_behind(desk, task, chain)
+    bench = office.bench(task)
+    chain = office.chain(task)
+    witness.check_round_not_behind(office, task, chain)
     leads = bench.seat.index == 0
     if leads:
-        _admit_waiting(desk, chain, result)
+        _admit_waiting(office, chain, result)
     new = _new_batches(bench, chain) if leads else []
     waiting = _rows_waiting(bench, chain) + sum(batch.rows for batch in new)
     with Crew(bench.seat, waiting, bench.workers) as crew:
@@ -143,16 +143,16 @@ def _sync_round(
             whole = _verify(bench, batch, crew, result, progress)
             if not whole:
                 break
-            _publish(desk, result)
+            _publish(office, result)
         for batch in new:
-            _order_batch(desk, bench, chain, batch, crew if whole else None, result, progress)
+            _order_batch(office, bench, chain, batch, crew if whole else None, result, progress)
         crew.close()
-        _check_voids(desk, chain)
+        _check_voids(office, chain)
         for batch in chain.counted:
             if not _decide(bench, batch, crew, result):
                 break
-    _publish(desk, result)
-    done, faults = advance_releases(desk, bench, chain, lambda: _publish(desk, result))
+    _publish(office, result)
+    done, faults = advance_releases(office, bench, chain, lambda: _publish(office, result))
     result.done += done
     result.faults += faults
 
@@ -163,9 +163,9 @@ def _rows_waiting(bench: Bench, chain: OrderChain) -> int:
     return sum(b.rows for b in chain.counted if b.seq not in stored or not stored[b.seq].decided)
 
 
-def _check_voids(desk: Desk, chain: OrderChain) -> None:
+def _check_voids(office: Office, chain: OrderChain) -> None:
     """Raise OrderError when a batch is voided that we decided: the leader had checked it too."""
-    stored = desk.state.batches(chain.task.digest)
+    stored = office.state.batches(chain.task.digest)
     for seq in chain.voided:
         if seq in stored and stored[seq].decided:
             raise OrderError(
@@ -175,9 +175,9 @@ def _check_voids(desk: Desk, chain: OrderChain) -> None:
             )
 
 
-def _open_round(desk: Desk, round_id: str, result: SyncResult) -> Task | None:
+def _open_round(office: Office, round_id: str, result: SyncResult) -> Task | None:
     """Write the task (leader) or sign it (helper), as far as the others have come."""
-    home, state = desk.home, desk.state
+    home, state = office.home, office.state
     agreed = consent.find_consent(home, state, round_id)
     if agreed is None:
         return None
@@ -207,19 +207,19 @@ def _open_round(desk: Desk, round_id: str, result: SyncResult) -> Task | None:
     return found[0]
 
 
-def _admit_waiting(desk: Desk, chain: OrderChain, result: SyncResult) -> None:
+def _admit_waiting(office: Office, chain: OrderChain, result: SyncResult) -> None:
     """Admit the partners named when the round was opened."""
     if chain.closed:
         return
-    for name in desk.home.waiting_admissions(chain.task.round_id):
+    for name in office.home.waiting_admissions(chain.task.round_id):
         if name in chain.partners:
             continue
         try:
-            identity = desk.home.find_partner(name)
+            identity = office.home.find_partner(name)
         except GrievanceError as error:  # one that is not there yet stops nobody else
             result.faults.append(error)
             continue
-        desk.order(chain, admit_event(name, identity.key))
+        office.order(chain, admit_event(name, identity.key))
         result.done.append(f"{chain.task.round_id}: admitted {name}")
 
 
@@ -248,7 +248,7 @@ def _new_batches(bench: Bench, chain: OrderChain) -> list[OrderedBatch]:
 
 
 def _order_batch(
-    desk: Desk,
+    office: Office,
     bench: Bench,
     chain: OrderChain,
     batch: OrderedBatch,
@@ -282,7 +282,7 @@ def _order_batch(
             )
 
     try:
-        desk.order(chain, event, together_with=verify)
+        office.order(chain, event, together_with=verify)
     except BatchError:  # not what its relay signed: it does not exist
         return
     round_id = chain.task.round_id
@@ -291,7 +291,7 @@ def _order_batch(
     )
     if crew is not None:
         result.done.append(_checked(bench, batch))
-    _publish(desk, result)
+    _publish(office, result)
 
 
 def _checked(bench: Bench, batch: OrderedBatch) -> str:

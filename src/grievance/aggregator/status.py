@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from grievance.aggregator.bench import Bench
-    from grievance.aggregator.desk import Desk
+    from grievance.aggregator.office import Office
     from grievance.pool.order import OrderChain
     from grievance.pool.proposals import ReleaseView
     from grievance.pool.rounds import Invitation
@@ -40,7 +40,7 @@ class Waiting:
 
 @dataclass
 class RoundStatus:
-    """Where one round stands, seen from this desk.
+    """Where one round stands, seen from this office.
 
     `opens` and `closes` are the plan's dates; `overdue_days` is how long a round that still
     takes reports is past its closing day. `silent` are relays that have passed nothing on;
@@ -80,13 +80,13 @@ class RoundStatus:
         self.waiting.append(Waiting(who, what, text, command))
 
 
-def status(desk: Desk, today: date | None = None) -> list[RoundStatus]:
+def status(office: Office, today: date | None = None) -> list[RoundStatus]:
     """The status of every round of the pool that this organisation takes part in.
 
     `today`: the day to hold the plans' dates against; without one no round is overdue.
     """
     found = []
-    for invitation in _invitations(desk):
+    for invitation in _invitations(office):
         members = [member.name for member in invitation.members]
         line = RoundStatus(
             invitation.round_id,
@@ -98,7 +98,7 @@ def status(desk: Desk, today: date | None = None) -> list[RoundStatus]:
             invitation.plan.closes.isoformat(),
         )
         try:
-            _fill(desk, invitation, line)
+            _fill(office, invitation, line)
         except GrievanceError as error:
             line.fault = str(error)
         if today is not None and line.stage == "open":
@@ -107,26 +107,26 @@ def status(desk: Desk, today: date | None = None) -> list[RoundStatus]:
     return found
 
 
-def _invitations(desk: Desk) -> list[Invitation]:
+def _invitations(office: Office) -> list[Invitation]:
     """What we agreed to, from our own state; what we are invited to besides, from the pool."""
-    home, found = desk.home, {i.round_id: i for i in desk.home.invitations()}
-    for round_id in consent.joined(home, desk.state):
+    home, found = office.home, {i.round_id: i for i in office.home.invitations()}
+    for round_id in consent.joined(home, office.state):
         with contextlib.suppress(GrievanceError):
-            agreed = consent.find_consent(home, desk.state, round_id)
+            agreed = consent.find_consent(home, office.state, round_id)
             if agreed is not None:
                 found[round_id] = agreed.invitation
     return [found[round_id] for round_id in sorted(found)]
 
 
-def _fill(desk: Desk, invitation: Invitation, line: RoundStatus) -> None:
-    home, round_id = desk.home, invitation.round_id
-    if desk.task(round_id) is None:
-        _fill_unsigned(desk, invitation, line)
+def _fill(office: Office, invitation: Invitation, line: RoundStatus) -> None:
+    home, round_id = office.home, invitation.round_id
+    if office.task(round_id) is None:
+        _fill_unsigned(office, invitation, line)
     if line.waiting:
         return
     line.stage = "joined"
     found = pool_rounds.read_task_and_signatures(home.store, round_id)
-    since = desk.state.made_at(RoundPaths(round_id).card(home.name))
+    since = office.state.made_at(RoundPaths(round_id).card(home.name))
     cards = pool_rounds.read_cards(home.store, invitation)
     first, then = "", ""
     if consent.differences(invitation, cards):
@@ -138,23 +138,23 @@ def _fill(desk: Desk, invitation: Invitation, line: RoundStatus) -> None:
         return
     for name in found[2]:
         line.wait(name, f"{first}signs the task", since, f"{then}grievance sync")
-    task = desk.task(round_id)
+    task = office.task(round_id)
     if task is not None:
-        held = sightings.two_versions(desk.state, [task]) + sightings.forks(desk.state, task)
+        held = sightings.two_versions(office.state, [task]) + sightings.forks(office.state, task)
         line.evidence = [f"{item.words}; the proof is in {item.path}" for item in held]
     if task is None or line.waiting:
         return
-    if desk.state.is_destroyed(task.digest):
+    if office.state.is_destroyed(task.digest):
         line.stage = "destroyed"
         return
-    bench, chain = desk.bench(task), desk.chain(task)
+    bench, chain = office.bench(task), office.chain(task)
     line.stage = "closed" if chain.closed else "open"
     line.partners = [name for name in chain.partners if name not in chain.expelled]
     line.expelled = sorted(chain.expelled)
     _fill_batches(bench, chain, line)
     for view in read_releases(home.store, task):
         _fill_release(bench, chain, view, line)
-    came = collected(desk.state, chain)
+    came = collected(office.state, chain)
     line.silent = came.silent
     given_up = (batch for batch in chain.batches if batch.seq in chain.voided)
     line.given_up = [batch.seq for batch in given_up if not chain.has_batch(batch.digest)]
@@ -162,9 +162,9 @@ def _fill(desk: Desk, invitation: Invitation, line: RoundStatus) -> None:
         line.cannot_be_released = never_released(home.store, chain, came)
 
 
-def _fill_unsigned(desk: Desk, invitation: Invitation, line: RoundStatus) -> None:
+def _fill_unsigned(office: Office, invitation: Invitation, line: RoundStatus) -> None:
     """A round whose task we have not signed: who joins, and what has to be read again."""
-    home, state, round_id = desk.home, desk.state, invitation.round_id
+    home, state, round_id = office.home, office.state, invitation.round_id
     agreed = consent.find_consent(home, state, round_id)
     others: list[GrievanceError] = []
     cards = pool_rounds.read_cards(home.store, invitation, others)

@@ -35,7 +35,7 @@ from grievance.pool.store import find
 from grievance.pool.verdicts import read_signed_header, verify_size
 
 if TYPE_CHECKING:
-    from grievance.aggregator.desk import Desk
+    from grievance.aggregator.office import Office
     from grievance.aggregator.state import State
     from grievance.crypto.signing import VerifyingKey
     from grievance.pool.order import OrderChain
@@ -55,35 +55,35 @@ class Head:
     checkpoint: bytes
 
 
-def witness_all(desk: Desk) -> tuple[list[str], list[GrievanceError]]:
+def witness_all(office: Office) -> tuple[list[str], list[GrievanceError]]:
     """Cosign every new head of every ledger we watch that extends what we stored.
 
     Returns what was done in words, and a fault for every ledger that does not, and for every
     file of which a peer signed two versions.
     """
     done: list[str] = []
-    signed = [tasks.parse_task(data) for data in desk.state.tasks()]
-    store = sightings.NotingStore(desk.home, desk.state, signed)
+    signed = [tasks.parse_task(data) for data in office.state.tasks()]
+    store = sightings.NotingStore(office.home, office.state, signed)
     store.look_again()
     faults = []
-    for name, ledger in watched(desk.home, desk.state).items():
+    for name, ledger in watched(office.home, office.state).items():
         try:
-            new = _witness(desk, store, name, ledger)
+            new = _witness(office, store, name, ledger)
         except GrievanceError as error:
             faults.append(error)
             continue
         if new:
             what = "witnessed" if ledger.cosigns else "remembered"
             done.append(f"{what} the ledger of {name}, {new} new")
-    return done, faults + sightings.told(sightings.two_versions(desk.state, signed))
+    return done, faults + sightings.told(sightings.two_versions(office.state, signed))
 
 
-def _witness(desk: Desk, store: Store, name: str, ledger: Watched) -> int:
-    state, key = desk.state, ledger.key
+def _witness(office: Office, store: Store, name: str, ledger: Watched) -> int:
+    state, key = office.state, ledger.key
     stored = state.witnessed(key.raw)
-    check_proven(state, desk.home.name, name)
+    check_proven(state, office.home.name, name)
     if stored is not None:
-        _check_fork(desk, name, key, Head(*stored))
+        _check_fork(office, name, key, Head(*stored))
     log = read_ledger(store, name, key)
     check_extends(log, stored)
     count = 0
@@ -95,13 +95,13 @@ def _witness(desk: Desk, store: Store, name: str, ledger: Watched) -> int:
             continue
         check_checkpoint(checkpoint, log)
         if not ledger.peer:
-            _check_remembered(desk, store, name, checkpoint)
+            _check_remembered(office, store, name, checkpoint)
         with state.transaction():
             state.witness(key.raw, name, size, checkpoint.root, checkpoint.data)
             failpoint("witness.stored")
             if ledger.cosigns:
-                line = cosign(checkpoint, desk.home.name, _today(), desk.home.key)
-                state.spool(cosignature_path(name, size, desk.home.name), line)
+                line = cosign(checkpoint, office.home.name, _today(), office.home.key)
+                state.spool(cosignature_path(name, size, office.home.name), line)
         count += 1
     return count
 
@@ -111,13 +111,13 @@ def _today() -> int:
     return int(time.time()) // DAY * DAY
 
 
-def _check_remembered(desk: Desk, store: Store, name: str, head: Checkpoint) -> None:
+def _check_remembered(office: Office, store: Store, name: str, head: Checkpoint) -> None:
     """Raise StateError `state.behind` for a head that we cosigned and do not remember.
 
     A witness that lost its memory must not take an older ledger for the first it sees.
     """
-    home, path = desk.home, cosignature_path(name, head.size, desk.home.name)
-    if desk.state.outgoing(path) is None and has_cosigned(
+    home, path = office.home, cosignature_path(name, head.size, office.home.name)
+    if office.state.outgoing(path) is None and has_cosigned(
         store, head, name, home.name, home.key.public
     ):
         raise _behind(path)
@@ -160,17 +160,17 @@ def check_checkpoint(checkpoint: Checkpoint, log: LedgerLog) -> None:
         )
 
 
-def _check_fork(desk: Desk, name: str, key: VerifyingKey, stored: Head) -> None:
+def _check_fork(office: Office, name: str, key: VerifyingKey, stored: Head) -> None:
     """Hold the pool's head of the size we stored against ours; keep the pair if they differ."""
-    now = read_checkpoint(desk.home.store, name, key, stored.size)
+    now = read_checkpoint(office.home.store, name, key, stored.size)
     if now is None or now.root == stored.root:
         return
-    evidence = sign_fork(name, stored.size, [stored.checkpoint, now.data], desk.home.key)
-    path = fork_path(name, stored.size, desk.home.name)
-    if desk.state.outgoing(path) is None:
-        with desk.state.transaction():
-            desk.state.spool(path, evidence)
-        desk.publish()
+    evidence = sign_fork(name, stored.size, [stored.checkpoint, now.data], office.home.key)
+    path = fork_path(name, stored.size, office.home.name)
+    if office.state.outgoing(path) is None:
+        with office.state.transaction():
+            office.state.spool(path, evidence)
+        office.publish()
     raise forked(name, path)
 
 
@@ -184,15 +184,15 @@ def forked(name: str, path: str) -> LedgerError:
     )
 
 
-def check_not_behind(desk: Desk) -> None:
+def check_not_behind(office: Office) -> None:
     """Refuse to work when the pool shows that we have done more than we remember.
 
     Raises StateError `ledger.rollback`, or `state.behind` where an entry has not arrived but
     something that follows from it has: this state is older than what we published, so the
     budget could be spent twice and nonces verified again.
     """
-    in_pool = read_own_ledger(desk)
-    ours = desk.state.ledger()
+    in_pool = read_own_ledger(office)
+    ours = office.state.ledger()
     for size, entry in enumerate(in_pool.entries, start=1):
         if size > len(ours) or ours[size - 1] != entry.data:
             raise StateError(
@@ -201,16 +201,16 @@ def check_not_behind(desk: Desk) -> None:
                 code="ledger.rollback",
                 hint="this folder was restored from an old backup; run `grievance recover`",
             )
-    cards = own_cards(desk.home.store, desk.home.identity)
-    entries = [LedgerEntry.parse(entry, desk.home.key.public) for entry in ours]
-    rounds = {*desk.state.rounds(), *cards}
-    signed = [tasks.parse_task(data) for data in desk.state.tasks()]
-    beyond = arrivals.unknown_charge(desk.home, entries, sorted(rounds), signed)
+    cards = own_cards(office.home.store, office.home.identity)
+    entries = [LedgerEntry.parse(entry, office.home.key.public) for entry in ours]
+    rounds = {*office.state.rounds(), *cards}
+    signed = [tasks.parse_task(data) for data in office.state.tasks()]
+    beyond = arrivals.unknown_charge(office.home, entries, sorted(rounds), signed)
     if beyond is not None:
         raise _behind(beyond)
     for round_id in cards:
-        path = RoundPaths(round_id).card(desk.home.name)
-        if desk.state.outgoing(path) is None:
+        path = RoundPaths(round_id).card(office.home.name)
+        if office.state.outgoing(path) is None:
             raise StateError(
                 f"{path} carries our signature, but this state does not remember it: it is new, "
                 "or older than what we published",
@@ -220,15 +220,15 @@ def check_not_behind(desk: Desk) -> None:
             )
 
 
-def check_round_not_behind(desk: Desk, task: Task, chain: OrderChain) -> None:
+def check_round_not_behind(office: Office, task: Task, chain: OrderChain) -> None:
     """Refuse to work on a round in which we have published what we do not remember.
 
     A verify file of ours that this state knows nothing of means that its burnt nonces are
     missing too; an approval, that the release would wait for us for ever. Raises StateError
     `state.behind`.
     """
-    paths, name = RoundPaths(task.round_id), desk.home.name
-    state, store = desk.state, desk.home.store
+    paths, name = RoundPaths(task.round_id), office.home.name
+    state, store = office.state, office.home.store
     ours = [(paths.verify(b.seq, name), b) for b in chain.batches]
     for path, batch in ours:
         if state.outgoing(path) is not None:
@@ -257,10 +257,10 @@ def _behind(path: str) -> StateError:
     )
 
 
-def read_own_ledger(desk: Desk) -> LedgerLog:
+def read_own_ledger(office: Office) -> LedgerLog:
     """Our own ledger as the pool has it; empty when it holds nothing we signed."""
     try:
-        return read_ledger(desk.home.store, desk.home.name, desk.home.key.public)
+        return read_ledger(office.home.store, office.home.name, office.home.key.public)
     except (LedgerError, WireError) as error:
         raise StateError(
             f"our own ledger in the pool does not read: {error}", code="ledger.own"

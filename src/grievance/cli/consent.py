@@ -9,7 +9,7 @@ import typer
 from grievance.cli import dates
 from grievance.cli.backup import NoBackupOption, refresh_quietly, require_backup
 from grievance.cli.choice import asks_for_consent, is_to_be_joined, pick_round
-from grievance.cli.desk import warn_of_rehearsal
+from grievance.cli.office import warn_of_rehearsal
 from grievance.cli.output import Json, Yes, confirm, emit_json, say
 from grievance.cli.places import HomeOption, open_home, split_partner, vouch
 from grievance.errors import TrustError, UsageError
@@ -55,7 +55,7 @@ def join(
     it holds exactly what you read. Like the leader, you need a rehearsed backup of your keys, or
     --no-backup.
     """
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
     from grievance.aggregator.asked import recovery_in_words
     from grievance.aggregator.consent import check_names, check_unchanged, find_consent
     from grievance.aggregator.rounds import join_round
@@ -67,10 +67,10 @@ def join(
     round_id = pick_round(own.store, round_, is_to_be_joined, own, expect)
     invitation = own.invitation(round_id)
     if invitation is None:
-        with Desk.open(own) as desk:
-            agreed = find_consent(own, desk.state, round_id)
+        with Office.open(own) as office:
+            agreed = find_consent(own, office.state, round_id)
             if agreed is not None:
-                check_unchanged(own, desk.state, agreed)
+                check_unchanged(own, office.state, agreed)
         raise UsageError(
             f"the invitation to {round_id} has not arrived whole",
             code="round.waiting",
@@ -94,9 +94,9 @@ def join(
     if not invitation.card.rehearsal:
         require_backup(own, no_backup=no_backup)
     confirm("Do you consent to this plan and to these organisations?", yes=yes)
-    with Desk.open(own) as desk:
-        join_round(own, desk.state, invitation)
-        desk.publish()
+    with Office.open(own) as office:
+        join_round(own, office.state, invitation)
+        office.publish()
     refresh_quietly(own)
     if as_json:
         emit_json({"round": round_id, "joined": True})
@@ -139,25 +139,25 @@ def consent(
     nobody's `grievance sync` signs before its own steward has read that here. No second card is
     made: who does not consent leaves it, and the leader opens another round.
     """
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
     from grievance.aggregator import consent as consents
     from grievance.pool.rounds import read_cards
     from grievance.task.backup import backup_in_words
 
     own = open_home(home)
     round_id = pick_round(own.store, round_, asks_for_consent, own)
-    with Desk.open(own) as desk:
-        agreed = consents.find_consent(own, desk.state, round_id)
+    with Office.open(own) as office:
+        agreed = consents.find_consent(own, office.state, round_id)
         if agreed is None:
             raise UsageError(
                 f"{own.name} has not joined {round_id}",
                 code="round.missing",
                 hint=f"if you are invited: grievance round join {round_id}",
             )
-        if desk.task(round_id) is not None:
+        if office.task(round_id) is not None:
             _tell(round_id, [], "the task is signed, so nothing is left to ask", as_json=as_json)
             return
-        consents.check_unchanged(own, desk.state, agreed)
+        consents.check_unchanged(own, office.state, agreed)
         invitation = agreed.invitation
         cards = read_cards(own.store, invitation)
     missing = [member.name for member in invitation.members if member.name not in cards]
@@ -184,8 +184,8 @@ def consent(
     say_backups(consents.claims_of(invitation, cards))
     warn_of_rehearsal(invitation.card.rehearsal)
     confirm("Do you consent to the round with these cards?", yes=yes)
-    with Desk.open(own) as desk:
-        consents.agree_to_cards(desk.state, agreed, cards)
+    with Office.open(own) as office:
+        consents.agree_to_cards(office.state, agreed, cards)
     say_next = "`grievance sync` signs the task when it is there, if its cards are exactly these."
     _tell(round_id, found, say_next, as_json=as_json, consented=True)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grievance.cli.desk import NO_SPLIT_TRUST
+from grievance.cli.office import NO_SPLIT_TRUST
 from grievance.cli.output import Json, emit, emit_json, refuse_usage, say, table
 from grievance.cli.places import HomeOption, home_path, passphrase
 from grievance.errors import UsageError

@@ -22,12 +22,12 @@ def heads(
     To be read out to an aggregator that lost its memory, and given to whoever audits an older
     folder: `grievance audit --newer-than`.
     """
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
     from grievance.aggregator.heads import stored_heads
 
     own = open_home(home)
-    with Desk.open(own) as desk:
-        found = [head for head in stored_heads(desk) if name in (None, head.ledger)]
+    with Office.open(own) as office:
+        found = [head for head in stored_heads(office) if name in (None, head.ledger)]
     if as_json:
         emit_json({"heads": [head.to_json() for head in found]})
         return

@@ -213,7 +213,7 @@ def of_system(error: OSError | MemoryError) -> GrievanceError:
 def one_look(*, as_json: bool) -> Iterator[None]:
     """One of many looks: what may be well again at the next one is told, and ends nothing.
 
-    A pool that is away, a desk that is busy, a disk that refuses. Not a reader that left.
+    A pool that is away, an office that is busy, a disk that refuses. Not a reader that left.
     """
     try:
         yield

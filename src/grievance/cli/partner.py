@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from grievance.cli.choice import pick_round, takes_reports
-from grievance.cli.desk import warn_of_rehearsal
+from grievance.cli.office import warn_of_rehearsal
 from grievance.cli.output import (
     REFUSED,
     Json,
@@ -159,7 +159,7 @@ def _relay_files(
     lost: bool,
     as_json: bool,
 ) -> None:
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
     from grievance.relay import pass_on, read_files, recall
 
     _chain(own, task, keep)
@@ -168,11 +168,11 @@ def _relay_files(
 
     def work(lost: bool) -> tuple[Passed, list[Refused], OrderChain, int]:
         chain = _chain(own, task, keep)
-        with Desk.open(own) as desk, progress_bars() as progress:
-            memory = recall(desk, task, chain, datetime.now(UTC), lost=lost)
-            desk.publish()
+        with Office.open(own) as office, progress_bars() as progress:
+            memory = recall(office, task, chain, datetime.now(UTC), lost=lost)
+            office.publish()
             taken, refused = read_files(files, task, memory.path_of)
-            passed = pass_on(desk, task, taken, lambda d, t: progress("padding", d, t))
+            passed = pass_on(office, task, taken, lambda d, t: progress("padding", d, t))
         return passed, refused, chain, len(memory.found)
 
     passed, refused, chain, found = _knowing(work, lost=lost)
@@ -193,15 +193,15 @@ def _relay_files(
 
 def _chain(own: Home, task: Task, keep: int) -> OrderChain:
     """The round's events. Raises PoolError where it takes no reports of ours."""
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
     from grievance.pool.order import read_chain
     from grievance.relay import tidy
 
     chain = read_chain(own.store, task)
     if chain.closed:
-        with Desk.open(own) as desk:
-            if not tidy(desk, task, chain, datetime.now(UTC), keep):
-                desk.publish()
+        with Office.open(own) as office:
+            if not tidy(office, task, chain, datetime.now(UTC), keep):
+                office.publish()
         raise PoolError(
             f"{task.round_id} is closed; it takes no more reports",
             code="period.closed",
@@ -222,7 +222,7 @@ def _refuse_expelled(own: Home, chain: OrderChain) -> None:
 
 
 def _patiently(work: Callable[[], _Done]) -> _Done:
-    """Do something at our desk; wait for another command there, such as a sync, to end.
+    """Do something at our office; wait for another command there, such as a sync, to end.
 
     A batch has its hour, and the next one may be a week away.
     """
@@ -275,7 +275,7 @@ def _look_after(
     as_json: bool,
 ) -> None:
     """Look at a spool once, or with an `interval` again and again."""
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
     from grievance.home import Home
     from grievance.pool.order import read_chain
     from grievance.relay import Rule, look
@@ -289,9 +289,9 @@ def _look_after(
         chain = read_chain(again.store, task)
         if not chain.closed:
             _refuse_expelled(again, chain)
-        with Desk.open(again) as desk, progress_bars() as progress:
+        with Office.open(again) as office, progress_bars() as progress:
             done = look(
-                desk,
+                office,
                 task,
                 chain,
                 spool,

@@ -9,7 +9,7 @@ import typer
 
 from grievance.cli import waive
 from grievance.cli.choice import can_be_proposed, has_release, pick_round, waits_for_answer
-from grievance.cli.desk import warn_of_rehearsal
+from grievance.cli.office import warn_of_rehearsal
 from grievance.cli.output import (
     Json,
     Yes,
@@ -80,7 +80,7 @@ def propose(
 
     This is also our approval. Without names: all statistics of the plan.
     """
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
     from grievance.aggregator.campaign import rounds_left
     from grievance.aggregator.outside import quiet_witnesses
     from grievance.aggregator.releases import accepted_set, charged_names, draft
@@ -89,15 +89,15 @@ def propose(
 
     own = open_home(home)
     round_id = pick_round(own.store, round_, can_be_proposed, own)
-    with Desk.open(own) as desk:
-        bench, chain = desk.open_bench(round_id)
+    with Office.open(own) as office:
+        bench, chain = office.open_bench(round_id)
         task = bench.seat.task
         names = charged_names(task, statistics)
         if (found := accepted_set(bench, chain)) is None:
             _refuse_early(chain)
         draft(bench, chain, statistics)
         warn_of_rehearsal(task.rehearsal)
-        rounds = rounds_left(desk.state, task)
+        rounds = rounds_left(office.state, task)
         say(f"Over {_sealed(found.accepted)}.")
         _show_cost(task, names, rounds)
         quorum = quorum_of(task)
@@ -106,7 +106,7 @@ def propose(
             say("\n".join(f"  {line}" for line in quiet))
         confirm("Propose this release?", yes=yes)
         view = propose_release(bench, chain, statistics)
-        desk.publish()
+        office.publish()
     if as_json:
         emit_json(
             {
@@ -204,24 +204,24 @@ def _answer(
     *,
     yes: bool,
 ) -> tuple[Home, ReleaseView]:
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
     from grievance.aggregator.campaign import rounds_left
     from grievance.aggregator.releases import answer, find_release
     from grievance.pool.proposals import Approval
 
     own = open_home(home)
     round_id = pick_round(own.store, round_, waits_for_answer(release), own)
-    with Desk.open(own) as desk:
-        bench, chain = desk.open_bench(round_id)
+    with Office.open(own) as office:
+        bench, chain = office.open_bench(round_id)
         view = find_release(bench, release or _only_open(bench))
         before = view.answers.get(own.name)
         warn_of_rehearsal(bench.seat.task.rehearsal)
         if before is None:
-            _show_proposal(bench.seat.task, view, rounds_left(desk.state, bench.seat.task))
+            _show_proposal(bench.seat.task, view, rounds_left(office.state, bench.seat.task))
             confirm(f"{given.capitalize()} this release?", yes=yes)
         shown = view.proposal if before is None else None
         view = answer(bench, chain, view.release_id, Approval(own.name, given, reason), shown)
-        desk.publish()
+        office.publish()
     return own, view
 
 

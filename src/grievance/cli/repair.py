@@ -9,7 +9,7 @@ import typer
 from grievance.cli import heads
 from grievance.cli.backup import refresh_quietly
 from grievance.cli.choice import can_be_destroyed, gave_up_batch, has_batch, pick_round
-from grievance.cli.desk import leading, refuse_closed, sync_quietly, warn_of_rehearsal
+from grievance.cli.office import leading, refuse_closed, sync_quietly, warn_of_rehearsal
 from grievance.cli.output import Json, Yes, confirm, emit, emit_json, progress_bars, say
 from grievance.cli.places import HomeOption, RoundOption, open_home
 
@@ -86,9 +86,9 @@ def void(
     own = open_home(home)
     round_id = pick_round(own.store, round_, has_batch(batch), own)
     confirm(f"Go on without batch {batch} of {round_id}?", yes=yes)
-    with leading(own, round_id) as (desk, chain):
-        void_batch(desk, chain, batch)
-        desk.publish()
+    with leading(own, round_id) as (office, chain):
+        void_batch(office, chain, batch)
+        office.publish()
         warn_of_rehearsal(chain.task.rehearsal)
     sync_quietly(own)
     if as_json:
@@ -112,10 +112,10 @@ def order(
     own = open_home(home)
     round_id = pick_round(own.store, round_, gave_up_batch(batch), own)
     sync_quietly(own)
-    with leading(own, round_id) as (desk, chain):
+    with leading(own, round_id) as (office, chain):
         refuse_closed(chain)
-        place = order_again(desk, chain, batch)
-        desk.publish()
+        place = order_again(office, chain, batch)
+        office.publish()
         warn_of_rehearsal(chain.task.rehearsal)
     sync_quietly(own)
     if as_json:
@@ -136,7 +136,7 @@ def destroy(
     Afterwards a seizure of all of them opens nothing that is not in an old backup. A rehearsal
     is destroyed for its local helper too.
     """
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
     from grievance.aggregator.destroy import destroy as run_destroy
     from grievance.aggregator.destroy import is_destroyed, key_files, pending, still_needed
     from grievance.aggregator.rehearsal import helper_key_files, helper_pending
@@ -146,24 +146,24 @@ def destroy(
     before = _key_files(own, round_id)
     sync_quietly(own)
     helper_files, helper_needs = helper_key_files(own, round_id), helper_pending(own, round_id)
-    with Desk.open(own) as desk:
-        done = is_destroyed(desk, round_id)
-        task = desk.task(round_id)
+    with Office.open(own) as office:
+        done = is_destroyed(office, round_id)
+        task = office.task(round_id)
         rehearsal = task is not None and task.rehearsal
         warn_of_rehearsal(rehearsal)
         if not done:
-            _, chain = desk.open_bench(round_id)
-            if waiting := pending(desk, chain) or helper_needs:
+            _, chain = office.open_bench(round_id)
+            if waiting := pending(office, chain) or helper_needs:
                 raise still_needed(round_id, waiting)
             say(f"This deletes, of {round_id}, on this machine:")
-            for path in [*key_files(desk, chain.task), *helper_files]:
+            for path in [*key_files(office, chain.task), *helper_files]:
                 say(f"  {path}")
             helpers = " and in the rehearsal helper's" if helper_files else ""
             say(f"  every sum, and every noisy share that is not published, in the state{helpers}")
             say("It does not delete: sealed reports and releases in the pool, and old backups.")
             confirm("Delete them for good?", yes=yes)
-            run_destroy(desk, chain)
-            desk.publish()
+            run_destroy(office, chain)
+            office.publish()
     if not done and helper_files:
         # The helper follows whatever its organisation has destroyed; here, and in every sync.
         sync_quietly(own)

@@ -11,7 +11,7 @@ from grievance.cli import consent, dates, repair
 from grievance.cli.backup import NoBackupOption, refresh_quietly, require_backup
 from grievance.cli.choice import can_be_handed_out, is_led_and_open, pick_round
 from grievance.cli.collected import show_collected
-from grievance.cli.desk import leading, sync_quietly, warn_of_rehearsal
+from grievance.cli.office import leading, sync_quietly, warn_of_rehearsal
 from grievance.cli.output import Json, Yes, confirm, emit, emit_json, refuse_usage, say
 from grievance.cli.places import (
     HomeOption,
@@ -74,7 +74,7 @@ def new(
     All aggregators are needed to the end, so a real round wants a rehearsed backup of our keys
     (grievance backup make), or --no-backup.
     """
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
     from grievance.aggregator.asked import recovery_in_words
     from grievance.aggregator.rehearsal import make_helper
     from grievance.aggregator.rounds import new_round
@@ -116,10 +116,10 @@ def new(
     if rehearsal and own.name not in admitted:
         # Whoever is alone relays too.
         admitted.append(own.name)
-    with Desk.open(own) as desk:
+    with Office.open(own) as office:
         invitation = new_round(
             own,
-            desk.state,
+            office.state,
             plan_bytes,
             helpers,
             rehearsal=rehearsal,
@@ -128,7 +128,7 @@ def new(
         )
         # Before the invitation leaves: whoever was named is admitted, whatever happens now.
         own.admit_later(invitation.round_id, admitted)
-        desk.publish()
+        office.publish()
     refresh_quietly(own)
     if rehearsal:
         sync_quietly(own)
@@ -220,18 +220,18 @@ def close(
     if not was_closed:
         # So that what has arrived has its place, and is in the table.
         sync_quietly(own)
-        with leading(own, round_id) as (desk, chain):
-            came = collected(desk.state, chain)
+        with leading(own, round_id) as (office, chain):
+            came = collected(office.state, chain)
         say(f"By its plan {round_id} closes on {closing_in_words(plan, today)}.")
         show_collected(came)
         confirm(f"Close {round_id} for good? Reports that arrive later are not counted.", yes=yes)
         sync_quietly(own)
-        with leading(own, round_id) as (desk, chain):
-            desk.order(chain, {"type": "close"})
-            desk.publish()
+        with leading(own, round_id) as (office, chain):
+            office.order(chain, {"type": "close"})
+            office.publish()
     sync_quietly(own)
-    with leading(own, round_id) as (desk, chain):
-        came = collected(desk.state, chain)
+    with leading(own, round_id) as (office, chain):
+        came = collected(office.state, chain)
     if as_json:
         emit_json(
             {

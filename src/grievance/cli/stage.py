@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from grievance.cli.choice import typed
-from grievance.cli.desk import NOTHING_TO_DO
+from grievance.cli.office import NOTHING_TO_DO
 from grievance.cli.output import INTERRUPTED, emit, tell
 from grievance.errors import GrievanceError, UsageError
 

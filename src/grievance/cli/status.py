@@ -7,14 +7,14 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from grievance.cli import dates
-from grievance.cli.desk import NO_SPLIT_TRUST
+from grievance.cli.office import NO_SPLIT_TRUST
 from grievance.cli.output import Json, counted, emit, emit_json
 from grievance.cli.places import HomeOption, open_home, round_ids
 
 if TYPE_CHECKING:
     import typer
 
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
     from grievance.aggregator.status import RoundStatus
     from grievance.home import Home
     from grievance.relay import Standing
@@ -37,14 +37,14 @@ def status(
     For an aggregator: every round it takes part in, and the command that moves it. For a
     relay: the rounds of the pool, and whether it is admitted.
     """
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
     from grievance.aggregator.status import status as read_status
 
     own = open_home(home)
-    with Desk.open(own) as desk:
-        rounds = read_status(desk, dates.today())
-        ours = {line.round: _ours(desk, line) for line in rounds}
-        relayed = _relayed(desk, set(ours))
+    with Office.open(own) as office:
+        rounds = read_status(office, dates.today())
+        ours = {line.round: _ours(office, line) for line in rounds}
+        relayed = _relayed(office, set(ours))
     strange = _strange(own)
     if as_json:
         emit_json(
@@ -84,16 +84,16 @@ def _show_strange(names: list[str]) -> None:
     emit("  grievance relay FOLDER --round ROUND --trust DIGEST    to relay reports")
 
 
-def _ours(desk: Desk, line: RoundStatus) -> Standing | None:
+def _ours(office: Office, line: RoundStatus) -> Standing | None:
     """Our own batches in a round that we count and relay into; None where we do not."""
     from grievance.errors import GrievanceError, is_away
     from grievance.relay import standing
 
-    if desk.home.name not in (*line.partners, *line.expelled):
+    if office.home.name not in (*line.partners, *line.expelled):
         return None
     try:
-        task = desk.task(line.round)
-        return standing(desk, desk.chain(task)) if task is not None else None
+        task = office.task(line.round)
+        return standing(office, office.chain(task)) if task is not None else None
     except GrievanceError as error:
         if is_away(error):
             raise
@@ -209,7 +209,7 @@ class Relayed:
     overdue_days: int
 
 
-def _relayed(desk: Desk, known: set[str]) -> list[Relayed]:
+def _relayed(office: Office, known: set[str]) -> list[Relayed]:
     """The signed rounds of the pool in which we are at most a relay."""
     from grievance.errors import GrievanceError, is_away
     from grievance.plan.period import days_overdue
@@ -217,7 +217,7 @@ def _relayed(desk: Desk, known: set[str]) -> list[Relayed]:
     from grievance.pool.rounds import read_task, seen_rounds
     from grievance.relay import standing
 
-    own, found, today = desk.home, [], dates.today()
+    own, found, today = office.home, [], dates.today()
     for round_id in seen_rounds(own.store, own.compared()):
         if round_id in known:
             continue
@@ -226,7 +226,7 @@ def _relayed(desk: Desk, known: set[str]) -> list[Relayed]:
             if task is None:
                 continue
             chain = read_chain(own.store, task)
-            ours = standing(desk, chain)
+            ours = standing(office, chain)
         except GrievanceError as error:
             if is_away(error):
                 raise

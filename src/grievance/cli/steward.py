@@ -9,7 +9,8 @@ import typer
 
 from grievance.cli.backup import ThresholdOption, make_backup
 from grievance.cli.choice import is_led_and_open, may_admit, pick_round
-from grievance.cli.desk import (
+from grievance.cli.homes import warnings
+from grievance.cli.office import (
     leading,
     refuse_closed,
     sync_once,
@@ -17,7 +18,6 @@ from grievance.cli.desk import (
     tell_sync,
     warn_of_rehearsal,
 )
-from grievance.cli.homes import warnings
 from grievance.cli.output import REFUSED, Json, Yes, confirm, emit, emit_json, one_look, say
 from grievance.cli.places import (
     HomeOption,
@@ -113,7 +113,7 @@ def admit(
     as_json: Json = False,
 ) -> None:
     """Let an organisation relay reports (leader)."""
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
 
     own = open_home(home)
     round_id = pick_round(own.store, round_, may_admit, own)
@@ -127,8 +127,8 @@ def admit(
         )
     warn_of_rehearsal(invitation.card.rehearsal)
     identity = vouch(own, partner, yes=yes)
-    with Desk.open(own) as desk:
-        signed = desk.task(round_id) is not None
+    with Office.open(own) as office:
+        signed = office.task(round_id) is not None
     if signed:
         sync_quietly(own)
         with leading(own, round_id) as (_, chain):
@@ -166,7 +166,7 @@ def expel(
     """
     own = open_home(home)
     round_id = pick_round(own.store, round_, is_led_and_open, own)
-    with leading(own, round_id) as (desk, chain):
+    with leading(own, round_id) as (office, chain):
         refuse_closed(chain)
         present = [name for name in chain.partners if name not in chain.expelled]
         if partner not in present:
@@ -177,8 +177,8 @@ def expel(
             )
         warn_of_rehearsal(chain.task.rehearsal)
         confirm(f"Take no further reports from {partner} in {round_id}?", yes=yes)
-        desk.order(chain, {"type": "expel", "partner": partner})
-        desk.publish()
+        office.order(chain, {"type": "expel", "partner": partner})
+        office.publish()
     if as_json:
         emit_json({"round": round_id, "partner": partner, "expelled": True})
         return

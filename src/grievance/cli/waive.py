@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from grievance.cli.choice import pick_round, waits_to_leave
-from grievance.cli.desk import sync_quietly, warn_of_rehearsal
+from grievance.cli.office import sync_quietly, warn_of_rehearsal
 from grievance.cli.output import Json, Yes, confirm, emit_json, say
 from grievance.cli.places import HomeOption, RoundOption, open_home
 
@@ -34,7 +34,7 @@ def waive(
     For witnesses who are gone, or who refuse. Every aggregator types it, and it is public:
     results, page and audit then say how many witnesses saw what the release costs.
     """
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
     from grievance.aggregator.releases import find_release
     from grievance.aggregator.waive import waivable
     from grievance.aggregator.waive import waive as sign
@@ -42,16 +42,16 @@ def waive(
     own = open_home(home)
     round_id = pick_round(own.store, round_, waits_to_leave(release), own)
     sync_quietly(own)
-    with Desk.open(own) as desk:
-        bench, _ = desk.open_bench(round_id)
+    with Office.open(own) as office:
+        bench, _ = office.open_bench(round_id)
         task, view = bench.seat.task, find_release(bench, release or "")
-        given = desk.state.outgoing(bench.paths.waiver(view.release_id, bench.name)) is not None
+        given = office.state.outgoing(bench.paths.waiver(view.release_id, bench.name)) is not None
         warn_of_rehearsal(task.rehearsal)
         if not given:
             _warn(task, view.release_id, waivable(bench, view))
             confirm("Let it go on without them?", yes=yes)
             sign(bench, view)
-        desk.publish()
+        office.publish()
     sync_quietly(own)
     if as_json:
         emit_json({"round": round_id, "release": view.release_id, "waived": True})

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from grievance.cli.dates import warn_of_dates
-from grievance.cli.desk import warn_of_rehearsal
 from grievance.cli.dialogue import interview
+from grievance.cli.office import warn_of_rehearsal
 from grievance.cli.output import Json, emit, emit_json, refuse_usage, say
 from grievance.cli.places import HomeOption, TrustOption
 from grievance.cli.tables import TableWords, forget_round, seal_table

@@ -31,7 +31,7 @@ from grievance.pool.store import SMALL_FILE_SIZE, find, find_source
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
 
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
     from grievance.home import Home
     from grievance.pool.order import OrderChain, OrderedBatch
     from grievance.task import Task
@@ -65,7 +65,7 @@ class Memory:
 
 
 def recall(
-    desk: Desk, task: Task, chain: OrderChain, now: datetime, *, lost: bool = False
+    office: Office, task: Task, chain: OrderChain, now: datetime, *, lost: bool = False
 ) -> Memory:
     """What we passed on in a round, by our own memory and by our own batches in the pool.
 
@@ -74,32 +74,32 @@ def recall(
     than a day ago; or a batch of ours has its place and is nowhere. `lost`: the steward knows what
     follows and goes on; what is missing is then not asked for again.
     """
-    state, paths = desk.state, RoundPaths(task.round_id)
+    state, paths = office.state, RoundPaths(task.round_id)
     known = state.relayed(task.digest)
-    found = _found(desk.home, task, known)
-    ours = [b for b in chain.batches if b.relay == desk.home.key.public]
+    found = _found(office.home, task, known)
+    ours = [b for b in chain.batches if b.relay == office.home.key.public]
     missing = [b for b in ours if paths.batch(b.partner, b.digest) not in {*known, *found}]
     if state.relaying(task.digest) is None and not lost:
-        _refuse_blank(desk.home, chain, len(found), now)
+        _refuse_blank(office.home, chain, len(found), now)
     if missing and not lost:
         raise _missing(task, missing)
     with state.transaction():
         state.note_relaying(task.digest, task.round_id)
         for path, data in found.items():
-            remember(desk, task, path, data)
+            remember(office, task, path, data)
         for batch in missing:
             state.add_relayed(paths.batch(batch.partner, batch.digest), task.digest, b"")
     return Memory.of(state.relayed(task.digest), found)
 
 
-def remember(desk: Desk, task: Task, path: str, data: bytes) -> int:
+def remember(office: Office, task: Task, path: str, data: bytes) -> int:
     """Keep a batch byte for byte, with the digest of every row. Returns how many rows it has.
 
     Inside the caller's transaction.
     """
     file = BatchFile(data, task)
-    desk.state.spool(path, data)
-    desk.state.add_relayed(path, task.digest, b"".join(file.digests()))
+    office.state.spool(path, data)
+    office.state.add_relayed(path, task.digest, b"".join(file.digests()))
     return file.header.rows
 
 
@@ -136,17 +136,19 @@ def own_batches(home: Home, task: Task) -> dict[str, int]:
     return found
 
 
-def tidy(desk: Desk, task: Task, chain: OrderChain, now: datetime, keep_days: int | None) -> bool:
+def tidy(
+    office: Office, task: Task, chain: OrderChain, now: datetime, keep_days: int | None
+) -> bool:
     """Note what is over, and forget the round when nobody needs our batches any more.
 
     That is when every aggregator has destroyed its keys, or `keep_days` after the last release
     where days are given. Returns whether it was forgotten: batches, digests and all.
     """
-    state, known = desk.state, desk.state.relaying(task.digest)
+    state, known = office.state, office.state.relaying(task.digest)
     if known is None or not chain.closed:
         return False
-    views = read_releases(desk.home.store, task)
-    releases = sum(_is_whole(desk.home, task, view.release_id) for view in views)
+    views = read_releases(office.home.store, task)
+    releases = sum(_is_whole(office.home, task, view.release_id) for view in views)
     news: dict[str, str | int | None] = {}
     if known.closed is None:
         news["closed"] = now.isoformat()
@@ -156,7 +158,7 @@ def tidy(desk: Desk, task: Task, chain: OrderChain, now: datetime, keep_days: in
         with state.transaction():
             state.note_relaying(task.digest, task.round_id, **news)
     released = known.released if "released" not in news else now.isoformat()
-    if not (_all_destroyed(desk.home, task) or is_over(released, now, keep_days)):
+    if not (_all_destroyed(office.home, task) or is_over(released, now, keep_days)):
         return False
     with state.transaction():
         state.forget_relaying(task.digest)
@@ -164,14 +166,14 @@ def tidy(desk: Desk, task: Task, chain: OrderChain, now: datetime, keep_days: in
     return True
 
 
-def tidy_destroyed(desk: Desk) -> None:
+def tidy_destroyed(office: Office) -> None:
     """Forget every round whose keys all aggregators have destroyed."""
-    for round_id in desk.state.relaying_rounds():
+    for round_id in office.state.relaying_rounds():
         try:
-            task = read_task(desk.home.store, round_id)
+            task = read_task(office.home.store, round_id)
             if task is not None:
-                chain = read_chain(desk.home.store, task)
-                tidy(desk, task, chain, datetime.now(UTC), None)
+                chain = read_chain(office.home.store, task)
+                tidy(office, task, chain, datetime.now(UTC), None)
         except (PoolError, LedgerError):  # one that does not hold is kept
             continue
 

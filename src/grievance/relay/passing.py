@@ -15,7 +15,7 @@ from grievance.relay.memory import remember
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
     from grievance.relay.files import Taken
     from grievance.task import Task
 
@@ -36,7 +36,7 @@ class Passed:
 
 
 def pass_on(
-    desk: Desk,
+    office: Office,
     task: Task,
     taken: Sequence[Taken],
     progress: Callable[[int, int], None] = lambda _done, _total: None,
@@ -51,12 +51,12 @@ def pass_on(
     twice, before = len(every) - len(set(every)), len(set(every)) - len(new)
     if not new:
         return Passed(0, 0, (), twice, before)
-    check_writable(desk.home.store)
-    batches = make_batches(task, list(new.values()), desk.home.key, progress=progress)
+    check_writable(office.home.store)
+    batches = make_batches(task, list(new.values()), office.home.key, progress=progress)
     paths = RoundPaths(task.round_id)
-    made = {paths.batch(desk.home.name, batch_digest(data)): data for data in batches}
-    with desk.state.transaction():
-        rows = sum(remember(desk, task, path, data) for path, data in made.items())
+    made = {paths.batch(office.home.name, batch_digest(data)): data for data in batches}
+    with office.state.transaction():
+        rows = sum(remember(office, task, path, data) for path, data in made.items())
         failpoint("relay.remembered")
-    desk.publish()
+    office.publish()
     return Passed(len(new), rows - len(new), tuple(made), twice, before)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
     from grievance.pool.order import OrderChain
     from grievance.relay.files import Taken
     from grievance.task import Task
@@ -90,7 +90,7 @@ class Look:
 
 
 def look(
-    desk: Desk,
+    office: Office,
     task: Task,
     chain: OrderChain,
     spool: Path,
@@ -106,19 +106,19 @@ def look(
     Raises what `recall` and `pass_on` raise, and ReportError `relay.move`.
     """
     if chain.closed:
-        return _after_close(desk, task, chain, spool, now, keep_days)
-    memory = recall(desk, task, chain, now, lost=lost)
-    desk.publish()
+        return _after_close(office, task, chain, spool, now, keep_days)
+    memory = recall(office, task, chain, now, lost=lost)
+    office.publish()
     taken, refused = _take(spool, task, memory, now)
     waiting = len({report.digest for file in taken for report in file.new})
-    known, passed = desk.state.relaying(task.digest), None
+    known, passed = office.state.relaying(task.digest), None
     if rule.is_due(waiting, known.looked if known else None, now):
-        passed = pass_on(desk, task, taken, progress)
-        with desk.state.transaction():
-            desk.state.note_relaying(task.digest, task.round_id, looked=now.isoformat())
-        waiting, memory = 0, recall(desk, task, chain, now)
+        passed = pass_on(office, task, taken, progress)
+        with office.state.transaction():
+            office.state.note_relaying(task.digest, task.round_id, looked=now.isoformat())
+        waiting, memory = 0, recall(office, task, chain, now)
     _put_away(spool, taken, memory)
-    deleted = _delete_decided(desk, chain, spool)
+    deleted = _delete_decided(office, chain, spool)
     return Look(passed, waiting, refused, len(memory.found), None, deleted)
 
 
@@ -151,21 +151,21 @@ def _put_away(spool: Path, taken: Sequence[Taken], memory: Memory) -> None:
             move(file.path, spool / RELAYED / batch / file.path.name)
 
 
-def _delete_decided(desk: Desk, chain: OrderChain, spool: Path) -> int:
+def _delete_decided(office: Office, chain: OrderChain, spool: Path) -> int:
     """Delete the files of batches that every aggregator has decided; the batches are kept."""
     paths, deleted = RoundPaths(chain.task.round_id), 0
     for batch in chain.counted:
         folder = spool / RELAYED / paths.batch(batch.partner, batch.digest).rsplit("/", 1)[-1]
-        if folder.is_dir() and is_decided(desk.home, chain.task, batch.seq):
+        if folder.is_dir() and is_decided(office.home, chain.task, batch.seq):
             deleted += _delete(folder)
     return deleted
 
 
 def _after_close(
-    desk: Desk, task: Task, chain: OrderChain, spool: Path, now: datetime, keep_days: int
+    office: Office, task: Task, chain: OrderChain, spool: Path, now: datetime, keep_days: int
 ) -> Look:
     """Say what is not counted, and delete it when it has been kept long enough."""
-    state, paths = desk.state, RoundPaths(task.round_id)
+    state, paths = office.state, RoundPaths(task.round_id)
     if state.relaying(task.digest) is None and files_in(spool):
         with state.transaction():
             state.note_relaying(task.digest, task.round_id)
@@ -176,10 +176,10 @@ def _after_close(
     counted = {paths.batch(batch.partner, batch.digest) for batch in chain.counted}
     late = tuple(path for path in rows if path not in counted)
     unsent = len({report.digest for file in taken for report in file.new})
-    deleted = _delete_decided(desk, chain, spool)
-    over = tidy(desk, task, chain, now, keep_days)
+    deleted = _delete_decided(office, chain, spool)
+    over = tidy(office, task, chain, now, keep_days)
     if not over:
-        desk.publish()
+        office.publish()
     known = state.relaying(task.digest)
     since = known.closed if known is not None else None
     until = datetime.fromisoformat(since) + timedelta(days=keep_days) if since else None

@@ -9,7 +9,7 @@ from grievance.pool.layout import RoundPaths
 from grievance.relay.memory import is_decided, own_batches
 
 if TYPE_CHECKING:
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
     from grievance.pool.order import OrderChain
 
 
@@ -30,13 +30,13 @@ class Standing:
     given_up: tuple[int, ...]
 
 
-def standing(desk: Desk, chain: OrderChain) -> Standing:
+def standing(office: Office, chain: OrderChain) -> Standing:
     """Read it from our memory, the pool and the order of events."""
     task, paths = chain.task, RoundPaths(chain.task.round_id)
-    rows = own_batches(desk.home, task)
-    for path, digests in desk.state.relayed(task.digest).items():
+    rows = own_batches(office.home, task)
+    for path, digests in office.state.relayed(task.digest).items():
         rows.setdefault(path, len(digests) // 32)
-    ours = [batch for batch in chain.batches if batch.relay == desk.home.key.public]
+    ours = [batch for batch in chain.batches if batch.relay == office.home.key.public]
     placed = [batch for batch in ours if batch.seq not in chain.voided]
     again = {batch.digest for batch in placed}
     ordered = {paths.batch(batch.partner, batch.digest) for batch in ours}
@@ -45,7 +45,7 @@ def standing(desk: Desk, chain: OrderChain) -> Standing:
     return Standing(
         len(placed),
         sum(batch.rows for batch in placed),
-        sum(is_decided(desk.home, task, batch.seq) for batch in placed),
+        sum(is_decided(office.home, task, batch.seq) for batch in placed),
         len(without) - len(late),
         len(late),
         sum(rows[path] for path in late),

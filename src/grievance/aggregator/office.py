@@ -1,4 +1,4 @@
-"""One aggregator's desk: its home, its state, and a bench for every round it signed."""
+"""One aggregator's office: its home, its state, and a bench for every round it signed."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from grievance.task import Task
 
 
-class Desk:
-    """Holds the lock and the open state. Made by `Desk.open`."""
+class Office:
+    """Holds the lock and the open state. Made by `Office.open`."""
 
     def __init__(self, home: Home, state: State, workers: int | None = None) -> None:
         self.home = home
@@ -38,7 +38,7 @@ class Desk:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, home: Home, workers: int | None = None) -> Iterator[Desk]:
+    def open(cls, home: Home, workers: int | None = None) -> Iterator[Office]:
         """Sit down: nobody else may work on this state until the block ends.
 
         `workers`: so many processes for large batches; all cores of this machine by default.
@@ -175,7 +175,7 @@ class Desk:
     def publish(self) -> list[str]:
         """Put every spooled file that is not in the pool yet into it, byte for byte.
 
-        The first time at this desk also every file of ours that has gone from the pool or
+        The first time at this office also every file of ours that has gone from the pool or
         was changed there; large ones that all have read are told by their size. A place that
         cannot be written stops no other; raises PoolError in the end, for one that the pool did
         not take before one whose place is taken.

@@ -1,4 +1,4 @@
-"""What commands do at an aggregator's desk: one sync with a progress bar, one leader's event.
+"""What commands do at an aggregator's office: one sync with a progress bar, one leader's event.
 
 Also what every command says about a rehearsal, in which there is no split trust.
 """
@@ -14,7 +14,7 @@ from grievance.errors import PoolError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from grievance.aggregator import Desk, SyncResult
+    from grievance.aggregator import Office, SyncResult
     from grievance.home import Home
     from grievance.pool.order import OrderChain
 
@@ -33,19 +33,19 @@ def warn_of_rehearsal(rehearsal: bool) -> None:
 
 def sync_once(own: Home, workers: int | None = None) -> SyncResult:
     """Do what can be done once, the local helper of a rehearsal included."""
-    from grievance.aggregator import Desk
+    from grievance.aggregator import Office
     from grievance.aggregator import sync as run_sync
     from grievance.aggregator.rehearsal import sync_helper
     from grievance.cli.backup import refresh_quietly
     from grievance.relay import tidy_destroyed
 
     with progress_bars() as progress:
-        with Desk.open(own, workers) as desk:
-            result = run_sync(desk, progress)
-            tidy_destroyed(desk)
+        with Office.open(own, workers) as office:
+            result = run_sync(office, progress)
+            tidy_destroyed(office)
         while (helper := sync_helper(own)).done:
-            with Desk.open(own, workers) as desk:
-                again = run_sync(desk, progress)
+            with Office.open(own, workers) as office:
+                again = run_sync(office, progress)
             result.done += again.done
             result.faults = again.faults
             result.written += again.written
@@ -93,12 +93,12 @@ def sync_quietly(own: Home) -> None:
 
 
 @contextlib.contextmanager
-def leading(own: Home, round_id: str) -> Iterator[tuple[Desk, OrderChain]]:
-    """Sit at the desk of a round that `own` leads. Raises UsageError for anybody else."""
-    from grievance.aggregator import Desk
+def leading(own: Home, round_id: str) -> Iterator[tuple[Office, OrderChain]]:
+    """Sit at the office of a round that `own` leads. Raises UsageError for anybody else."""
+    from grievance.aggregator import Office
 
-    with Desk.open(own) as desk:
-        bench, chain = desk.open_bench(round_id)
+    with Office.open(own) as office:
+        bench, chain = office.open_bench(round_id)
         if bench.seat.index != 0:
             leader = bench.seat.task.aggregators[0].name
             raise UsageError(
@@ -106,7 +106,7 @@ def leading(own: Home, round_id: str) -> Iterator[tuple[Desk, OrderChain]]:
                 code="round.leader",
                 hint=f"ask {leader}, who does",
             )
-        yield desk, chain
+        yield office, chain
 
 
 def refuse_closed(chain: OrderChain) -> None:
