@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from benchmarks.world import open_world
-from grievance.client import seal_many
 from grievance.client.commitment import opening_size
 from grievance.client.input_share import input_share_info
+from grievance.tables import seal_many
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

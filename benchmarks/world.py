@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from grievance.aggregator import Office, sync
 from grievance.aggregator.rounds import join_round, new_round
-from grievance.client.bulk import BulkSealer
 from grievance.client.input_share import input_share_info
 from grievance.client.report import Report
 from grievance.crypto.keys import read_hpke_key
@@ -19,6 +18,7 @@ from grievance.demo import generate
 from grievance.home import Home
 from grievance.pool.relay import make_batches, publish_batch
 from grievance.pool.rounds import read_task
+from grievance.tables.bulk import BulkSealer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,9 +15,6 @@ from grievance.backup.owner import statement
 from grievance.cli.auditor import _digest
 from grievance.cli.worker import _read_answers
 from grievance.client import parse_replies, questions
-from grievance.client.cells import RowReader
-from grievance.client.mapping import TableMapping, load_mapping
-from grievance.client.table import open_table
 from grievance.client.text import parse_number
 from grievance.cost import Cost, parse_fraction
 from grievance.crypto import keys
@@ -38,6 +35,9 @@ from grievance.pool.layout import (
 )
 from grievance.pool.rounds import plan_text
 from grievance.release import Release
+from grievance.tables.cells import RowReader
+from grievance.tables.mapping import TableMapping, load_mapping
+from grievance.tables.table import open_table
 from grievance.task import TrustAnchor
 from grievance.task.backup import is_day
 from grievance.vdaf.check import check_file

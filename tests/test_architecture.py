@@ -19,7 +19,7 @@ TIERS = [
     {"plan"},
     {"task"},
     {"client"},
-    {"pool"},
+    {"pool", "tables"},
     {"ledger", "home"},
     {"backup"},
     {"pipelines"},
@@ -34,7 +34,7 @@ SAME_TIER = {(name, "errors") for name in ("secret", "wire", "cost", "names", "f
 HEAVY = {
     "opendp": {"privacy"},
     "numba": {"kernels"},
-    "pyarrow": {"client", "pool", "pipelines", "aggregator", "release"},
+    "pyarrow": {"client", "tables", "pool", "pipelines", "aggregator", "release"},
     "typer": {"cli"},
     "rich": {"cli"},
     "fsspec": {"pool"},
@@ -101,6 +101,19 @@ def test_the_ledger_needs_neither_numpy_nor_opendp() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def loaded(code: str) -> set[str]:
+    """The packages of ours that are in memory after `code`, in a process of its own."""
+    code += "; import sys; print(*(m for m in sys.modules if m.startswith('grievance.')))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {module.split(".")[1] for module in out.stdout.split()}
+
+
+def test_a_workers_device_loads_no_table_intake() -> None:
+    allowed = {name for tier in TIERS[: TIERS.index({"client"}) + 1] for name in tier}
+    assert "client" in loaded("import grievance.client") <= allowed - {"kernels", "privacy"}
+    assert "tables" in loaded("import grievance.tables")
 
 
 def test_importing_grievance_is_light() -> None:

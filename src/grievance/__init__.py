@@ -27,13 +27,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from grievance.aggregator import Office, sync
-    from grievance.client import Report, SealedTable, load_mapping, seal, seal_blank, seal_many
+    from grievance.client import Report, seal, seal_blank
     from grievance.errors import GrievanceError
     from grievance.home import Home
     from grievance.plan import Plan, load_plan
     from grievance.planner import Forecast, forecast
     from grievance.pool import open_store
     from grievance.release import Release, collect, export
+    from grievance.tables import SealedTable, load_mapping, seal_many
     from grievance.task import Task, TrustAnchor, load_task
 
 _HOMES = {
@@ -44,19 +45,19 @@ _HOMES = {
     "Plan": "plan",
     "Release": "release",
     "Report": "client",
-    "SealedTable": "client",
+    "SealedTable": "tables",
     "Task": "task",
     "TrustAnchor": "task",
     "collect": "release",
     "export": "release",
     "forecast": "planner",
-    "load_mapping": "client",
+    "load_mapping": "tables",
     "load_plan": "plan",
     "load_task": "task",
     "open_store": "pool",
     "seal": "client",
     "seal_blank": "client",
-    "seal_many": "client",
+    "seal_many": "tables",
     "sync": "aggregator",
 }
 

@@ -8,7 +8,7 @@
     backup.json            which backup of our keys there is (see `backup`); nothing secret
     state.sqlite           what an aggregator remembers (see `aggregator.state`)
     rounds/<id>/hpke.key, verify.key, state.key
-    rounds/<id>/sealed-*.sqlite  whom a table sealed here holds (see `client.memory`)
+    rounds/<id>/sealed-*.sqlite  whom a table sealed here holds (see `tables.memory`)
     cards/<id>.json        the one card we made for a round
     evidence/<id>/         what we agreed to, and what somebody put in its place
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from cli_shell import Ran, Terminal, Town, type_words
 
-from grievance.client import SealMemory, TableReading, read_reports
+from grievance.client import read_reports
+from grievance.tables import SealMemory, TableReading
 from grievance.task import load_task
 
 MAPPING = """\

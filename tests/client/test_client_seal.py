@@ -38,7 +38,7 @@ def test_sealing_loads_nothing_heavy(full, tmp_path):
         import sys, time
         begin = time.perf_counter()
         from pathlib import Path
-        from grievance.client import seal, seal_blank, questions, load_mapping
+        from grievance.client import seal, seal_blank, questions
         from grievance.task import parse_task
         imported = time.perf_counter()
         task = parse_task(Path({str(path)!r}).read_bytes())

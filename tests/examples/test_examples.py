@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from grievance.client import load_mapping
 from grievance.plan import load_plan
 from grievance.planner import forecast
+from grievance.tables import load_mapping
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NAMES = {"osmi": "osmi_2014", "census": "census_ew_2011_workers"}

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grievance.client import load_mapping
 from grievance.errors import MappingError, PlanError
 from grievance.plan import Plan
 from grievance.plan.toml_words import explain
+from grievance.tables import load_mapping
 from grievance.testing import example_plan
 
 

@@ -122,7 +122,7 @@ def mapping(
 
     To edit, and to give to `grievance seal --table --mapping` for rows you hold already.
     """
-    from grievance.client import mapping_template
     from grievance.plan import load_plan
+    from grievance.tables import mapping_template
 
     emit(mapping_template(load_plan(path)))

@@ -29,8 +29,8 @@ from grievance.errors import StateError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from grievance.client import SealMemory, TableReading
-    from grievance.client.memory import Overlap
+    from grievance.tables import SealMemory, TableReading
+    from grievance.tables.memory import Overlap
     from grievance.task import Task
 
 _NOTES = {
@@ -76,7 +76,7 @@ def seal_table(
     Raises RowsRefusedError when rows are refused and nobody asked to do without them, and
     StateError `seal.again` when its rows were sealed before.
     """
-    from grievance.client import TableMapping, load_mapping
+    from grievance.tables import TableMapping, load_mapping
 
     if words.show_cells and (as_json or not sys.stderr.isatty()):
         refuse_usage(
@@ -117,7 +117,7 @@ def seal_table(
 
 def forget_round(task: Task, home: Path | None, *, as_json: bool) -> None:
     """Delete what this home remembers of who was sealed in a round."""
-    from grievance.client.memory import forget
+    from grievance.tables.memory import forget
 
     forgotten = forget(_round_folder(home, task), task)
     if as_json:
@@ -137,7 +137,7 @@ def _round_folder(home: Path | None, task: Task) -> Path:
 @contextlib.contextmanager
 def _memory(task: Task, home: Path | None, *, dry_run: bool) -> Iterator[SealMemory | None]:
     """Open the memory; a dry run reads one that is there, and begins none."""
-    from grievance.client.memory import SealMemory, memory_path
+    from grievance.tables.memory import SealMemory, memory_path
 
     folder = _round_folder(home, task)
     if dry_run and not memory_path(folder, task).exists():
@@ -149,7 +149,7 @@ def _memory(task: Task, home: Path | None, *, dry_run: bool) -> Iterator[SealMem
 
 def _rows(text: str | None) -> frozenset[int] | None:
     """Read --rows: numbers, or a file that holds them."""
-    from grievance.client.refusals import parse_rows
+    from grievance.tables.refusals import parse_rows
 
     if text is None:
         return None
@@ -180,7 +180,7 @@ def _is_half_written(path: Path) -> bool:
 
 def _finish_earlier(memory: SealMemory, *, as_json: bool) -> None:
     """Finish what a run that was cut short had remembered, and say so."""
-    from grievance.client.sealing import finish_moves
+    from grievance.tables.sealing import finish_moves
 
     for folder, is_there in finish_moves(memory):
         if as_json:
@@ -202,7 +202,7 @@ def _read(
     words: TableWords,
     memory: SealMemory | None,
 ) -> TableReading:
-    from grievance.client import check_table, open_table
+    from grievance.tables import check_table, open_table
 
     with progress_bars() as progress:
         return check_table(
@@ -239,7 +239,7 @@ def _ask_about(overlap: Overlap | None, num_rows: int) -> None:
 def _seal(
     reading: TableReading, out: Path, workers: int | None, memory: SealMemory | None
 ) -> dict[str, int]:
-    from grievance.client import seal_into
+    from grievance.tables import seal_into
 
     with progress_bars() as progress:
         return seal_into(
@@ -288,7 +288,7 @@ def _tell_reading(reading: TableReading, words: TableWords, *, as_json: bool) ->
 
 
 def _row_numbers(rows: list[int]) -> str:
-    from grievance.client.refusals import written
+    from grievance.tables.refusals import written
 
     text = written(rows)
     if len(text) > _MAX_ROWS_SHOWN:
@@ -324,7 +324,7 @@ def _tell_nothing(reading: TableReading, out: Path, warnings: list[str], *, as_j
 def _tell_sealed(
     reading: TableReading, out: Path, files: dict[str, int], warnings: list[str], *, as_json: bool
 ) -> None:
-    from grievance.client.sealing import LEFT_ROWS
+    from grievance.tables.sealing import LEFT_ROWS
 
     if as_json:
         emit_json(_as_json(reading, files, out, warnings))
@@ -352,7 +352,7 @@ def _as_json(
     reading: TableReading, files: dict[str, int], out: Path | None, warnings: list[str]
 ) -> dict[str, object]:
     """What was done, for programs: numbers of rows, and counts of labels of the plan."""
-    from grievance.client.refusals import written
+    from grievance.tables.refusals import written
 
     return {
         "rows": reading.num_rows,

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grievance.client.arrow_rows import ArrowTable, ParquetTable
-from grievance.client.csv_rows import CsvTable
 from grievance.client.files import report_schema
-from grievance.client.mapping import TableMapping, load_mapping
-from grievance.client.reading import check_table
 from grievance.client.report import Report, columns, to_row
-from grievance.client.rows import RowTable
-from grievance.client.table_file import TableFile
-from grievance.client.workers import seal_in_order
 from grievance.errors import AnswerError, MappingError
+from grievance.tables.arrow_rows import ArrowTable, ParquetTable
+from grievance.tables.csv_rows import CsvTable
+from grievance.tables.mapping import TableMapping, load_mapping
+from grievance.tables.reading import check_table
+from grievance.tables.rows import RowTable
+from grievance.tables.table_file import TableFile
+from grievance.tables.workers import seal_in_order
 
 if TYPE_CHECKING:
     import os
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from grievance.client.reading import TableReading
-    from grievance.client.refusals import Cause, RefusedRow
+    from grievance.tables.reading import TableReading
+    from grievance.tables.refusals import Cause, RefusedRow
     from grievance.task import Task
 
 

@@ -6,9 +6,10 @@ import itertools
 
 import pytest
 
-from grievance.client import Report, bulk, open_input_share, seal, workers
+from grievance.client import Report, open_input_share, seal
 from grievance.demo import generate
 from grievance.errors import AnswerError
+from grievance.tables import bulk, workers
 from grievance.testing import EXAMPLE_PLAN, Coalition, make_coalition, with_envelope
 
 

@@ -6,16 +6,16 @@ import contextlib
 import re
 from typing import TYPE_CHECKING, Any
 
-from grievance.client.rows import RowTable
 from grievance.errors import MappingError
+from grievance.tables.rows import RowTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     import pyarrow as pa
 
-    from grievance.client.rows import Column, Row
-    from grievance.client.table_file import TableFile
+    from grievance.tables.rows import Column, Row
+    from grievance.tables.table_file import TableFile
 
 _SLICE = 1_000
 

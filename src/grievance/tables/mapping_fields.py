@@ -11,9 +11,9 @@ from grievance.plan import NumberField
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from grievance.client.mapping_toml import Node
-    from grievance.client.rows import Column
     from grievance.plan import Field
+    from grievance.tables.mapping_toml import Node
+    from grievance.tables.rows import Column
 
 _EMPTY = frozenset({""})
 _COMMON = ("column", "blank", "skip", "values")

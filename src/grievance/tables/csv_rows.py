@@ -24,15 +24,15 @@ import io
 import re
 from typing import TYPE_CHECKING, TextIO
 
-from grievance.client.rows import RowTable, name_columns
-from grievance.client.table_file import has_two_byte_text
 from grievance.errors import MappingError
+from grievance.tables.rows import RowTable, name_columns
+from grievance.tables.table_file import has_two_byte_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from grievance.client.rows import Column, Row
-    from grievance.client.table_file import TableFile
+    from grievance.tables.rows import Column, Row
+    from grievance.tables.table_file import TableFile
 
 DELIMITERS = (",", ";", "\t")
 """What a first row is searched for."""

@@ -14,22 +14,18 @@ from hypothesis import strategies as st
 from strategies import answers_for, plans
 from survey_rows import CSV, MAPPING, expected, measured, refused
 
-from grievance.client import (
+from grievance.client import read_reports, report_schema, report_size, seal_blank, write_reports
+from grievance.errors import UsageError
+from grievance.tables import (
     RowsRefusedError,
     TableMapping,
     check_table,
     load_mapping,
     mapping_template,
-    read_reports,
     read_table,
-    report_schema,
-    report_size,
-    seal_blank,
     seal_many,
     seal_rows,
-    write_reports,
 )
-from grievance.errors import UsageError
 
 # -- what comes out --------------------------------------------------------------------------
 
@@ -125,7 +121,7 @@ def test_a_script_without_a_guard_is_told_so(small, write):
     task, table = write(small.task.data, "task.json"), write("region\nNorth")
     code = f"""
 from pathlib import Path
-from grievance.client import seal_many
+from grievance.tables import seal_many
 from grievance.errors import UsageError
 from grievance.task import parse_task
 task = parse_task(Path({str(task)!r}).read_bytes())

@@ -34,7 +34,7 @@ from grievance.wire import length_prefixed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from grievance.client.rows import Cell
+    from grievance.tables.rows import Cell
     from grievance.task import Task
 
 Tags = tuple[bytes | None, bytes]

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from survey_rows import SENTINEL
 
 from grievance.cli.tables import _as_json
-from grievance.client import check_table, load_mapping, open_table, seal_many
-from grievance.client.refusals import grouped
 from grievance.errors import AnswerError, GrievanceError
+from grievance.tables import check_table, load_mapping, open_table, seal_many
+from grievance.tables.refusals import grouped
 
 CELLS = st.sampled_from(
     [
@@ -82,7 +82,7 @@ def test_no_cell_comes_out(full, write, caplog, head, rows, sign, lines, fields,
 
 
 def test_control_a_message_with_a_cell_would_be_noticed(full, write, monkeypatch):
-    from grievance.client import cells
+    from grievance.tables import cells
 
     def tell_all(entry, tokens, cell, notes):
         raise AnswerError(f"{cell} is no choice", field=entry.name, code="answers.cell")

@@ -95,7 +95,7 @@ def _sealer(task: Task, *, fast: bool) -> Sealer:
     """How a chunk of rows is sealed: one by one on the reference path, or all at once."""
     if not fast:
         return lambda chunk: [_seal_one(task, answers) for answers in chunk]
-    from grievance.client.bulk import BulkSealer
+    from grievance.tables.bulk import BulkSealer
 
     bulk = BulkSealer(task)
     return lambda chunk: [

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from grievance.aggregator.destroy import files_of
-from grievance.client import SealMemory, check_table, load_mapping, open_table
-from grievance.client.memory import forget, memory_path
 from grievance.errors import StateError
 from grievance.home import Home
+from grievance.tables import SealMemory, check_table, load_mapping, open_table
+from grievance.tables.memory import forget, memory_path
 
 MAPPING = 'person = "id"\n[fields.region]\ncolumn = "where"\n'
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from decimal import Decimal
 
-    from grievance.client.mapping import TableMapping
-    from grievance.client.mapping_fields import FieldMapping
-    from grievance.client.rows import Cell, Column
     from grievance.plan import Field, Plan
+    from grievance.tables.mapping import TableMapping
+    from grievance.tables.mapping_fields import FieldMapping
+    from grievance.tables.rows import Cell, Column
 
     _Reader = Callable[[Sequence[Cell], list[tuple[str, "Note"]]], object]
 

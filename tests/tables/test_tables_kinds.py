@@ -11,8 +11,8 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
-from grievance.client import check_table, load_mapping, open_table, seal_many
 from grievance.errors import MappingError
+from grievance.tables import check_table, load_mapping, open_table, seal_many
 
 ONLY = """
 [fields.contract]

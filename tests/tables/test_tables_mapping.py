@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import plans
 
-from grievance.client import TableMapping, load_mapping, mapping_template
-from grievance.client.cells import RowReader
 from grievance.client.text import fit, parse_number
 from grievance.errors import AnswerError, MappingError
+from grievance.tables import TableMapping, load_mapping, mapping_template
+from grievance.tables.cells import RowReader
 
 GOOD = """
 blank = ["", "NA"]

@@ -12,14 +12,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from grievance.client.refusals import PERSON_EMPTY, PERSON_TWICE
+from grievance.tables.refusals import PERSON_EMPTY, PERSON_TWICE
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from grievance.client.cells import RowReader
-    from grievance.client.memory import SealMemory, Tags
-    from grievance.client.rows import RowTable
+    from grievance.tables.cells import RowReader
+    from grievance.tables.memory import SealMemory, Tags
+    from grievance.tables.rows import RowTable
 
 
 @dataclass(repr=False)

@@ -46,19 +46,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grievance.client.csv_rows import ALL_DELIMITERS
-from grievance.client.mapping_fields import FieldMapping, read_field
-from grievance.client.mapping_toml import Node, parse_toml
 from grievance.client.text import normal
 from grievance.errors import MappingError
 from grievance.names import is_name
+from grievance.tables.csv_rows import ALL_DELIMITERS
+from grievance.tables.mapping_fields import FieldMapping, read_field
+from grievance.tables.mapping_toml import Node, parse_toml
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    from grievance.client.rows import Column
     from grievance.plan import Plan
+    from grievance.tables.rows import Column
 
 MAX_MAPPING_SIZE = 1 << 20
 _EMPTY = frozenset({""})

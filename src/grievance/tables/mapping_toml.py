@@ -15,7 +15,7 @@ from grievance.plan.toml_words import explain
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from grievance.client.rows import Column
+    from grievance.tables.rows import Column
 
 
 def parse_toml(text: str, source: str) -> Node:

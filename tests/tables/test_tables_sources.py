@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from survey_rows import CSV, MAPPING, ROWS, SENTINEL, arrow, expected, measured, refused
 
-from grievance.client import seal_many
 from grievance.errors import MappingError
+from grievance.tables import seal_many
 
 # -- where tables come from ----------------------------------------------------------------
 

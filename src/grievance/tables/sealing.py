@@ -12,17 +12,17 @@ import shutil
 from typing import TYPE_CHECKING
 
 from grievance.client.files import write_reports
-from grievance.client.refusals import written
-from grievance.client.table import seal_rows
 from grievance.failpoints import failpoint
+from grievance.tables.refusals import written
+from grievance.tables.table import seal_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from grievance.client.memory import SealMemory
-    from grievance.client.reading import TableReading
     from grievance.client.report import Report
+    from grievance.tables.memory import SealMemory
+    from grievance.tables.reading import TableReading
 
 LEFT_ROWS = "rows-left.txt"
 

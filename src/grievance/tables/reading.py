@@ -12,10 +12,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from grievance.client.cells import ReadRow, RowReader
-from grievance.client.csv_rows import is_garbled
-from grievance.client.people import Standing, look
-from grievance.client.refusals import (
+from grievance.errors import AnswerError, MappingError
+from grievance.plan import MultiField, NumberField
+from grievance.tables.cells import ReadRow, RowReader
+from grievance.tables.csv_rows import is_garbled
+from grievance.tables.people import Standing, look
+from grievance.tables.refusals import (
     MAX_CELLS,
     PERSON_EMPTY,
     PERSON_TWICE,
@@ -24,16 +26,14 @@ from grievance.client.refusals import (
     RowsRefusedError,
     grouped,
 )
-from grievance.errors import AnswerError, MappingError
-from grievance.plan import MultiField, NumberField
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from grievance.client.mapping import TableMapping
-    from grievance.client.memory import SealMemory, Tags
-    from grievance.client.rows import Cell, RowTable
     from grievance.plan.answers import Value
+    from grievance.tables.mapping import TableMapping
+    from grievance.tables.memory import SealMemory, Tags
+    from grievance.tables.rows import Cell, RowTable
     from grievance.task import Task
 
 _PERSON_WORDS = {
