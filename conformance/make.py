@@ -30,7 +30,7 @@ from audit_defects import all_defects
 from audit_world import BASES, Pool
 from fixed import fixed_dice
 
-from grievance.audit import AuditReport, audit_pool
+from grievance.audit import AuditResult, audit_pool
 from grievance.audit.bundling import make_bundle
 
 EXIT = {"pass": 0, "fail": 1, "untrusted": 1, "incomplete": 3}
@@ -79,7 +79,7 @@ def _recipe(base: Pool, spoilt: Pool, folder: Path) -> dict[str, object]:
     return {"remove": sorted(before - after), "grow": grow, "links": links}
 
 
-def _expected(report: AuditReport) -> dict[str, object]:
+def _expected(report: AuditResult) -> dict[str, object]:
     keep = ("severity", "rule", "file")
     return {
         "verdict": report.verdict,
@@ -94,7 +94,7 @@ def _write(path: Path, value: object) -> None:
 
 def _write_case(
     folder: Path, base: str, pools: tuple[Pool, Pool], trust: list[str], words: dict[str, str]
-) -> AuditReport:
+) -> AuditResult:
     folder.mkdir(parents=True)
     report = audit_pool(pools[1].folder, trust=trust)
     recipe = _recipe(*pools, folder)
@@ -103,7 +103,7 @@ def _write_case(
     return report
 
 
-def _must(holds: bool, name: str, report: AuditReport) -> None:
+def _must(holds: bool, name: str, report: AuditResult) -> None:
     if not holds:
         found = sorted({(f.severity, f.rule) for f in report.findings})
         sys.exit(f"{name}: the audit says {report.verdict} {found}; nothing was written")

@@ -44,7 +44,7 @@ from grievance.ledger.checkpoint import (
     parse_checkpoint,
     sign_checkpoint,
 )
-from grievance.pool import batch, verdicts
+from grievance.pool import batch, decisions
 from grievance.pool.archive import directory, read_members
 from grievance.pool.bundle import BundleStore, Manifest
 from grievance.pool.layout import RoundPaths
@@ -164,25 +164,25 @@ def _verify_file(data: bytes) -> None:
     opened = OpenedRound(task, RoundPaths(ROUND))
     inspection = Inspection(Files(**{opened.paths.verify(ordered.seq, "north"): data}))  # type: ignore[arg-type]
     check_verify_files(inspection, opened, ordered, voided=False)
-    found = verdicts.open_verify_file(data, task, ordered, 0, 1, hpke_key("south"))
+    found = decisions.open_verify_file(data, task, ordered, 0, 1, hpke_key("south"))
     for row in range(ordered.rows):
-        if found.statuses[row] == verdicts.Status.OK:
+        if found.statuses[row] == decisions.Status.OK:
             task.vdaf.decode_verifier_share(found.share(row, task.vdaf.VERIFIER_SHARE_SIZE))
 
 
 def _verify_header(data: bytes) -> None:
     """Any header, signed by its sender; what follows it is as it was."""
-    size = verdicts.signed_size(world().task)
+    size = decisions.signed_size(world().task)
     head, rest = data[:size], data[size:]
-    _verify_file(head + signing_key("north").sign(verdicts.LABEL, head) + rest)
+    _verify_file(head + signing_key("north").sign(decisions.LABEL, head) + rest)
 
 
 def _verify_plaintext(data: bytes) -> None:
     """Any statuses and shares, rightly sealed."""
     ordered = world().batch
-    found = verdicts.VerifierShares(data[: ordered.rows], data[ordered.rows :])
+    found = decisions.VerifierShares(data[: ordered.rows], data[ordered.rows :])
     key = signing_key("north")
-    _verify_file(verdicts.write_verify_file(world().task, ordered, 0, found, key))
+    _verify_file(decisions.write_verify_file(world().task, ordered, 0, found, key))
 
 
 # Messages of the VDAF.

@@ -23,16 +23,16 @@ from fuzz.world import (
     world,
 )
 from grievance import ledger
+from grievance.audit.decisions import read_decisions
 from grievance.audit.inspection import Inspection
 from grievance.audit.opening import OpenedRound
 from grievance.audit.terms import read_terms
-from grievance.audit.verdicts import read_decisions
 from grievance.backup import archive, rehearsed, requests, sets
 from grievance.crypto.documents import b64encode, canonical, parse_document, sign_document
 from grievance.errors import GrievanceError, TaskError
 from grievance.ledger import asked, evidence, versions
 from grievance.ledger.log import LedgerLog
-from grievance.pool import noisy, order, proposals, verdicts, waivers
+from grievance.pool import decisions, noisy, order, proposals, waivers
 from grievance.pool.layout import RoundPaths
 from grievance.task import (
     card,
@@ -180,7 +180,7 @@ def _decision(data: bytes) -> None:
     opened = OpenedRound(task, RoundPaths(ROUND))
     inspection = Inspection(Files(**{opened.paths.decide(batch.seq, "south"): data}))  # type: ignore[arg-type]
     audited = read_decisions(inspection, opened, batch)
-    found = verdicts.parse_decision(data, task, batch, 1)
+    found = decisions.parse_decision(data, task, batch, 1)
     same(found.sign(task, signing_key("south")), data)
     agree(here=True, there="south" in audited)
 
@@ -363,7 +363,7 @@ DOCUMENTS: Mapping[str, tuple[str, str, Callable[[bytes], None]]] = {
     "verify-key": (verify_key.KIND, "north", _verify_key),
     "order": (order.KIND, "north", _order),
     "order-fork": (order.FORK_KIND, "south", _order_fork),
-    "decision": (verdicts.DECISION_KIND, "south", _decision),
+    "decision": (decisions.DECISION_KIND, "south", _decision),
     "proposal": (proposals.PROPOSAL_KIND, "north", _proposal),
     "approval": (proposals.APPROVAL_KIND, "south", _approval),
     "noisy-share": (noisy.KIND, "south", _noisy),

@@ -24,7 +24,7 @@ from grievance.crypto.merkle import inclusion_proof, root
 from grievance.pool.archive import checksum, directory, place_members
 from grievance.pool.batch import HEADER_SIZE, write_batch
 from grievance.pool.bundle import Manifest
-from grievance.pool.verdicts import Status, VerifierShares, signed_size, write_verify_file
+from grievance.pool.decisions import Status, VerifierShares, signed_size, write_verify_file
 from grievance.secret import StateKey
 from grievance.task import (
     make_identity,

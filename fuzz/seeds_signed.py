@@ -21,12 +21,12 @@ from grievance.ledger.asked import make_answer
 from grievance.ledger.checkpoint import cosign, sign_checkpoint
 from grievance.ledger.evidence import sign_fork
 from grievance.ledger.versions import sign_versions
+from grievance.pool.decisions import Decision, Status
 from grievance.pool.layout import RoundPaths
 from grievance.pool.noisy import KIND as SHARE_KIND
 from grievance.pool.noisy import sign_own_share
 from grievance.pool.order import OrderChain, admit_event, sign_order_fork
 from grievance.pool.proposals import Approval
-from grievance.pool.verdicts import Decision, Status
 from grievance.pool.waivers import sign_waiver
 from grievance.release import Release
 from grievance.task import (

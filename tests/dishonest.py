@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from federation import Federation
+    from grievance.pool.decisions import Decision
     from grievance.pool.order import OrderedBatch
-    from grievance.pool.verdicts import Decision
     from grievance.task import Task
 
     T = TypeVar("T")

@@ -21,7 +21,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from grievance.audit import AuditReport, audit_pool
+from grievance.audit import AuditResult, audit_pool
 from grievance.cli.output import errors_to_words
 from grievance.pool.store import Store, find, open_store
 
@@ -40,7 +40,7 @@ class Fault(Exception):  # noqa: N818  (a finding, not an error of the program)
 class Auditor:
     """One look at a pool. Faults are gathered, so that one does not hide another."""
 
-    def __init__(self, store: Store, report: AuditReport) -> None:
+    def __init__(self, store: Store, report: AuditResult) -> None:
         self.store, self.report = store, report
         self.faults: list[str] = []
 
@@ -257,7 +257,7 @@ def keep_heads(path: Path, heads: dict[str, str]) -> None:
     os.replace(fresh, path)  # noqa: PTH105  (whole, or not at all)
 
 
-def show(report: AuditReport, pool: str) -> None:
+def show(report: AuditResult, pool: str) -> None:
     """Print the verdict of the library's audit, and its faults."""
     print(f"Audit of {pool}: {report.verdict.upper()}. {report.sentence}")
     found = report.counts

@@ -25,7 +25,7 @@ from grievance.client.report import columns
 from grievance.crypto import keys
 from grievance.crypto.documents import b64encode, sign_document
 from grievance.errors import GrievanceError, ProofError, ReportError
-from grievance.pool.verdicts import Status, open_verify_file, verify_size
+from grievance.pool.decisions import Status, open_verify_file, verify_size
 from grievance.secret import VerifyKey
 from grievance.task import verify_key as verify_keys
 from vdaf import attacks

@@ -31,7 +31,7 @@ from grievance.aggregator.releases import accepted_set
 from grievance.client import Report, seal
 from grievance.client.input_share import open_input_share
 from grievance.errors import OpenError, ReportError
-from grievance.pool.verdicts import Status
+from grievance.pool.decisions import Status
 from grievance.testing import make_coalition
 
 if TYPE_CHECKING:

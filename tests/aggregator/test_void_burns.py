@@ -16,7 +16,7 @@ from grievance.aggregator import Office
 from grievance.aggregator.asked import Told
 from grievance.aggregator.recover import recover
 from grievance.errors import StateError
-from grievance.pool.verdicts import Status
+from grievance.pool.decisions import Status
 
 SEED = new_seed()
 

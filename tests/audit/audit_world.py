@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from federation import ANSWERS, PLAN, Federation
 from grievance.aggregator import Office
-from grievance.audit import AuditReport, Finding, audit_pool
+from grievance.audit import AuditResult, Finding, audit_pool
 from grievance.crypto.documents import canonical, sign_document
 from grievance.crypto.merkle import root
 from grievance.crypto.signing import SigningKey
@@ -113,7 +113,7 @@ class Pool:
         change(document["body"])
         self.write(path, sign_document(document["kind"], document["body"], key))
 
-    def audit(self, **options: Any) -> AuditReport:
+    def audit(self, **options: Any) -> AuditResult:
         return audit_pool(self.folder, **{"trust": self.trust, **options})
 
     # Stages: a pool only grows, so an earlier one is what is left without the later files.
@@ -278,12 +278,12 @@ BASES: dict[str, Callable[[Path], Pool]] = {
 """Finished pools by name, to be spoilt; the names are those of `audit_defects`."""
 
 
-def faults(report: AuditReport) -> set[str]:
+def faults(report: AuditResult) -> set[str]:
     """The rules that are broken."""
     return {finding.rule for finding in report.faults}
 
 
-def amiss(report: AuditReport) -> list[Finding]:
+def amiss(report: AuditResult) -> list[Finding]:
     """What keeps a pool from passing: faults, and what waits or could not be checked."""
     return [finding for finding in report.findings if finding.severity != "note"]
 

@@ -10,8 +10,8 @@ from audit_world import Pool, leaves_of, set_bits
 from grievance.crypto.documents import sign_document
 from grievance.crypto.merkle import root
 from grievance.ledger.versions import sign_versions
-from grievance.pool.verdicts import DECISION_KIND, signed_size
-from grievance.pool.verdicts import LABEL as VERIFY_LABEL
+from grievance.pool.decisions import DECISION_KIND, signed_size
+from grievance.pool.decisions import LABEL as VERIFY_LABEL
 
 
 @defect("verify.header")

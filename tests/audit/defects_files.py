@@ -7,7 +7,7 @@ from audit_world import Pool
 
 from grievance.audit.strangers import MAX_SIZE
 from grievance.crypto.documents import sign_document
-from grievance.pool.verdicts import DECISION_KIND
+from grievance.pool.decisions import DECISION_KIND
 
 
 @defect("file.unknown", "note")

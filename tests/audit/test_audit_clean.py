@@ -11,7 +11,7 @@ from audit_world import Pool, faults, make_pool, make_round, pool_of
 from federation import HYBRID, Federation
 from grievance.aggregator import Office
 from grievance.audit import audit_pool
-from grievance.audit.report import verdict_of
+from grievance.audit.result import verdict_of
 from grievance.crypto.documents import canonical, sign_document
 from grievance.crypto.signing import SigningKey
 from grievance.errors import PoolError, TrustError, UsageError

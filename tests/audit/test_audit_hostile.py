@@ -18,7 +18,7 @@ from audit_world import Pool, amiss, faults
 from dishonest import content_of
 from federation import PLAN
 from grievance.audit import audit_pool, files
-from grievance.audit.report import MAX_FINDINGS
+from grievance.audit.result import MAX_FINDINGS
 from grievance.crypto.documents import sign_document
 from grievance.crypto.signing import SigningKey
 from grievance.markup import plain_text

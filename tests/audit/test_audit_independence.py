@@ -24,7 +24,7 @@ ALLOWED_MODULES = {
     "pool.layout",
     "pool.order",
     "pool.batch",
-    "pool.verdicts",
+    "pool.decisions",
     "pool.waivers",
     "pool.proposals",
     "pool.noisy",

@@ -9,7 +9,7 @@ import pytest
 from campaign_forger import Forger
 from federation import PLAN, Federation
 from grievance import task as tasks
-from grievance.audit import AuditReport, audit_pool
+from grievance.audit import AuditResult, audit_pool
 from grievance.pool.layout import RoundPaths
 from grievance.pool.rounds import read_task
 
@@ -30,7 +30,7 @@ class Left:
     def invite(self, title: bytes, helper: str) -> str:
         return self.federation.invite_to(PLAN.replace(b"Pressure at work", title), helper)
 
-    def audit(self, *names: str) -> AuditReport:
+    def audit(self, *names: str) -> AuditResult:
         trust = [self.federation.homes[name].key.public.fingerprint.hex() for name in names]
         return audit_pool(self.federation.pool, trust=trust)
 

@@ -14,13 +14,13 @@ from audit_defects import Defect
 from audit_world import Pool
 from test_audit_rules import DEFECTS, spoilt
 
-from grievance.audit import RULES, AuditReport, Finding, audit_pool
+from grievance.audit import RULES, AuditResult, Finding, audit_pool
 from grievance.audit import pages as rule_pages
 from grievance.audit.bundling import make_bundle
 from grievance.audit.page import MAX_ROWS, write_page
 from grievance.audit.page_style import CSS
 from grievance.audit.pages import parse_page, rule_page
-from grievance.audit.report import NOT_CHECKED
+from grievance.audit.result import NOT_CHECKED
 from grievance.markup import Html, stranger, table, tag, text
 
 VOID = {"meta", "br"}
@@ -58,11 +58,11 @@ class Outline(HTMLParser):
         return sum(tag == name for tag, _ in self.tags)
 
 
-def page_of(report: AuditReport, pool: str = "pool") -> str:
+def page_of(report: AuditResult, pool: str = "pool") -> str:
     return write_page(report, pool, when="2026-11-23", made_with="grievance 0")
 
 
-def outline(report: AuditReport, pool: str = "pool") -> Outline:
+def outline(report: AuditResult, pool: str = "pool") -> Outline:
     return Outline(page_of(report, pool))
 
 

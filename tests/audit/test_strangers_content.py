@@ -16,7 +16,7 @@ from grievance.audit import once
 from grievance.crypto.documents import sign_document
 from grievance.crypto.signing import SigningKey
 from grievance.ledger.checkpoint import sign_checkpoint
-from grievance.pool.verdicts import LABEL, signed_size
+from grievance.pool.decisions import LABEL, signed_size
 
 ODD = (".Trash/Unbenannt 1 (2).txt", "partners/.9.json.part", "2.json", "rounds/x.pdf")
 

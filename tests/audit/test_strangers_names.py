@@ -15,7 +15,7 @@ from grievance.ledger.checkpoint import sign_checkpoint
 from grievance.ledger.evidence import sign_fork
 
 if TYPE_CHECKING:
-    from grievance.audit import AuditReport
+    from grievance.audit import AuditResult
 
 LEFT_BEHIND = (
     # Desktops and file systems.
@@ -49,7 +49,7 @@ def folders(pool: Pool) -> list[str]:
     return sorted({path.rpartition("/")[0] for path in pool.files()} | {"", "rounds", "ledger"})
 
 
-def beside(pool: Pool, name: str, data: bytes) -> AuditReport:
+def beside(pool: Pool, name: str, data: bytes) -> AuditResult:
     """Audit with a file of this name in every folder, and take it away again."""
     paths = [f"{folder}/{name}".lstrip("/") for folder in folders(pool)]
     paths = [path for path in paths if not pool.file(path).exists()]

@@ -167,7 +167,7 @@ def test_export(released: Town, tmp_path: Path) -> None:
             "hours_mean",
         }
     release = Release.load(folder / "release.json")
-    page = (folder / "report.html").read_text(encoding="utf-8")
+    page = (folder / "release.html").read_text(encoding="utf-8")
     assert release.task.short_digest in page
     assert re.search(r"<bdi>nurses</bdi>: [\d,]+ sealed reports", page)
     shown = released.type("north", "release", "show", "--json").json

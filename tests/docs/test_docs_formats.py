@@ -121,7 +121,7 @@ def test_events_have_the_fields_of_their_table(town: Federation) -> None:
 
 
 def test_statuses_are_those_of_the_code() -> None:
-    from grievance.pool.verdicts import Status
+    from grievance.pool.decisions import Status
 
     rows = tables("checking.md", "status")[0]
     assert [(int(row[0]), row[1].strip("`"), row[3] == "one") for row in rows] == [

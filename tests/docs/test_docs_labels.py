@@ -99,7 +99,7 @@ SIZES = {
         ("client.flat_parquet.MAGIC", "`PAR1`"),
     ],
     "order.md": [("pool.store.SMALL_FILE_SIZE", "4 MiB")],
-    "checking.md": [("pool.verdicts.MAGIC", "`GRVV`"), ("pool.verdicts.VERSION", "version: 1")],
+    "checking.md": [("pool.decisions.MAGIC", "`GRVV`"), ("pool.decisions.VERSION", "version: 1")],
     "ledger.md": [
         ("ledger.checkpoint.MAX_NOTE_SIZE", "4,096 bytes"),
         ("ledger.versions.LIMIT", "64 MiB"),

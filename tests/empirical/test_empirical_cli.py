@@ -11,8 +11,8 @@ import pytest
 from federation import Federation
 from grievance import privacy
 from grievance.cli.statistical import show
-from grievance.empirical import NOT_SHOWN, Effort, StatisticalReport, run
-from grievance.empirical.report import Check
+from grievance.empirical import NOT_SHOWN, Effort, StatisticalResult, run
+from grievance.empirical.result import Check
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cli"))
 
@@ -87,7 +87,7 @@ def test_published_numbers_are_not_read_again(capsys: pytest.CaptureFixture[str]
         Check("published", "the noise really drawn", True, "LARGER.", {}),
         Check("way-out", "all statistics together", False, "as stated.", {}),
     )
-    report = StatisticalReport("trial-1", checks, 0.0)
+    report = StatisticalResult("trial-1", checks, 0.0)
     assert report.false_alarm == pytest.approx(3e-6)
     show([report])
     told = capsys.readouterr().out
@@ -95,5 +95,5 @@ def test_published_numbers_are_not_read_again(capsys: pytest.CaptureFixture[str]
 
 
 def test_a_round_without_release_shows_no_real_noise(capsys: pytest.CaptureFixture[str]) -> None:
-    show([StatisticalReport("trial-1", (), 0.0)])
+    show([StatisticalResult("trial-1", (), 0.0)])
     assert "nothing is released yet" in capsys.readouterr().out

@@ -12,7 +12,7 @@ from dishonest import (
     weigh,
 )
 from grievance.kernels import BatchPrio3
-from grievance.pool.verdicts import Status
+from grievance.pool.decisions import Status
 from grievance.vdaf import Block, Prio3BlockCountVec
 from grievance.vdaf.circuits import encode_range_checked_int
 from kernels.kernels_world import CTX, Table

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from crash_town import Runner
 
-    from grievance.audit import AuditReport
+    from grievance.audit import AuditResult
 
 _get_command = typer.main.get_command
 SYNC = ("sync",)
@@ -172,7 +172,7 @@ class Stage:
         yield
         assert (self.files(), [self.memory(n) for n in self.federation.aggregators]) == before
 
-    def audit(self) -> AuditReport:
+    def audit(self) -> AuditResult:
         from grievance.audit import audit_pool
 
         return audit_pool(self.pool, trust=[self.federation.task.digest.hex()])

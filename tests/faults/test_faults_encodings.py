@@ -49,7 +49,7 @@ from grievance.client import seal
 from grievance.client.commitment import nonce_of
 from grievance.errors import ShapeError
 from grievance.kernels import BatchPrio3
-from grievance.pool.verdicts import Status
+from grievance.pool.decisions import Status
 from grievance.testing import EXAMPLE_PLAN, make_coalition, with_envelope
 from grievance.vdaf import Block, Prio3BlockCountVec
 from grievance.vdaf.gadgets import wire_poly_len

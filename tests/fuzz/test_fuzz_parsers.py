@@ -108,7 +108,7 @@ _OURS = {
     "audit/pages.py": "pages that are part of the program",
     "aggregator/office.py:open_bench": "a place, not bytes",
     "cli/demo.py": "a demonstration",
-    "release/report/reading.py": "tables of a release that was read",
+    "release/page/reading.py": "tables of a release that was read",
     "aggregator/bench.py:open_sum": "its own sums, through target `at-rest`",
 }
 

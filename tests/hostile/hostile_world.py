@@ -14,7 +14,7 @@ from hostile_pool import Content, HostilePool
 from dishonest import TINY_ANSWERS, TINY_PLAN
 from federation import Federation
 from grievance.aggregator import Office
-from grievance.audit import AuditReport, audit_pool
+from grievance.audit import AuditResult, audit_pool
 from grievance.crypto.documents import sign_document
 from grievance.pool.order import OrderChain, read_chain
 from grievance.pool.rounds import read_task
@@ -72,7 +72,7 @@ class HostileCoalition(Federation):
         self.faults = [f"{f.code}: {f}" for result in results for f in result.faults]
         return [fault.code for result in results for fault in result.faults]
 
-    def audit(self, reader: str = "auditor") -> AuditReport:
+    def audit(self, reader: str = "auditor") -> AuditResult:
         """Audit the pool as this reader sees it, knowing the task's digest from outside."""
         return audit_pool(self.hostile.reader(reader), trust=[self.digest])
 

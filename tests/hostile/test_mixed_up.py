@@ -18,8 +18,8 @@ from grievance.crypto.documents import sign_document
 from grievance.errors import GrievanceError, ReportError
 from grievance.ledger import LedgerLog, cosigned, read_ledger
 from grievance.ledger.checkpoint import cosign, parse_checkpoint
+from grievance.pool.decisions import Status
 from grievance.pool.layout import RoundPaths, checkpoint_path, cosignature_path
-from grievance.pool.verdicts import Status
 from grievance.release import collect
 
 

@@ -29,9 +29,9 @@ from grievance.crypto.documents import parse_document
 from grievance.errors import GrievanceError, PoolError, StateError
 from grievance.ledger.evidence import parse_fork
 from grievance.ledger.versions import parse_versions, place_of, sign_versions
+from grievance.pool.decisions import VerifierShares, write_verify_file
 from grievance.pool.layout import checkpoint_path, cosignature_path, fork_path
 from grievance.pool.proposals import Approval
-from grievance.pool.verdicts import VerifierShares, write_verify_file
 from grievance.release import collect
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from kernels_world import (
 
 from grievance.errors import ShapeError, VdafError, WireError
 from grievance.kernels import BatchPrio3, is_known
-from grievance.pool.verdicts import Status
+from grievance.pool.decisions import Status
 from grievance.vdaf import FIELD128, Block, Prio3BlockCountVec, Prio3SumVecWithMultiproof
 from grievance.vdaf.vectors import BUILDERS, Json
 

@@ -16,7 +16,7 @@ import pytest
 from kernels_world import CTX, Table, assert_same
 
 from grievance.kernels import BatchPrio3, verify
-from grievance.pool.verdicts import Status
+from grievance.pool.decisions import Status
 from grievance.vdaf import FIELD128, Block, Prio3BlockCountVec
 
 BLOCKS = [Block(2, 1), Block(4, 2, (0, 0, 1, 1)), Block(2, None, (0, 1))]

@@ -35,7 +35,7 @@ from grievance.pipelines import (
     verify_rows,
 )
 from grievance.pipelines.rows import sum_opened
-from grievance.pool.verdicts import Status, VerifierShares
+from grievance.pool.decisions import Status, VerifierShares
 from grievance.secret import VerifyKey
 from grievance.testing import make_coalition
 

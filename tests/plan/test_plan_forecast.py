@@ -24,7 +24,7 @@ from grievance.planner import forecast, to_svg
 from grievance.planner.expected import ExpectedLayout, expected_tables
 from grievance.planner.groups import expect
 from grievance.privacy import NoiseLaw, epsilon_for, rho_for, split, surprise_bound
-from grievance.release.report.apart import quantile
+from grievance.release.page.apart import quantile
 from grievance.testing import with_envelope
 
 PLAN = Plan.from_toml(EXAMPLE)

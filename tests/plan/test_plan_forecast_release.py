@@ -17,8 +17,8 @@ from grievance.plan.budget import round_budget
 from grievance.planner import forecast
 from grievance.planner.expected import reach
 from grievance.privacy import Mechanism, NoiseLaw
-from grievance.release.report.apart import ask, compare
-from grievance.release.report.reading import read_table
+from grievance.release.page.apart import ask, compare
+from grievance.release.page.reading import read_table
 from grievance.release.tables import make_tables
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

@@ -33,7 +33,7 @@ from grievance.pool.batch import (
     _signed_part,
     write_batch,
 )
-from grievance.pool.verdicts import Status
+from grievance.pool.decisions import Status
 from grievance.task import Identity, make_card
 from grievance.testing import make_coalition
 

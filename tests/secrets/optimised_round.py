@@ -28,7 +28,7 @@ from grievance.crypto.signing import VerifyingKey
 from grievance.errors import GrievanceError
 from grievance.ledger import LedgerLog
 from grievance.pipelines import rows
-from grievance.pool.verdicts import Status
+from grievance.pool.decisions import Status
 from grievance.privacy import BudgetFilter
 from grievance.secret import Secret
 from grievance.task import TrustAnchor, load_task

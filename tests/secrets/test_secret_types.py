@@ -20,7 +20,7 @@ from grievance.crypto.hpke import HpkePrivateKey
 from grievance.crypto.signing import SigningKey, SigningKeySeed
 from grievance.pipelines import Seat
 from grievance.pipelines.rows import Opened, Verified
-from grievance.pool.verdicts import VerifierShares
+from grievance.pool.decisions import VerifierShares
 from grievance.secret import Secret, StateKey, VerifyKey
 from grievance.testing import EXAMPLE_PLAN, make_coalition, with_envelope
 

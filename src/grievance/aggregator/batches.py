@@ -17,7 +17,7 @@ from grievance.errors import BatchError
 from grievance.failpoints import failpoint
 from grievance.pipelines import open_rows
 from grievance.pipelines.rows import Verified
-from grievance.pool.verdicts import Status, VerifierShares, write_verify_file
+from grievance.pool.decisions import Status, VerifierShares, write_verify_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

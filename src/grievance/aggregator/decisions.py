@@ -20,8 +20,7 @@ from grievance.errors import (
     WireError,
 )
 from grievance.failpoints import failpoint
-from grievance.pool.store import find
-from grievance.pool.verdicts import (
+from grievance.pool.decisions import (
     Decision,
     Status,
     VerifierShares,
@@ -30,6 +29,7 @@ from grievance.pool.verdicts import (
     parse_decision,
     verify_size,
 )
+from grievance.pool.store import find
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

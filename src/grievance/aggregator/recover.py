@@ -25,6 +25,7 @@ from grievance.ledger import AloneEvent, LedgerEntry, ReleaseEvent, read_ledger
 from grievance.ledger.checkpoint import MAX_NOTE_SIZE, check_cosignature
 from grievance.ledger.cosigned import read_checkpoint
 from grievance.pipelines import Crew
+from grievance.pool.decisions import decision_limit, read_signed_header, verify_size
 from grievance.pool.layout import (
     RoundPaths,
     checkpoint_path,
@@ -39,7 +40,6 @@ from grievance.pool.order import read_chain
 from grievance.pool.proposals import read_releases
 from grievance.pool.rounds import invitation_of, own_cards, read_task_and_signatures
 from grievance.pool.store import SMALL_FILE_SIZE, find, sync_folder
-from grievance.pool.verdicts import decision_limit, read_signed_header, verify_size
 from grievance.pool.waivers import read_waivers
 
 if TYPE_CHECKING:

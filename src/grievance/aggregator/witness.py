@@ -22,6 +22,7 @@ from grievance.ledger import LedgerEntry, LedgerLog, read_ledger
 from grievance.ledger.checkpoint import Checkpoint, cosign
 from grievance.ledger.cosigned import has_cosigned, read_checkpoint
 from grievance.ledger.evidence import sign_fork
+from grievance.pool.decisions import read_signed_header, verify_size
 from grievance.pool.layout import (
     RoundPaths,
     checkpoint_path,
@@ -32,7 +33,6 @@ from grievance.pool.layout import (
 from grievance.pool.proposals import read_releases
 from grievance.pool.rounds import own_cards
 from grievance.pool.store import find
-from grievance.pool.verdicts import read_signed_header, verify_size
 
 if TYPE_CHECKING:
     from grievance.aggregator.office import Office

@@ -6,13 +6,13 @@ release: neither `privacy` nor `release` nor `aggregator` is used here.
 
 from grievance.audit.inclusion import Inclusion, find_report
 from grievance.audit.once import Statements
-from grievance.audit.report import AuditReport, Counts, Finding
+from grievance.audit.result import AuditResult, Counts, Finding
 from grievance.audit.rules import RULES, Rule
 from grievance.audit.run import audit_pool
 
 __all__ = [
     "RULES",
-    "AuditReport",
+    "AuditResult",
     "Counts",
     "Finding",
     "Inclusion",

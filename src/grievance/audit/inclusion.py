@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from grievance.audit.batches import DAMAGED, BatchRows, read_batch
 from grievance.audit.chain import walk
+from grievance.audit.decisions import RoundDecisions, check_agreement, read_decisions
 from grievance.audit.files import PoolFiles
 from grievance.audit.inspection import Inspection
 from grievance.audit.opening import note_followed, open_rounds
 from grievance.audit.trust import check_trust
-from grievance.audit.verdicts import RoundVerdicts, check_agreement, read_decisions
 from grievance.client.commitment import COMMITMENT_SIZE
 from grievance.crypto.merkle import check_inclusion, inclusion_proof
 from grievance.errors import PoolError
@@ -26,9 +26,9 @@ from grievance.pool.store import open_store
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from grievance.audit.decisions import Decision
     from grievance.audit.opening import OpenedRound
-    from grievance.audit.report import Finding
-    from grievance.audit.verdicts import Verdict
+    from grievance.audit.result import Finding
     from grievance.pool.order import OrderedBatch
     from grievance.pool.store import Store
 
@@ -207,21 +207,21 @@ class _Search:
             return replace(base, status="disputed", missing=missing)
         if missing:
             return replace(base, missing=missing)
-        verdict = next(iter(holding.values()))
-        if not verdict.bits[row]:
-            return replace(base, status="refused", reason=verdict.refused[row][0])
+        decision = next(iter(holding.values()))
+        if not decision.bits[row]:
+            return replace(base, status="refused", reason=decision.refused[row][0])
         return replace(
             base,
             status="counted",
-            proof=_prove(rows, verdict, row),
-            round_proof=self._prove_batch(batch, verdict),
+            proof=_prove(rows, decision, row),
+            round_proof=self._prove_batch(batch, decision),
         )
 
-    def _prove_batch(self, batch: OrderedBatch, verdict: Verdict) -> Proof | None:
+    def _prove_batch(self, batch: OrderedBatch, decision: Decision) -> Proof | None:
         """From the batch to the root of the round, once it is closed and all is decided."""
         if not (self.order.chain.closed and self.order.whole):
             return None
-        found = RoundVerdicts()
+        found = RoundDecisions()
         for other in self.order.chain.counted:
             given = read_decisions(self.inspection, self.opened, other)
             if len(given) < len(self.opened.names):
@@ -231,14 +231,14 @@ class _Search:
         accepted = found.accepted_set(self.order)
         if leaves is None or accepted is None:
             return None
-        leaf = verdict.leaf(batch)
+        leaf = decision.leaf(batch)
         return _proof(leaves, leaves.index(leaf), accepted[1])
 
 
-def _prove(rows: BatchRows, verdict: Verdict, row: int) -> Proof:
-    pairs = zip(rows.leaves or (), verdict.bits, strict=True)
+def _prove(rows: BatchRows, decision: Decision, row: int) -> Proof:
+    pairs = zip(rows.leaves or (), decision.bits, strict=True)
     leaves = sorted(leaf for leaf, bit in pairs if bit)
-    return _proof(leaves, leaves.index((rows.leaves or ())[row]), verdict.root)
+    return _proof(leaves, leaves.index((rows.leaves or ())[row]), decision.root)
 
 
 def _proof(leaves: Sequence[bytes], index: int, root: bytes) -> Proof:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from grievance.audit.files import attempt
 from grievance.audit.once import Statements, claim_of
-from grievance.audit.report import MAX_FINDINGS, Finding
+from grievance.audit.result import MAX_FINDINGS, Finding
 from grievance.audit.rules import RULES
 from grievance.crypto.documents import parse_document
 from grievance.errors import GrievanceError, PoolError, SignatureError, WireError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from grievance.audit.files import PoolFiles
     from grievance.audit.once import Claim, Statement
-    from grievance.audit.report import Severity
+    from grievance.audit.result import Severity
     from grievance.crypto.documents import Document
     from grievance.crypto.signing import VerifyingKey
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grievance.audit.report import SeenHead
+from grievance.audit.result import SeenHead
 from grievance.errors import GrievanceError, UsageError
 from grievance.ledger.asked import spoken
 from grievance.ledger.checkpoint import MAX_NOTE_SIZE, Checkpoint, parse_checkpoint

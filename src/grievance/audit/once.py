@@ -17,11 +17,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from grievance.ledger.entry import KIND as ENTRY_KIND
+from grievance.pool.decisions import DECISION_KIND
 from grievance.pool.noisy import KIND as SHARE_KIND
 from grievance.pool.noisy import OWN_KIND as OWN_SHARE_KIND
 from grievance.pool.order import KIND as ORDER_KIND
 from grievance.pool.proposals import APPROVAL_KIND, PROPOSAL_KIND
-from grievance.pool.verdicts import DECISION_KIND
 from grievance.task.card import KIND as CARD_KIND
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from grievance.audit.page_style import CSS
 from grievance.audit.pages import rule_page
-from grievance.audit.report import NOT_CHECKED, SEVERITIES
+from grievance.audit.result import NOT_CHECKED, SEVERITIES
 from grievance.audit.rules import RULES
 from grievance.markup import Html, join, pairs, stranger, style, table, tag
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from grievance.audit.facts import CampaignTotals, RoundFacts
-    from grievance.audit.report import AuditReport, Finding
+    from grievance.audit.result import AuditResult, Finding
     from grievance.markup import Part
 
 MAX_ROWS = 200
@@ -38,13 +38,13 @@ _WHO_MADE_IT = (
 )
 
 
-def write_page(report: AuditReport, pool: str, *, when: str, made_with: str) -> str:
+def write_page(result: AuditResult, pool: str, *, when: str, made_with: str) -> str:
     """Write the whole page.
 
     `pool` is how the pool was named, `when` the day of the audit and `made_with` the program;
     both are only shown.
     """
-    title = f"Audit: {report.verdict}"
+    title = f"Audit: {result.verdict}"
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -57,31 +57,31 @@ def write_page(report: AuditReport, pool: str, *, when: str, made_with: str) -> 
         tag("title", title),
         style(CSS),
     )
-    sections = [_verdict(report, pool, when, made_with), _checked(report)]
-    sections += _findings(report)
-    sections += [_parties(report), _budgets(report), _releases(report), _limits(), _repeat(report)]
+    sections = [_verdict(result, pool, when, made_with), _checked(result)]
+    sections += _findings(result)
+    sections += [_parties(result), _budgets(result), _releases(result), _limits(), _repeat(result)]
     page = tag("html", head, tag("body", tag("main", join(sections))), lang="en")
     return f"<!doctype html>\n{page.code}\n"
 
 
-def _verdict(report: AuditReport, pool: str, when: str, made_with: str) -> Html:
-    source = "a bundle of a pool" if report.bundle else "a pool"
-    made = f" (bundle made with {report.bundle})" if report.bundle else ""
+def _verdict(result: AuditResult, pool: str, when: str, made_with: str) -> Html:
+    source = "a bundle of a pool" if result.bundle else "a pool"
+    made = f" (bundle made with {result.bundle})" if result.bundle else ""
     lines = [
-        tag("p", report.verdict.upper(), class_="word"),
-        tag("h1", report.sentence),
-        tag("p", _in_short(report)),
+        tag("p", result.verdict.upper(), class_="word"),
+        tag("h1", result.sentence),
+        tag("p", _in_short(result)),
         tag("p", f"Audit of {source}, ", stranger(pool), f", on {when} with {made_with}{made}."),
     ]
-    for name in report.rehearsals:
+    for name in result.rehearsals:
         lines.append(
             tag("p", stranger(name), " is a rehearsal: one machine could read every answer in it.")
         )
-    return tag("header", *lines, class_=f"verdict {report.verdict}")
+    return tag("header", *lines, class_=f"verdict {result.verdict}")
 
 
-def _in_short(report: AuditReport) -> str:
-    numbers = {s: sum(f.severity == s for f in report.findings) for s in SEVERITIES}
+def _in_short(result: AuditResult) -> str:
+    numbers = {s: sum(f.severity == s for f in result.findings) for s in SEVERITIES}
     said = [
         f"{numbers['fault']:,} {'fault' if numbers['fault'] == 1 else 'faults'}",
         f"{numbers['waiting']:,} waiting",
@@ -89,9 +89,9 @@ def _in_short(report: AuditReport) -> str:
     if numbers["unchecked"]:
         said.append(f"{numbers['unchecked']:,} unchecked")
     said.append(f"{numbers['note']:,} {'note' if numbers['note'] == 1 else 'notes'}")
-    if report.omitted:
-        said.append(f"{report.omitted:,} more findings that were not kept")
-    if not report.vouched:
+    if result.omitted:
+        said.append(f"{result.omitted:,} more findings that were not kept")
+    if not result.vouched:
         return f"{', '.join(said)}. The keys were not vouched for."
     return f"{', '.join(said)}. All keys were vouched for from outside the pool."
 
@@ -100,32 +100,32 @@ def _section(title: str, *parts: Part) -> Html:
     return tag("section", tag("h2", title), *parts)
 
 
-def _checked(report: AuditReport) -> Html:
-    found = report.counts
+def _checked(result: AuditResult) -> Html:
+    found = result.counts
     rows: list[tuple[str, Part]] = [
         ("Files read", f"{found.files:,}"),
         ("Signatures checked", f"{found.signatures:,}"),
         ("Rounds", f"{found.rounds:,}"),
         ("Batches in their order", f"{found.batches:,}"),
-        ("Sealed reports in them, cover included", f"{found.reports:,}; {_accepted(report)}"),
+        ("Sealed reports in them, cover included", f"{found.reports:,}; {_accepted(result)}"),
         ("Releases added up again", f"{found.releases:,}"),
-        ("Rules applied", f"{found.rules:,}, in {report.seconds:.1f} seconds"),
+        ("Rules applied", f"{found.rules:,}, in {result.seconds:.1f} seconds"),
     ]
     return _section("What was checked", pairs("How much was looked at", rows))
 
 
-def _accepted(report: AuditReport) -> str:
-    open_ = [facts for facts in report.details if facts.accepted is None]
+def _accepted(result: AuditResult) -> str:
+    open_ = [facts for facts in result.details if facts.accepted is None]
     if not open_:
-        return f"{report.counts.accepted:,} of them count"
-    if len(open_) == len(report.details):
+        return f"{result.counts.accepted:,} of them count"
+    if len(open_) == len(result.details):
         return "how many of them count is not settled"
-    return f"{report.counts.accepted:,} of them count, not settled in {len(open_):,} rounds"
+    return f"{result.counts.accepted:,} of them count, not settled in {len(open_):,} rounds"
 
 
-def _findings(report: AuditReport) -> Iterator[Html]:
+def _findings(result: AuditResult) -> Iterator[Html]:
     for severity in SEVERITIES:
-        listed = [finding for finding in report.findings if finding.severity == severity]
+        listed = [finding for finding in result.findings if finding.severity == severity]
         if not listed:
             continue
         rules: dict[str, list[Finding]] = {}
@@ -190,9 +190,9 @@ def _name_round(facts: RoundFacts) -> Html:
     return tag("h3", stranger(facts.title), " ", tag("code", stranger(facts.round_id)))
 
 
-def _parties(report: AuditReport) -> Html:
+def _parties(result: AuditResult) -> Html:
     parts: list[Part] = [tag("p", _WHO_MADE_IT)]
-    for facts in report.details:
+    for facts in result.details:
         vouched = "were vouched for" if facts.vouched else "were NOT vouched for"
         rehearsal = ", a rehearsal" if facts.rehearsal else ""
         state = "closed" if facts.closed else "open"
@@ -224,7 +224,7 @@ def _parties(report: AuditReport) -> Html:
                 ],
             ),
         ]
-    if not report.details:
+    if not result.details:
         parts.append(tag("p", "No round of this pool could be looked at."))
     return _section("Who took part", *parts)
 
@@ -239,10 +239,10 @@ def _of(part: str, whole: str) -> str:
     return f"{_amount(part)} of {_amount(whole)}{share}"
 
 
-def _budgets(report: AuditReport) -> Html:
+def _budgets(result: AuditResult) -> Html:
     parts: list[Part] = []
-    for name, totals in report.campaigns.items():
-        parts += _campaign(name, totals, [f for f in report.details if f.campaign == name])
+    for name, totals in result.campaigns.items():
+        parts += _campaign(name, totals, [f for f in result.details if f.campaign == name])
     if not parts:
         parts = [tag("p", "There is no budget in this pool.")]
     return _section("What it cost", *parts)
@@ -276,9 +276,9 @@ def _campaign(name: str, totals: CampaignTotals, rounds: Sequence[RoundFacts]) -
     ]
 
 
-def _releases(report: AuditReport) -> Html:
+def _releases(result: AuditResult) -> Html:
     parts: list[Part] = []
-    for facts in report.details:
+    for facts in result.details:
         for release in facts.releases:
             state = (
                 "all noisy shares are here and were added up again"
@@ -313,8 +313,8 @@ def _limits() -> Html:
     )
 
 
-def _repeat(report: AuditReport) -> Html:
-    words = [f"--trust {facts.short_digest}" for facts in report.details[:3]]
+def _repeat(result: AuditResult) -> Html:
+    words = [f"--trust {facts.short_digest}" for facts in result.details[:3]]
     return _section(
         "Do it again",
         tag(

@@ -11,6 +11,7 @@ from grievance.audit.batches import check_batches
 from grievance.audit.bundles import check_bundle, note_left_out
 from grievance.audit.campaigns import check_campaigns, check_heads, owners
 from grievance.audit.chain import walk
+from grievance.audit.decisions import check_decisions
 from grievance.audit.evidence import check_evidence_files
 from grievance.audit.facts import campaign_totals, round_facts
 from grievance.audit.files import PoolFiles
@@ -21,11 +22,10 @@ from grievance.audit.opening import check_begun, note_followed, open_rounds
 from grievance.audit.organisations import check_organisations
 from grievance.audit.published import FILE_NAME, LIMIT, check_published, check_published_bytes
 from grievance.audit.releases import check_releases
-from grievance.audit.report import SEVERITIES, AuditReport, Counts, verdict_of
+from grievance.audit.result import SEVERITIES, AuditResult, Counts, verdict_of
 from grievance.audit.rules import RULES
 from grievance.audit.strangers import check_strangers
 from grievance.audit.trust import check_trust
-from grievance.audit.verdicts import check_verdicts
 from grievance.crypto.fingerprint import short
 from grievance.errors import UsageError
 from grievance.pool.bundle import BundleStore
@@ -60,7 +60,7 @@ def audit_pool(
     statements: Statements | None = None,
     label: str = "",
     progress: Callable[[str, int, int], None] = _quiet,
-) -> AuditReport:
+) -> AuditResult:
     """Check everything in a pool that can be checked. Anyone can run this; it changes nothing.
 
     Args:
@@ -82,7 +82,7 @@ def audit_pool(
     inspection = Inspection(PoolFiles(store), statements, label)
     audit = _Audit(inspection, round_id, progress, all_files=all_files)
     audit.run(trust, releases, newer_than)
-    return audit.report(time.monotonic() - began)
+    return audit.result(time.monotonic() - began)
 
 
 class _Audit:
@@ -154,8 +154,8 @@ class _Audit:
         for name, key in order.chain.partners.items():
             self.keys.setdefault(name, set()).add(key)
         batches = check_batches(inspection, opened, order, self.progress)
-        verdicts = check_verdicts(inspection, opened, order, batches)
-        accepted = verdicts.accepted_set(order)
+        decisions = check_decisions(inspection, opened, order, batches)
+        accepted = decisions.accepted_set(order)
         found = check_releases(inspection, opened, order, accepted, self.ledgers)
         self.releases += found
         self.batches += len(order.chain.batches)
@@ -189,13 +189,13 @@ class _Audit:
         within = "" if self.only is None else f"rounds/{self.only}/"
         inspection.step("files of other names", partial(strangers, within=within))
 
-    def report(self, seconds: float) -> AuditReport:
+    def result(self, seconds: float) -> AuditResult:
         inspection = self.inspection
         kept = sorted(
             inspection.findings,
             key=lambda f: (SEVERITIES.index(f.severity), f.file, f.rule),
         )
-        return AuditReport(
+        return AuditResult(
             verdict=verdict_of(kept, vouched=self.vouched),
             vouched=self.vouched,
             anchored=self.anchored,

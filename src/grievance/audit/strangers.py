@@ -23,8 +23,8 @@ from grievance.pool.batch import HEADER_SIZE
 from grievance.pool.batch import LABEL as BATCH_LABEL
 from grievance.pool.batch import MAGIC as BATCH_MAGIC
 from grievance.pool.bundle import BundleStore
-from grievance.pool.verdicts import MAGIC as VERIFY_MAGIC
-from grievance.pool.verdicts import header_size, signed_head
+from grievance.pool.decisions import MAGIC as VERIFY_MAGIC
+from grievance.pool.decisions import header_size, signed_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

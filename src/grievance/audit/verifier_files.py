@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from grievance.audit.once import claim_shares
 from grievance.errors import PoolError, SignatureError, WireError
-from grievance.pool.verdicts import LABEL, MAGIC, VERSION, signed_size, verify_size
+from grievance.pool.decisions import LABEL, MAGIC, VERSION, signed_size, verify_size
 from grievance.wire import Reader
 
 if TYPE_CHECKING:

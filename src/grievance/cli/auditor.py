@@ -32,9 +32,9 @@ from grievance.errors import GrievanceError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from grievance.audit import AuditReport, Finding, Inclusion
-    from grievance.audit.report import Verdict
-    from grievance.empirical import StatisticalReport
+    from grievance.audit import AuditResult, Finding, Inclusion
+    from grievance.audit.result import Verdict
+    from grievance.empirical import StatisticalResult
     from grievance.pool.store import Store
 
 _MAX_SHOWN = 100
@@ -142,13 +142,13 @@ def audit(
             "--html, --bundle, --release, --newer-than, --round, --statistical are about one pool",
             "audit each pool by itself for these",
         )
-    statements, reports = Statements(), []
+    statements, results = Statements(), []
     for pool in pools:
         store = open_store(pool)
         texts = list(trust or ()) or signed_rounds(store, home)
         round_id = pick_round(store, round_, any_round, None, texts) if round_ is not None else None
         with progress_bars() as progress:
-            report = audit_pool(
+            result = audit_pool(
                 store,
                 trust=texts,
                 round_id=round_id,
@@ -159,59 +159,59 @@ def audit(
                 label=pool if len(pools) > 1 else "",
                 progress=progress,
             )
-        reports.append(report)
+        results.append(result)
         if html is not None:
-            _write_page(report, pool, html)
+            _write_page(result, pool, html)
         if bundle is not None:
             _write_bundle(store, bundle, without_batches=without_batches)
     noise = statistical_audit.examine(store, round_id) if statistical else None
-    _tell(pools, reports, noise, as_json=as_json)
+    _tell(pools, results, noise, as_json=as_json)
     if any(one.verdict == "flagged" for one in noise or ()):
         raise typer.Exit(REFUSED)
-    if _worst(reports) != "pass":
-        raise typer.Exit(WAITING if _worst(reports) == "incomplete" else REFUSED)
+    if _worst(results) != "pass":
+        raise typer.Exit(WAITING if _worst(results) == "incomplete" else REFUSED)
 
 
 def _tell(
     pools: Sequence[str],
-    reports: Sequence[AuditReport],
-    noise: Sequence[StatisticalReport] | None,
+    results: Sequence[AuditResult],
+    noise: Sequence[StatisticalResult] | None,
     *,
     as_json: bool,
 ) -> None:
     """Say what was found, in words or as JSON: of one pool itself, of several a list."""
     if as_json and len(pools) == 1:
         found = {} if noise is None else {"statistical": [one.to_json() for one in noise]}
-        emit_json({**reports[0].to_json(), **found})
+        emit_json({**results[0].to_json(), **found})
         return
     if as_json:
-        each = [{"pool": p, **r.to_json()} for p, r in zip(pools, reports, strict=True)]
-        emit_json({"verdict": _worst(reports), "pools": each})
+        each = [{"pool": p, **r.to_json()} for p, r in zip(pools, results, strict=True)]
+        emit_json({"verdict": _worst(results), "pools": each})
         return
-    for number, (pool, report) in enumerate(zip(pools, reports, strict=True)):
+    for number, (pool, result) in enumerate(zip(pools, results, strict=True)):
         if number:
             emit("")
-        _show(report, pool)
+        _show(result, pool)
     if len(pools) > 1:
         emit("")
-        emit(f"All {len(pools)} together: {_worst(reports).upper()}")
+        emit(f"All {len(pools)} together: {_worst(results).upper()}")
     if noise is not None:
         statistical_audit.show(noise)
 
 
-def _worst(reports: Sequence[AuditReport]) -> Verdict:
+def _worst(results: Sequence[AuditResult]) -> Verdict:
     order: tuple[Verdict, ...] = ("fail", "untrusted", "incomplete", "pass")
-    return min((report.verdict for report in reports), key=order.index)
+    return min((result.verdict for result in results), key=order.index)
 
 
-def _write_page(report: AuditReport, pool: str, target: Path) -> None:
+def _write_page(result: AuditResult, pool: str, target: Path) -> None:
     from grievance.audit.bundling import made_with
     from grievance.audit.page import write_page
 
     today = datetime.now(UTC).date().isoformat()
     # The page is for others: where the pool lies on this machine is none of their business.
     shown = pool if "://" in pool else Path(pool).resolve().name
-    page = write_page(report, shown, when=today, made_with=made_with())
+    page = write_page(result, shown, when=today, made_with=made_with())
     target.write_text(page, encoding="utf-8")
     say(f"wrote {target}: the verdict as a page; open it in any browser, or print it")
 
@@ -227,37 +227,37 @@ def _write_bundle(store: Store, target: Path, *, without_batches: bool) -> None:
     say(f"  later, without network: grievance audit {made.path} --trust ...")
 
 
-def _show(report: AuditReport, pool: str) -> None:
-    from grievance.audit.report import NOT_CHECKED
+def _show(result: AuditResult, pool: str) -> None:
+    from grievance.audit.result import NOT_CHECKED
 
-    emit(f"Audit of {pool}: {report.verdict.upper()}")
-    emit(report.sentence)
+    emit(f"Audit of {pool}: {result.verdict.upper()}")
+    emit(result.sentence)
     emit("")
-    found = report.counts
+    found = result.counts
     emit(
         f"Checked: {counted(found.files, 'file')}, {counted(found.signatures, 'signature')}, "
         f"{counted(found.rounds, 'round')}, {counted(found.batches, 'batch', 'batches')} with "
         f"{counted(found.reports, 'sealed report')}, cover included, of which "
         f"{found.accepted:,} count; "
         f"{counted(found.releases, 'release')} added up again; {found.rules} rules, "
-        f"{report.seconds:.1f} s."
+        f"{result.seconds:.1f} s."
     )
-    for name, totals in report.campaigns.items():
+    for name, totals in result.campaigns.items():
         spent = ", ".join(f"{who} {_rho(amount)}" for who, amount in totals.spent.items())
         emit(
             f"Privacy budget of {name}: {totals.unit} {_rho(totals.budget)}, of which rounds may "
             f"use {_rho(totals.reserved)}; charged so far: {spent or 'nothing'}."
         )
-    for facts in report.details:
+    for facts in result.details:
         for release in facts.releases:
             emit(f"Release {release.release_id} of {facts.round_id}: {release.watched}.")
-    for head in report.heads:
+    for head in result.heads:
         size = counted(head.size, "entry", "entries")
         emit(f"Newest head of {head.ledger}: {size}, {head.spoken}")
-    for name in report.rehearsals:
+    for name in result.rehearsals:
         emit(f"{name} is a REHEARSAL: one machine could read every answer in it.")
-    if not report.vouched:
-        _show_keys(report)
+    if not result.vouched:
+        _show_keys(result)
     emit("")
     emit("What no reader of a pool can check:")
     for line in NOT_CHECKED:
@@ -268,20 +268,20 @@ def _show(report: AuditReport, pool: str) -> None:
         ("unchecked", "What could not be checked"),
         ("note", "Worth knowing"),
     ):
-        listed = [finding for finding in report.findings if finding.severity == severity]
+        listed = [finding for finding in result.findings if finding.severity == severity]
         if listed:
             _show_findings(title, listed, advise=severity != "note")
-    if report.omitted:
-        emit(f"... and {report.omitted:,} more, too many to keep")
+    if result.omitted:
+        emit(f"... and {result.omitted:,} more, too many to keep")
 
 
-def _show_keys(report: AuditReport) -> None:
+def _show_keys(result: AuditResult) -> None:
     emit("")
     emit("Signatures prove agreement, not identity. Compare these with what the organisations")
     emit("show elsewhere, then run this again with --trust and what you compared:")
-    for name, fingerprint in report.keys.items():
+    for name, fingerprint in result.keys.items():
         emit(f"  {fingerprint}  the key of {name}")
-    for name, digest in report.rounds.items():
+    for name, digest in result.rounds.items():
         emit(f"  {digest}  the round {name}, its keys included")
 
 

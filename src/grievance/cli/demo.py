@@ -159,7 +159,7 @@ class Demo(Stage):
     def compare(self, task: Task, release: Release, people: Sequence[dict[str, object]]) -> None:
         """Print released tables beside the truth, which only a demo knows."""
         from grievance.demo import check_release, exact_release
-        from grievance.release.report.lead import what_was_sealed, who_answered
+        from grievance.release.page.lead import what_was_sealed, who_answered
 
         self.title("What was released, beside the truth that nobody in a real round has")
         answered = sum(not task.layout.answers(answers).is_blank for answers in people)

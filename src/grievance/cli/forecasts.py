@@ -48,7 +48,7 @@ def show_forecast(found: Forecast) -> None:
         "People: expected in a cell. ± are 95% margins of the noise alone: how far a number may "
         "be off to protect people. ± share: in percentage points of the group, or the unit of a "
         "mean; from the cell in the middle to the worst. Differ: the smallest difference of two "
-        "groups that report.html calls larger than noise in half of all rounds, corrected for "
+        "groups that release.html calls larger than noise in half of all rounds, corrected for "
         f"the number of comparisons; at most {_surely(found)} times as much shows in 95% of "
         "them. Drown: cells with fewer people than their margin."
     )

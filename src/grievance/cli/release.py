@@ -267,7 +267,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Print how many people answered, and a release's tables."""
-    from grievance.release.report.lead import what_was_sealed, who_answered
+    from grievance.release.page.lead import what_was_sealed, who_answered
 
     found, _ = _load(home, pool, round_, release, trust)
     if as_json:
@@ -308,7 +308,7 @@ def export(
 ) -> None:
     """Write a release into a folder of files.
 
-    That is release.json, tidy tables as CSV and Parquet, and report.html for people.
+    That is release.json, tidy tables as CSV and Parquet, and release.html for people.
     """
     from grievance.pool.places import refuse_in_pool
     from grievance.release import export as export_release

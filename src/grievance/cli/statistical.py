@@ -10,7 +10,7 @@ from grievance.errors import ReleaseError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from grievance.empirical import StatisticalReport
+    from grievance.empirical import StatisticalResult
     from grievance.pool.store import Store
     from grievance.task import Task
 
@@ -19,13 +19,13 @@ _AGAIN = "run it again; if it is flagged again, "
 _FIXED = "running it again reads the same published numbers; "
 
 
-def examine(store: Store, round_id: str | None) -> list[StatisticalReport]:
+def examine(store: Store, round_id: str | None) -> list[StatisticalResult]:
     """Audit the noise of one round, or of every round of the pool whose task all have signed."""
     from grievance.cli.places import round_ids
     from grievance.empirical import statistical_audit
     from grievance.pool.rounds import read_task
 
-    reports = []
+    results = []
     for name in round_ids(store) if round_id is None else [round_id]:
         task = read_task(store, name)
         if task is None:
@@ -33,8 +33,8 @@ def examine(store: Store, round_id: str | None) -> list[StatisticalReport]:
             continue
         with progress_bars() as progress:
             values = _published(store, task)
-            reports.append(statistical_audit(task, values, progress=progress))
-    return reports
+            results.append(statistical_audit(task, values, progress=progress))
+    return results
 
 
 def _published(store: Store, task: Task) -> dict[str, Sequence[int]]:
@@ -53,29 +53,29 @@ def _published(store: Store, task: Task) -> dict[str, Sequence[int]]:
     return found
 
 
-def show(reports: Sequence[StatisticalReport]) -> None:
+def show(results: Sequence[StatisticalResult]) -> None:
     """Write the outcome in words."""
     from grievance.empirical import NOT_SHOWN
 
-    for report in reports:
+    for result in results:
         emit("")
-        emit(f"Statistical audit of the noise of {report.round_id}: {report.verdict.upper()}")
-        for check in report.checks:
+        emit(f"Statistical audit of the noise of {result.round_id}: {result.verdict.upper()}")
+        for check in result.checks:
             mark = "!!" if check.flagged else "ok"
             emit(f"  {mark}  {check.kind}, {check.about}: {check.sentence}")
-        if all(check.kind != "published" for check in report.checks):
+        if all(check.kind != "published" for check in result.checks):
             emit("  --  published: nothing is released yet, so there is no real noise to look at.")
         emit(
-            f"{counted(len(report.checks), 'check')} in {report.seconds:.0f} s; noise as stated is "
-            f"flagged with a chance of at most {report.false_alarm:.0e}."
+            f"{counted(len(result.checks), 'check')} in {result.seconds:.0f} s; noise as stated is "
+            f"flagged with a chance of at most {result.false_alarm:.0e}."
         )
-        if report.verdict == "flagged":
-            again = any(check.flagged and check.drawn_again for check in report.checks)
+        if result.verdict == "flagged":
+            again = any(check.flagged and check.drawn_again for check in result.checks)
             emit(
                 f"  next: {_AGAIN if again else _FIXED}ask the aggregators which version "
                 f"they run, and see {_PAGE} for what each check means"
             )
-    if reports:
+    if results:
         emit("")
         emit("What a statistical audit cannot show:")
         for line in NOT_SHOWN:

@@ -7,7 +7,7 @@ kept. `tester` compares neighbouring inputs, `canaries` guesses in one release, 
 law of draws, `contrasts` the noise in published tables; `run` puts them together.
 """
 
-from grievance.empirical.report import NOT_SHOWN, Check, StatisticalReport
+from grievance.empirical.result import NOT_SHOWN, Check, StatisticalResult
 from grievance.empirical.run import Effort, statistical_audit
 
-__all__ = ["NOT_SHOWN", "Check", "Effort", "StatisticalReport", "statistical_audit"]
+__all__ = ["NOT_SHOWN", "Check", "Effort", "StatisticalResult", "statistical_audit"]

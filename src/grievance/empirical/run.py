@@ -23,7 +23,7 @@ from grievance.empirical.fit import Fit, correlation_p_value, fit
 from grievance.empirical.neighbours import Neighbours, worst_pair
 from grievance.empirical.noise import library_noise, released
 from grievance.empirical.path import release_many
-from grievance.empirical.report import FALSE_ALARM, Check, StatisticalReport
+from grievance.empirical.result import FALSE_ALARM, Check, StatisticalResult
 from grievance.empirical.tester import PairResult, compare
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def statistical_audit(
     *,
     effort: Effort | None = None,
     progress: Callable[[str, int, int], None] = _quiet,
-) -> StatisticalReport:
+) -> StatisticalResult:
     """Look for noise that is not what a task states. Anyone can run this.
 
     Args:
@@ -90,7 +90,7 @@ def statistical_audit(
         progress("statistical checks", done, len(steps))
         checks.append(step())
     progress("statistical checks", len(steps), len(steps))
-    return StatisticalReport(task.round_id, tuple(checks), time.monotonic() - began)
+    return StatisticalResult(task.round_id, tuple(checks), time.monotonic() - began)
 
 
 def _steps(

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     Bytes = NDArray[np.uint8]
     Words = NDArray[np.uint64]
 
-# What a row is found to be: the numbers of grievance.pool.verdicts.Status.
+# What a row is found to be: the numbers of grievance.pool.decisions.Status.
 OK, DECODE, TEST_POINT, PROOF, JOINT_RANDOMNESS = 0, 4, 5, 6, 7
 LEFT_OVER = 255  # for the reference: see `expand_rows`
 

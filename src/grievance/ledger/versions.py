@@ -28,10 +28,10 @@ from grievance.crypto.strict import StrictObject
 from grievance.errors import GrievanceError, PoolError
 from grievance.ledger.entry import KIND as ENTRY_KIND
 from grievance.ledger.entry import entry_size_limit
+from grievance.pool.decisions import DECISION_KIND, signed_head
 from grievance.pool.noisy import KIND as SHARE_KIND
 from grievance.pool.noisy import LIMIT as SHARE_LIMIT
 from grievance.pool.proposals import APPROVAL_KIND
-from grievance.pool.verdicts import DECISION_KIND, signed_head
 from grievance.task.card import KIND as CARD_KIND
 from grievance.task.card import LIMIT as CARD_LIMIT
 from grievance.task.card import parse_card

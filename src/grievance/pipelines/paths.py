@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from grievance.client.commitment import COMMITMENT_SIZE, NONCE_SIZE
 from grievance.pipelines import rows as reference
 from grievance.pipelines.rows import Opened, Verified
-from grievance.pool.verdicts import Status, VerifierShares
+from grievance.pool.decisions import Status, VerifierShares
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ from grievance.client.commitment import nonce_of
 from grievance.client.input_share import InputShareOpener
 from grievance.client.report import report_digest
 from grievance.errors import OpenError, ProofError, ReportError, TestPointError, WireError
-from grievance.pool.verdicts import Status, VerifierShares
+from grievance.pool.decisions import Status, VerifierShares
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,7 +3,7 @@
 They are made by the code that makes the tables of a release, from expected counts in place of
 noisy ones. So every margin is the one a release would print for such numbers, reconciliation
 with overlapping tables included, and none is computed a second way. Differences are forecast
-at the level of the report, which corrects for the number of comparisons of a statistic.
+at the level of its page, which corrects for the number of comparisons of a statistic.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from grievance.plan.frozen import FrozenMap
 from grievance.planner.model import CellForecast
 from grievance.privacy.laws import NoiseLaw
 from grievance.release.figures import UNKNOWN
-from grievance.release.report.apart import ask, of_means, of_people, of_shares, quantile
-from grievance.release.report.reading import read_table
+from grievance.release.page.apart import ask, of_means, of_people, of_shares, quantile
+from grievance.release.page.reading import read_table
 from grievance.release.tables import CountTable, MeanTable, make_tables
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from grievance.privacy import Allocation
     from grievance.release import Figure, Table
     from grievance.release.intervals import Interval
-    from grievance.release.report.reading import Reading
+    from grievance.release.page.reading import Reading
 
 Labels = tuple[str, ...]
 
@@ -121,12 +121,12 @@ class Prospect(ABC):
 
     @cached_property
     def reading(self) -> Reading:
-        """How the report of a release reads the table."""
+        """How the page of a release reads the table."""
         return read_table(self.table, self.plan, self.statistic)
 
     @cached_property
     def comparisons(self) -> int:
-        """How many differences the report looks at; it corrects each of them for that."""
+        """How many differences the page looks at; it corrects each of them for that."""
         return len(ask(self.reading))
 
     def named(self, labels: Labels) -> dict[str, str]:
@@ -235,7 +235,7 @@ class CountProspect(Prospect):
     def difference_points(self) -> Pair:
         """Return the smallest difference of one answer's share in two groups that shows.
 
-        What are answers and what groups is as the report reads the table; the answer is the one
+        What are answers and what groups is as the page reads the table; the answer is the one
         most people give. Of a table without groups: of two answers.
         """
         if not self.known:

@@ -26,7 +26,7 @@ from grievance.planner.merging import merging
 from grievance.planner.model import Forecast, StatisticForecast
 from grievance.planner.sizes import sizes_of
 from grievance.privacy import NoiseLaw
-from grievance.release.report.apart import quantile
+from grievance.release.page.apart import quantile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -123,7 +123,7 @@ class StatisticForecast:
         margin_units: Margin of a mean in its unit, for a mean in the middle of the range or
             where the numbers given for its bands put it; at the ends 1.4 times as much.
         margin_units_most: That of the worst group.
-        comparisons: How many differences of the statistic the report of a release looks at. It
+        comparisons: How many differences of the statistic the page of a release looks at. It
             calls one larger than noise at a level corrected for their number.
         difference: The smallest difference of two cells, in people, that shows at that level as
             larger than noise, in half of all rounds; None for a mean and for a single cell.

@@ -1,4 +1,4 @@
-"""Writing a release to files: release.json, tidy CSV or Parquet tables, and report.html.
+"""Writing a release to files: release.json, tidy CSV or Parquet tables, and release.html.
 
 Run by anyone who holds a release. What is marked hidden is left empty in the tables; the raw
 noisy integers are in release.json, which is what can be checked against the pool.
@@ -32,8 +32,8 @@ _INTERVALS = (
     ("estimate", "margin_95", "low_95", "high_95"),
     ("share", "share_low_95", "share_high_95"),
 )
-_MARKS = {"release.json", "report.html", f"{ALL_TABLES}.csv"}
-_OURS = re.compile(r"release\.json|report\.html|[a-z][a-z0-9_]{0,39}(\.statistic)?\.(csv|parquet)")
+_MARKS = {"release.json", "release.html", f"{ALL_TABLES}.csv"}
+_OURS = re.compile(r"release\.json|release\.html|[a-z][a-z0-9_]{0,39}(\.statistic)?\.(csv|parquet)")
 # The last four are wide forms of the first, which some spreadsheets take for the same.
 _FORMULA_STARTS = tuple("=+-@\t\r\n\0\uff1d\uff0b\uff0d\uff20")
 
@@ -49,7 +49,7 @@ def export(
     """Write a release into a folder of its own; return the files written, in order.
 
     `json`: release.json. `csv`: `tables.csv` with all statistics and `<statistic>.csv` for
-    each. `parquet`: `<statistic>.parquet`. `html`: `report.html`, for people, which names
+    each. `parquet`: `<statistic>.parquet`. `html`: `release.html`, for people, which names
     `relays` (partner to the sealed reports it passed on) if they are given. Everything is
     written beside the folder first and then moved into place, so there is a whole export or
     none. Raises ReleaseError for an
@@ -143,7 +143,7 @@ def _write_all(
             pq.write_table(table.to_arrow(), folder / name)
             written.append(name)
     if "html" in formats:
-        write("report.html", release.to_html(relays=relays).encode())
+        write("release.html", release.to_html(relays=relays).encode())
     return written
 
 

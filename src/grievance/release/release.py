@@ -304,14 +304,14 @@ class Release:
         return frames.to_pandas(self)
 
     def to_html(self, *, relays: Mapping[str, int] | None = None) -> str:
-        """Return the report for people: one HTML page that needs no script and no network.
+        """Return the page for people: one HTML page that needs no script and no network.
 
         `relays`: partner to the number of sealed reports it passed on, which a release does not
         know. The same release gives the same page.
         """
-        from grievance.release.report import write_report
+        from grievance.release.page import write_page
 
-        return write_report(self, relays=relays or {})
+        return write_page(self, relays=relays or {})
 
     def __getitem__(self, name: str) -> Table:
         if name not in self._tables:

@@ -1,4 +1,4 @@
-"""The method note: mechanism, noise, costs, and how ranges and verdicts were made."""
+"""The method note: mechanism, noise, costs, and how ranges and comparisons were made."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from grievance.markup import Html, table, tag
 from grievance.plan.decimals import decimal_text
 from grievance.plan.words import listed
 from grievance.release import document
-from grievance.release.report.about import chapter
-from grievance.release.report.words import count
+from grievance.release.page.about import chapter
+from grievance.release.page.words import count
 from grievance.task.task import VDAF_DRAFT
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def how_it_was_made(release: Release) -> Html:
-    """Mechanism, noise and costs of every statistic, and how ranges and verdicts were made."""
+    """Mechanism, noise and costs of every statistic, and how ranges and comparisons were made."""
     task = release.task
     gaussian = task.mechanism == "gaussian"
     unit, scale = ("rho", "sigma") if gaussian else ("epsilon", "b")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, ROUND_FLOOR
 from typing import TYPE_CHECKING
 
-from grievance.release.report.rounding import place_of, write
+from grievance.release.page.rounding import place_of, write
 from grievance.release.turnout import DISAGREE
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from grievance.markup import Html, stranger, table, tag
 from grievance.release.counts import CountTable
 from grievance.release.distributions import DistributionTable
 from grievance.release.means import MeanTable
-from grievance.release.report.charts import MOST_ROWS, Row
-from grievance.release.report.differences import differences
-from grievance.release.report.pieces import BEST, chart_figure, chart_row, folded, sentences
-from grievance.release.report.reading import given_labels
-from grievance.release.report.words import (
+from grievance.release.page.charts import MOST_ROWS, Row
+from grievance.release.page.differences import differences
+from grievance.release.page.pieces import BEST, chart_figure, chart_row, folded, sentences
+from grievance.release.page.reading import given_labels
+from grievance.release.page.words import (
     about,
     between,
     count,
@@ -32,25 +32,25 @@ if TYPE_CHECKING:
     from grievance.markup import Part
     from grievance.release.cube import Axis
     from grievance.release.figures import Figure, Quantile
+    from grievance.release.page.highlights import Highlights
+    from grievance.release.page.reading import Reading
     from grievance.release.release import Release
-    from grievance.release.report.findings import Findings
-    from grievance.release.report.reading import Reading
 
 EVERYBODY = "all groups together"
 _QUARTERS = (("a quarter", "1/4"), ("half", "1/2"), ("three quarters", "3/4"))
 
 
-def section(release: Release, findings: Findings) -> Html:
+def section(release: Release, highlights: Highlights) -> Html:
     """Write everything about one statistic. Ids begin with its name, which is a plan's name."""
-    reading = findings.reading
+    reading = highlights.reading
     parts: list[Part] = [
         tag("h3", stranger(reading.question), *_by(reading), id=f"s-{reading.name}"),
         *_which(release, reading),
     ]
-    parts += _of_everybody(findings)
+    parts += _of_everybody(highlights)
     for axis in reading.groups:
-        parts += _by_groups(findings, axis)
-    parts += differences(findings)
+        parts += _by_groups(highlights, axis)
+    parts += differences(highlights)
     parts.append(_all_cells(reading))
     if reading.table.remark:
         parts.append(tag("p", f"Not so sure: {reading.table.remark}.", class_="note"))
@@ -78,8 +78,8 @@ def _which(release: Release, reading: Reading) -> Iterator[Html]:
             yield tag("p", quoted(group), " means ", names, ".", class_="soft")
 
 
-def _of_everybody(findings: Findings) -> Iterator[Html]:
-    reading, stat = findings.reading, findings.reading.table
+def _of_everybody(highlights: Highlights) -> Iterator[Html]:
+    reading, stat = highlights.reading, highlights.reading.table
     if isinstance(stat, MeanTable):
         mean = stat.mean()
         who = "all groups together" if reading.groups else "everybody who answered"
@@ -92,7 +92,7 @@ def _of_everybody(findings: Findings) -> Iterator[Html]:
         yield from _quartiles(reading, stat)
     if not isinstance(stat, CountTable) or reading.answer is None:
         return
-    shares = dict(findings.shares)
+    shares = dict(highlights.shares)
     if reading.several:
         # The order of the plan means nothing where several may be ticked; hidden ones come last.
         shares = dict(sorted(shares.items(), key=lambda pair: -_size(pair[1])))
@@ -162,8 +162,8 @@ def _quantile(reading: Reading, found: Quantile) -> str:
     return " to ".join(exact_limits(found))
 
 
-def _by_groups(findings: Findings, axis: Axis) -> Iterator[Html]:
-    reading, stat = findings.reading, findings.reading.table
+def _by_groups(highlights: Highlights, axis: Axis) -> Iterator[Html]:
+    reading, stat = highlights.reading, highlights.reading.table
     groups = given_labels(axis)
     yield tag("h4", "By ", quoted(axis.title))
     if isinstance(stat, MeanTable):
@@ -206,7 +206,7 @@ def _by_groups(findings: Findings, axis: Axis) -> Iterator[Html]:
     for answer, of in shares.items():
         if any(is_known(figure) for figure in of.values()):
             charts[answer] = [
-                chart_row(reading, EVERYBODY, findings.shares[answer]),
+                chart_row(reading, EVERYBODY, highlights.shares[answer]),
                 *(chart_row(reading, group, figure) for group, figure in of.items()),
             ]
         cells += [

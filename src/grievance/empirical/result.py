@@ -71,7 +71,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class StatisticalReport:
+class StatisticalResult:
     """The outcome for one round."""
 
     round_id: str

@@ -22,11 +22,11 @@ from grievance.release.counts import CountTable
 from grievance.release.distributions import DistributionTable
 from grievance.release.intervals import Z
 from grievance.release.means import MeanTable
-from grievance.release.report.apart import ERROR, lower_end
-from grievance.release.report.differences import FEW
-from grievance.release.report.findings import each_once
-from grievance.release.report.pieces import folded
-from grievance.release.report.words import (
+from grievance.release.page.apart import ERROR, lower_end
+from grievance.release.page.differences import FEW
+from grievance.release.page.highlights import each_once
+from grievance.release.page.pieces import folded
+from grievance.release.page.words import (
     between,
     cannot_be_said,
     difference,
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from grievance.markup import Html, Part
-    from grievance.release.report.findings import Findings
-    from grievance.release.report.reading import Reading
+    from grievance.release.page.highlights import Highlights
+    from grievance.release.page.reading import Reading
 
 LEVELS: Final = (
     (Fraction(9, 10), "at least nine in ten"),
@@ -68,8 +68,8 @@ def level_of(low: Fraction) -> str | None:
     return None
 
 
-def what_can_be_asked(found: Sequence[Findings]) -> Html:
-    """Say which findings stand out of the noise far enough to ask something on them."""
+def what_can_be_asked(found: Sequence[Highlights]) -> Html:
+    """Say which highlights stand out of the noise far enough to ask something on them."""
     levels = [line for one in each_once(found) for line in _levels(one)]
     ahead = [line for one in each_once(found) for line in _ahead(one)]
     apart = [_differences(one) for one in found if one.apart and one.reading.leads]
@@ -114,7 +114,7 @@ def what_can_be_asked(found: Sequence[Findings]) -> Html:
     return tag("section", *parts, aria_labelledby="next")
 
 
-def _levels(one: Findings) -> Iterator[Html]:
+def _levels(one: Highlights) -> Iterator[Html]:
     """Say the level that each answer, the mean or the median of everybody together reaches."""
     reading, table = one.reading, one.reading.table
     if isinstance(table, MeanTable):
@@ -171,7 +171,7 @@ def _unit(reading: Reading) -> list[Part]:
     return [" ", stranger(reading.unit)] if reading.unit else []
 
 
-def _ahead(one: Findings) -> Iterator[Html]:
+def _ahead(one: Highlights) -> Iterator[Html]:
     if one.clear:
         (first,) = one.leading
         yield _item(
@@ -183,7 +183,7 @@ def _ahead(one: Findings) -> Iterator[Html]:
         )
 
 
-def _differences(one: Findings) -> Html:
+def _differences(one: Highlights) -> Html:
     """Name every difference of a statistic that is larger than the noise."""
     head: list[Part] = [whom(one.reading)]
     if one.reading.groups:
@@ -195,7 +195,7 @@ def _differences(one: Findings) -> Html:
     return tag("li", *head, *parts)
 
 
-def _unsure(found: Sequence[Findings]) -> Iterator[Html]:
+def _unsure(found: Sequence[Highlights]) -> Iterator[Html]:
     """Where several answers lead together, say that the first two cannot be told apart."""
     for one in each_once(found):
         if len(one.leading) < 2:

@@ -17,8 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from dishonest import TINY_PLAN, flip
 from grievance.crypto.documents import sign_document
 from grievance.errors import CryptoError, GrievanceError, OpenError, PoolError, SignatureError
-from grievance.pool.order import OrderedBatch
-from grievance.pool.verdicts import (
+from grievance.pool.decisions import (
     DECISION_KIND,
     LABEL,
     Decision,
@@ -32,6 +31,7 @@ from grievance.pool.verdicts import (
     verify_size,
     write_verify_file,
 )
+from grievance.pool.order import OrderedBatch
 from grievance.testing import make_coalition
 from grievance.wire import Writer
 

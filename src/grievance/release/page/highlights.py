@@ -7,19 +7,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from grievance.release.counts import CountTable
-from grievance.release.report.apart import compare
-from grievance.release.report.words import is_known
+from grievance.release.page.apart import compare
+from grievance.release.page.words import is_known
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from grievance.release.figures import Figure
-    from grievance.release.report.apart import Comparison
-    from grievance.release.report.reading import Reading
+    from grievance.release.page.apart import Comparison
+    from grievance.release.page.reading import Reading
 
 
 @dataclass(frozen=True)
-class Findings:
+class Highlights:
     """A statistic as it is read, with its comparisons and the figures of everybody together."""
 
     reading: Reading
@@ -81,13 +81,13 @@ class Findings:
         return len(shown) > 1 and set(shown) == {first} | behind
 
 
-def each_once(found: Sequence[Findings]) -> list[Findings]:
-    """Return the findings to lead with: one for each question, about all people if there is one.
+def each_once(found: Sequence[Highlights]) -> list[Highlights]:
+    """Return the highlights to lead with: one for each question, about all people if there is one.
 
     Among several it is the one with the fewest comparisons, chosen by the plan: corrected for
     fewer, it tells most apart.
     """
-    best: dict[tuple[str, str], Findings] = {}
+    best: dict[tuple[str, str], Highlights] = {}
     for one in found:
         reading = one.reading
         key = (reading.question, reading.table.kind)
@@ -96,5 +96,5 @@ def each_once(found: Sequence[Findings]) -> list[Findings]:
     return list(best.values())
 
 
-def _rank(one: Findings) -> tuple[bool, int]:
+def _rank(one: Highlights) -> tuple[bool, int]:
     return bool(one.reading.only), len(one.comparisons)

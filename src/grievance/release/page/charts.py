@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from grievance.markup import Html, tag
 from grievance.release.display import width
-from grievance.release.report.rounding import write
+from grievance.release.page.rounding import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

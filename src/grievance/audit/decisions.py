@@ -13,7 +13,7 @@ from grievance.crypto.documents import b64decode
 from grievance.crypto.merkle import EMPTY_ROOT, root
 from grievance.crypto.strict import StrictObject
 from grievance.pool.batch import MAX_BATCH_ROWS
-from grievance.pool.verdicts import DECISION_KIND, Status, decision_limit
+from grievance.pool.decisions import DECISION_KIND, Status, decision_limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ _KEYS = ("accepted", "batch", "bits", "refused", "root", "rows", "seq", "task")
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Decision:
     """One aggregator's decision, consistent in itself. `bits[row]` is 1 for a row that counts."""
 
     bits: bytes
@@ -46,19 +46,19 @@ class Verdict:
         """What stands for the batch in the tree of the round: place, number, root."""
         return batch.seq.to_bytes(4, "big") + self.accepted.to_bytes(4, "big") + self.root
 
-    def same(self, other: Verdict) -> bool:
+    def same(self, other: Decision) -> bool:
         """Whether two aggregators decided alike."""
         return (self.bits, self.refused, self.root) == (other.bits, other.refused, other.root)
 
 
 @dataclass
-class RoundVerdicts:
+class RoundDecisions:
     """Decisions by batch and aggregator. `sound`: all are there and agree with the batches."""
 
-    given: dict[int, dict[str, Verdict]] = field(default_factory=dict)
+    given: dict[int, dict[str, Decision]] = field(default_factory=dict)
     sound: bool = True
 
-    def agreed(self, batch: OrderedBatch) -> Verdict | None:
+    def agreed(self, batch: OrderedBatch) -> Decision | None:
         """The decision about a batch, by whoever's file holds; they are equal if sound."""
         return next(iter(self.given.get(batch.seq, {}).values()), None)
 
@@ -66,10 +66,10 @@ class RoundVerdicts:
         """One leaf a batch, in order; None while a decision is missing."""
         found = []
         for batch in order.chain.counted:
-            verdict = self.agreed(batch)
-            if verdict is None:
+            decision = self.agreed(batch)
+            if decision is None:
                 return None
-            found.append(verdict.leaf(batch))
+            found.append(decision.leaf(batch))
         return found
 
     def accepted_set(self, order: Order) -> tuple[int, bytes] | None:
@@ -80,14 +80,14 @@ class RoundVerdicts:
         return sum(int.from_bytes(leaf[4:8], "big") for leaf in leaves), root(leaves)
 
 
-def check_verdicts(
+def check_decisions(
     inspection: Inspection,
     opened: OpenedRound,
     order: Order,
     batches: Mapping[int, BatchRows],
-) -> RoundVerdicts:
+) -> RoundDecisions:
     """Check everything said about the batches of a round, in the order of the chain."""
-    found = RoundVerdicts(sound=order.whole)
+    found = RoundDecisions(sound=order.whole)
     ordered = {batch.seq: batch for batch in order.chain.batches}
     _place_files(inspection, opened, order, ordered)
     seen: set[bytes] = set()
@@ -103,16 +103,16 @@ def check_verdicts(
             continue
         _check_there(inspection, opened, batch, given)
         holding = check_agreement(inspection, opened, batch, given, rows)
-        name, verdict = next(iter((holding or {}).items()), ("", None))
+        name, decision = next(iter((holding or {}).items()), ("", None))
         gone = opened.paths.batch(batch.partner, batch.digest) in inspection.files.left_out
-        if verdict is None or (rows is None and not gone):
+        if decision is None or (rows is None and not gone):
             found.sound = False
             continue
         path, replays = opened.paths.decide(batch.seq, name), list[str]()
         if rows is None:
             certain = False
         else:
-            replays = _replays(verdict, rows, seen, certain=found.sound and certain)
+            replays = _replays(decision, rows, seen, certain=found.sound and certain)
         for why in replays:
             inspection.fault("decide.replay", path, why, holding or ())
         if replays or len(holding or ()) < len(opened.names):
@@ -169,7 +169,7 @@ def _check_there(
     inspection: Inspection,
     opened: OpenedRound,
     batch: OrderedBatch,
-    given: Mapping[str, Verdict],
+    given: Mapping[str, Decision],
 ) -> None:
     """Say which files about a batch are missing."""
     path = opened.paths.batch(batch.partner, batch.digest)
@@ -188,7 +188,7 @@ def _check_void(
     opened: OpenedRound,
     order: Order,
     batch: OrderedBatch,
-    given: Mapping[str, Verdict],
+    given: Mapping[str, Decision],
 ) -> None:
     if len(given) == len(opened.names):
         path = opened.paths.order(order.voids[batch.seq])
@@ -201,7 +201,7 @@ def _check_void(
 
 def read_decisions(
     inspection: Inspection, opened: OpenedRound, batch: OrderedBatch
-) -> dict[str, Verdict]:
+) -> dict[str, Decision]:
     """Read every aggregator's decision about a batch; those that hold, by name."""
     found = {}
     for party in opened.task.aggregators:
@@ -212,18 +212,18 @@ def read_decisions(
         if document is None:
             continue
         try:
-            verdict = _verdict(inspection, opened.task, batch, path, party.name, document.body)
+            decision = _decision(inspection, opened.task, batch, path, party.name, document.body)
         except MALFORMED as error:
             inspection.refuse("file.form", path, error, [party.name])
             continue
-        if verdict is not None:
-            found[party.name] = verdict
+        if decision is not None:
+            found[party.name] = decision
     return found
 
 
-def _verdict(
+def _decision(
     inspection: Inspection, task: Task, batch: OrderedBatch, path: str, name: str, value: object
-) -> Verdict | None:
+) -> Decision | None:
     body = StrictObject(value, _KEYS, where="the decision")
     about = (body.digest("task"), body.integer("seq"), body.digest("batch"))
     if about[:2] != (task.digest, batch.seq):
@@ -246,7 +246,7 @@ def _verdict(
         inspection.fault("decide.bits", path, problem, [name])
         return None
     bits = bytes(packed[row // 8] >> (row % 8) & 1 for row in range(rows))
-    return Verdict(bits, refused, body.digest("root"))
+    return Decision(bits, refused, body.digest("root"))
 
 
 def _bits_problem(
@@ -284,32 +284,32 @@ def check_agreement(
     inspection: Inspection,
     opened: OpenedRound,
     batch: OrderedBatch,
-    given: Mapping[str, Verdict],
+    given: Mapping[str, Decision],
     rows: BatchRows | None,
-) -> dict[str, Verdict] | None:
+) -> dict[str, Decision] | None:
     """Hold decisions against the batch's rows, and against each other.
 
     Returns the decisions that hold, all alike; None when they are not, or one does not hold.
     Missing decisions are for the caller to see.
     """
     holding, roots = dict(given), {}
-    for name, verdict in given.items():
+    for name, decision in given.items():
         path = opened.paths.decide(batch.seq, name)
-        if rows is not None and verdict.bits not in roots:
-            roots[verdict.bits] = _true_root(rows, verdict)
+        if rows is not None and decision.bits not in roots:
+            roots[decision.bits] = _true_root(rows, decision)
         reads = rows is not None and rows.leaves is not None
-        if reads and any(code == Status.BATCH.code for code, _ in verdict.refused.values()):
+        if reads and any(code == Status.BATCH.code for code, _ in decision.refused.values()):
             message = "it refuses as unreadable a batch that reads"
             inspection.fault("decide.bits", path, message, [name])
             del holding[name]
-        elif rows is not None and roots[verdict.bits] != verdict.root:
+        elif rows is not None and roots[decision.bits] != decision.root:
             message = f"the root is not that of the rows {name} accepted"
             inspection.fault("decide.root", path, message, [name])
             del holding[name]
     alike = len(holding) == len(given)
     first = next(iter(holding.items()), None)
-    for name, verdict in holding.items():
-        if first is not None and not verdict.same(first[1]):
+    for name, decision in holding.items():
+        if first is not None and not decision.same(first[1]):
             path = opened.paths.decide(batch.seq, name)
             message = f"{name} and {first[0]} decided batch {batch.seq} differently"
             inspection.fault("decide.equal", path, message, [name, first[0]])
@@ -317,16 +317,16 @@ def check_agreement(
     return holding if alike else None
 
 
-def _true_root(rows: BatchRows, verdict: Verdict) -> bytes | None:
+def _true_root(rows: BatchRows, decision: Decision) -> bytes | None:
     """The root of the rows that count; None where rows count that do not read."""
     if rows.leaves is None:
-        return None if verdict.accepted else EMPTY_ROOT
-    if len(rows.leaves) != len(verdict.bits):
+        return None if decision.accepted else EMPTY_ROOT
+    if len(rows.leaves) != len(decision.bits):
         return None
-    return root(sorted(leaf for leaf, bit in zip(rows.leaves, verdict.bits, strict=True) if bit))
+    return root(sorted(leaf for leaf, bit in zip(rows.leaves, decision.bits, strict=True) if bit))
 
 
-def _replays(verdict: Verdict, rows: BatchRows, seen: set[bytes], *, certain: bool) -> list[str]:
+def _replays(decision: Decision, rows: BatchRows, seen: set[bytes], *, certain: bool) -> list[str]:
     """A nonce counts once, and is called a replay only after it did. Adds to `seen`.
 
     The nonce is how a commitment begins, so two reports that share it can never both count.
@@ -335,10 +335,10 @@ def _replays(verdict: Verdict, rows: BatchRows, seen: set[bytes], *, certain: bo
     found = []
     for row, leaf in enumerate(rows.leaves or ()):
         nonce = nonce_of(leaf)
-        if verdict.bits[row]:
+        if decision.bits[row]:
             if nonce in seen:
                 found.append(f"row {row} was counted before, with the same nonce")
             seen.add(nonce)
-        elif certain and nonce not in seen and verdict.refused[row][0] == Status.REPLAY.code:
+        elif certain and nonce not in seen and decision.refused[row][0] == Status.REPLAY.code:
             found.append(f"row {row} is refused as a replay, but was not counted before")
     return found

@@ -5,25 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grievance.markup import stranger, table, tag
-from grievance.release.report.pieces import folded, sentences
-from grievance.release.report.words import as_range, cannot_be_said, count, difference
+from grievance.release.page.pieces import folded, sentences
+from grievance.release.page.words import as_range, cannot_be_said, count, difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from grievance.markup import Html, Part
-    from grievance.release.report.findings import Findings
+    from grievance.release.page.highlights import Highlights
 
 FEW = 3
 """Sentences of one kind where each is a paragraph's worth; the tables have the rest."""
 
 
-def differences(findings: Findings) -> Iterator[Html]:
+def differences(highlights: Highlights) -> Iterator[Html]:
     """Name the differences that are larger than the noise, and those that are not shown."""
-    reading, made = findings.reading, findings.comparisons
+    reading, made = highlights.reading, highlights.comparisons
     if not made:
         return
-    apart, hidden = findings.apart, findings.not_shown
+    apart, hidden = highlights.apart, highlights.not_shown
     yield tag("h4", "Which differences are larger than the noise")
     if apart:
         yield sentences([*difference(reading, one), "."] for one in apart)
@@ -65,5 +65,5 @@ def differences(findings: Findings) -> Iterator[Html]:
                 words,
             ]
         )
-    head = ("First", "Second", "What is compared", "First less second", "Verdict")
+    head = ("First", "Second", "What is compared", "First less second", "Is it shown?")
     yield folded(caption, table("How much larger the first is than the second", head, rows))

@@ -1,4 +1,4 @@
-"""report.html says what the figures say: rounded to their noise, and nothing that is withheld."""
+"""release.html says what the figures say: rounded to their noise, and nothing that is withheld."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from grievance.release import CountTable, DistributionTable, MeanTable, Release
 from grievance.release.export import to_csv
 from grievance.release.figures import Figure
-from grievance.release.report.rounding import place_of, show, write
+from grievance.release.page.rounding import place_of, show, write
 
 FIELDS = """
 [fields.region]

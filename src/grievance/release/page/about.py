@@ -12,8 +12,8 @@ from grievance.plan.decimals import decimal_text
 from grievance.plan.words import day_in_words
 from grievance.pool.waivers import watched_in_words
 from grievance.privacy import campaign_promise
-from grievance.release.report.lead import COVER, who_answered
-from grievance.release.report.words import count, each, quoted, withheld
+from grievance.release.page.lead import COVER, who_answered
+from grievance.release.page.words import count, each, quoted, withheld
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ MOST_NAMED = 12
 
 
 def chapter(key: str, title: str, *parts: Part) -> Html:
-    """A section of the report with its heading."""
+    """A section of the page with its heading."""
     return tag("section", tag("h2", title, id=key), *parts, aria_labelledby=key)
 
 

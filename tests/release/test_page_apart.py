@@ -9,10 +9,10 @@ import pytest
 
 from grievance.release import CountTable, MeanTable, Release
 from grievance.release.intervals import Z
-from grievance.release.report import apart
-from grievance.release.report.apart import MOST_PAIRS, ask, compare
-from grievance.release.report.findings import Findings
-from grievance.release.report.reading import read_tables
+from grievance.release.page import apart
+from grievance.release.page.apart import MOST_PAIRS, ask, compare
+from grievance.release.page.highlights import Highlights
+from grievance.release.page.reading import read_tables
 
 FIELDS = """
 [fields.region]
@@ -148,7 +148,7 @@ def test_what_is_really_apart_is_found_and_turned_the_right_way(
     # good: London 300, North 80, Wales 80; bad is rare everywhere.
     release = make_release(task, {"moods": [300, 80, 80, 100, 300, 300, 20, 20, 20]}, accepted=1300)
     (reading,) = read_tables(release)
-    findings = Findings(reading)
+    findings = Highlights(reading)
     said = {(one.upwards.asked.kind, one.upwards.asked.answer, one.upwards.asked.first)
             for one in findings.apart}  # fmt: skip
     assert {("groups", "good", "London"), ("rest", "good", "London")} <= said
@@ -168,7 +168,7 @@ def test_what_is_withheld_is_neither_apart_nor_not_shown(
 ) -> None:
     task = make_task(FIELDS, STATISTICS, "4", 30)
     release = make_release(task, {"moods": [300, 80, 80, 100, 300, 300, 20, 20, 20]}, accepted=1300)
-    findings = Findings(read_tables(release)[0])
+    findings = Highlights(read_tables(release)[0])
     about_bad = [one for one in findings.comparisons if one.asked.answer == "bad"]
     assert about_bad and all(one.withheld and not one.apart for one in about_bad)
     assert not set(map(id, about_bad)) & set(map(id, findings.not_shown))

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from grievance.release.cube import Axis, Total
     from grievance.release.intervals import Interval
+    from grievance.release.page.reading import Reading
     from grievance.release.ratios import Ratio
-    from grievance.release.report.reading import Reading
 
 MOST_PAIRS = 60
 ERROR = 0.05

@@ -1,4 +1,4 @@
-"""The report of a release as one HTML page: `report.html`, and `Release.to_html()`.
+"""The page of a release: `release.html`, and `Release.to_html()`.
 
 It stands alone (no script, no network, no other file), so that it can be sent, printed and
 kept. Its order is that of people who organise: what is the problem, what is known and how
@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Final
 from grievance.markup import join, stranger, style, tag
 from grievance.plan.words import day_in_words
 from grievance.release import document
-from grievance.release.report import about
-from grievance.release.report.findings import Findings
-from grievance.release.report.lead import what_was_sealed, who_answered, who_is_in_it
-from grievance.release.report.method import how_it_was_made
-from grievance.release.report.reading import read_tables
-from grievance.release.report.requests import what_can_be_asked
-from grievance.release.report.style import CSS
-from grievance.release.report.summary import what_is_known, what_is_the_problem
-from grievance.release.report.words import each
+from grievance.release.page import about
+from grievance.release.page.highlights import Highlights
+from grievance.release.page.lead import what_was_sealed, who_answered, who_is_in_it
+from grievance.release.page.method import how_it_was_made
+from grievance.release.page.reading import read_tables
+from grievance.release.page.requests import what_can_be_asked
+from grievance.release.page.style import CSS
+from grievance.release.page.summary import what_is_known, what_is_the_problem
+from grievance.release.page.words import each
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,12 +44,12 @@ _CONTENTS = (
 )
 
 
-def write_report(release: Release, *, relays: Mapping[str, int] = NOBODY) -> str:
+def write_page(release: Release, *, relays: Mapping[str, int] = NOBODY) -> str:
     """Write the whole page. `relays`: partner to the sealed reports it passed on, if known.
 
     Run by anyone who holds a release. Every text of the plan is a stranger's, and escaped.
     """
-    found = [Findings(reading) for reading in read_tables(release)]
+    found = [Highlights(reading) for reading in read_tables(release)]
     head = tag(
         "head",
         tag("meta", charset="utf-8"),

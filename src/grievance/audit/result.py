@@ -24,7 +24,7 @@ NOT_CHECKED = (
     "that this is the newest state of the pool: an older copy of it is as consistent as it was",
     "what is sealed: reports, verifier shares, and what an aggregator sealed to itself",
 )
-"""What no reader of a pool can check, and every report says so."""
+"""What no reader of a pool can check, and every result says so."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class SeenHead:
 
 
 @dataclass(frozen=True)
-class AuditReport:
+class AuditResult:
     """The outcome. `vouched`: every key was vouched for from outside the pool; `anchored`: some.
 
     `rounds` maps every round that reads to its digest, `keys` every aggregator to its
@@ -153,7 +153,7 @@ class AuditReport:
         return "What is there is as it should be, but this bundle was made without its batches."
 
     def to_json(self) -> dict[str, Any]:
-        """Write the report for programs."""
+        """Write the result for programs."""
         return {
             "verdict": self.verdict,
             "sentence": self.sentence,

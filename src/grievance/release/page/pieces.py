@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from grievance.markup import join, table, tag
 from grievance.release.counts import CountTable
-from grievance.release.report.charts import Row, axis_for, draw
-from grievance.release.report.words import is_known, missing, ranged
+from grievance.release.page.charts import Row, axis_for, draw
+from grievance.release.page.words import is_known, missing, ranged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from grievance.markup import Html, Part
     from grievance.release.figures import Figure
-    from grievance.release.report.reading import Reading
+    from grievance.release.page.reading import Reading
 
 BEST = "The best single number, and in brackets the range it may lie in"
 MOST_LINES = 12

@@ -22,9 +22,9 @@ from grievance.demo import generate
 from grievance.privacy import noise
 from grievance.release import CountTable, Release
 from grievance.release.figures import Figure
-from grievance.release.report import apart, requests
-from grievance.release.report.lead import who_answered
-from grievance.release.report.requests import level_of
+from grievance.release.page import apart, requests
+from grievance.release.page.lead import who_answered
+from grievance.release.page.requests import level_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

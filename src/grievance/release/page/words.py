@@ -7,16 +7,16 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from grievance.markup import stranger, tag
-from grievance.release.report.rounding import show, show_people
+from grievance.release.page.rounding import show, show_people
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from grievance.markup import Html, Part
     from grievance.release.figures import Figure, Quantile
-    from grievance.release.report.apart import Comparison
-    from grievance.release.report.reading import Reading
-    from grievance.release.report.rounding import Shown
+    from grievance.release.page.apart import Comparison
+    from grievance.release.page.reading import Reading
+    from grievance.release.page.rounding import Shown
 
 TOO_NOISY = "not known (the noise is too large)"
 

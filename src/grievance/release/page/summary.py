@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from grievance.markup import join, stranger, tag
 from grievance.release.distributions import DistributionTable
 from grievance.release.means import MeanTable
-from grievance.release.report.findings import each_once
-from grievance.release.report.lead import reports_are_no_people
-from grievance.release.report.statistic import section
-from grievance.release.report.words import (
+from grievance.release.page.highlights import each_once
+from grievance.release.page.lead import reports_are_no_people
+from grievance.release.page.statistic import section
+from grievance.release.page.words import (
     between,
     each,
     is_known,
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from grievance.markup import Html, Part
+    from grievance.release.page.highlights import Highlights
     from grievance.release.release import Release
-    from grievance.release.report.findings import Findings
 
 MOST_TIED = 5
 
 
-def what_is_the_problem(found: Sequence[Findings]) -> Html:
+def what_is_the_problem(found: Sequence[Highlights]) -> Html:
     """Say the most frequent answers, means and medians of everybody together."""
     lines = [line for one in each_once(found) for line in _headline(one)]
     if not lines:
@@ -50,7 +50,7 @@ def what_is_the_problem(found: Sequence[Findings]) -> Html:
     )
 
 
-def what_is_known(release: Release, found: Sequence[Findings]) -> Html:
+def what_is_known(release: Release, found: Sequence[Highlights]) -> Html:
     """Every statistic with its figures."""
     # The display rule selects by the noisy number, so it takes more of the ranges that are right.
     hold = (
@@ -79,7 +79,7 @@ def what_is_known(release: Release, found: Sequence[Findings]) -> Html:
     )
 
 
-def _headline(one: Findings) -> Iterator[Html]:
+def _headline(one: Highlights) -> Iterator[Html]:
     reading, table = one.reading, one.reading.table
     if isinstance(table, MeanTable):
         mean = table.mean()

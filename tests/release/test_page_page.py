@@ -1,4 +1,4 @@
-"""report.html: it stands alone, says what it must, and no text of a plan breaks it."""
+"""release.html: it stands alone, says what it must, and no text of a plan breaks it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from grievance.release import Release, export
-from grievance.release.report.charts import COLUMNS, broken, room
-from grievance.release.report.style import CSS
+from grievance.release.page.charts import COLUMNS, broken, room
+from grievance.release.page.style import CSS
 
 VOID = {"meta", "br"}
 SCRIPT = "<script>alert('x')</script>"
@@ -336,11 +336,11 @@ def test_what_the_ranges_hold_allows_for_what_is_withheld(
 
 def test_export_writes_it(kinds: Release, tmp_path: Path) -> None:
     written = export(kinds, tmp_path / "out")
-    assert written[-1].name == "report.html"
+    assert written[-1].name == "release.html"
     relays = {"nurses": 1500, "carers": 0}
     assert "nurses" not in written[-1].read_text("utf-8")
     (only,) = export(kinds, tmp_path / "out", formats=("html",), relays=relays, overwrite=True)
     assert only.read_text("utf-8") == page_of(kinds)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.html"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["release.html"]
     export(kinds, tmp_path / "out", formats=("json",), overwrite=True)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["release.json"]
