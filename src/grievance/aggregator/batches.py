@@ -187,4 +187,4 @@ def sum_rows(
     opened = open_rows(bench.seat, view.file.rows(span).take(list(chosen)))
     if opened.digests != [digests[row] for row in chosen]:
         raise BatchError("the batch has changed since it was verified", code="batch.digest")
-    return crew.path.total(bench.seat, opened)
+    return crew.total(opened)

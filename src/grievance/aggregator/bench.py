@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from grievance.aggregator.burns import BurnIndex
 from grievance.crypto.boxes import open_at_rest, seal_at_rest
 from grievance.errors import BatchError, PoolError
+from grievance.pipelines import Crew
 from grievance.pool.batch import BatchFile, max_batch_size
 from grievance.pool.layout import RoundPaths
 from grievance.pool.store import find_source
@@ -33,11 +34,16 @@ class Bench:
     state: State
     store: Store
     workers: int = 1
+    reference: bool = False
 
     @cached_property
     def burns(self) -> BurnIndex:
         """The burn table of this round. A step that failed must not go on with it."""
         return BurnIndex(self.state, self.seat.task.digest, self.state_key)
+
+    def crew(self, num_rows: int) -> Crew:
+        """Return whoever opens and verifies so many rows, of all batches that wait."""
+        return Crew(self.seat, num_rows, self.workers, reference=self.reference)
 
     @property
     def paths(self) -> RoundPaths:

@@ -97,7 +97,7 @@ def decide_batch(
             taken_back = bench.open_sum(batch.seq, stored.sum)
         else:
             rows = _own_rows(bench, batch, state.findings(task.digest, batch.seq))
-            verdicts = crew.path.decide(task, rows.publics, complete, 0)
+            verdicts = crew.decide(rows.publics, complete)
             try:
                 kept = _keep_new(bench, rows, verdicts)
                 leaves = [rows.commitments[row] + rows.digests[row] for row in kept]

@@ -30,21 +30,27 @@ if TYPE_CHECKING:
 class Office:
     """Holds the lock and the open state. Made by `Office.open`."""
 
-    def __init__(self, home: Home, state: State, workers: int | None = None) -> None:
+    def __init__(
+        self, home: Home, state: State, workers: int | None = None, *, reference: bool = False
+    ) -> None:
         self.home = home
         self.state = state
         self.workers = workers or _cores()
+        self.reference = reference
         self._looked_after = False
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, home: Home, workers: int | None = None) -> Iterator[Office]:
+    def open(
+        cls, home: Home, workers: int | None = None, *, reference: bool = False
+    ) -> Iterator[Office]:
         """Sit down: nobody else may work on this state until the block ends.
 
         `workers`: so many processes for large batches; all cores of this machine by default.
+        `reference`: the reference checks every report, and no kernel.
         """
         with home.lock(), open_state(home.state_path) as state:
-            yield cls(home, state, workers)
+            yield cls(home, state, workers, reference=reference)
 
     def task(self, round_id: str) -> Task | None:
         """The task we signed for a round."""
@@ -73,7 +79,9 @@ class Office:
         )
         state_key = keys.read_state_key(files.state, passphrase)
         store = NotingStore(self.home, self.state, [task])
-        return Bench(seat, self.home.key, state_key, self.state, store, self.workers)
+        return Bench(
+            seat, self.home.key, state_key, self.state, store, self.workers, self.reference
+        )
 
     def open_bench(self, round_id: str) -> tuple[Bench, OrderChain]:
         """The bench and the chain of a round we signed. Raises UsageError when we did not."""

@@ -24,7 +24,6 @@ from grievance.failpoints import failpoint
 from grievance.ledger import AloneEvent, LedgerEntry, ReleaseEvent, read_ledger
 from grievance.ledger.checkpoint import MAX_NOTE_SIZE, check_cosignature
 from grievance.ledger.cosigned import read_checkpoint
-from grievance.pipelines import Crew
 from grievance.pool.decisions import decision_limit, read_signed_header, verify_size
 from grievance.pool.layout import (
     RoundPaths,
@@ -50,16 +49,22 @@ if TYPE_CHECKING:
     from grievance.aggregator.bench import Bench
     from grievance.home import Home
     from grievance.ledger import LedgerLog
+    from grievance.pipelines import Crew
     from grievance.pool.order import OrderChain, OrderedBatch
     from grievance.task import Card, Task
 
 
 def recover(
-    home: Home, told: Told, progress: Callable[[str, int, int], None] = lambda _w, _d, _t: None
+    home: Home,
+    told: Told,
+    progress: Callable[[str, int, int], None] = lambda _w, _d, _t: None,
+    *,
+    reference: bool = False,
 ) -> list[str]:
     """Rebuild `state.sqlite`. Returns what was recovered, in words.
 
     `told` is what others say of our ledger (`asked.ask`): the pool alone may be an older copy.
+    With `reference` no kernel has a part in it.
     Raises UsageError while there is a state (move it away first), StateError `recover.*` at the
     first thing that differs from what we published.
     """
@@ -68,7 +73,7 @@ def recover(
     with home.lock():
         _discard(fresh)
         with open_state(fresh) as state:
-            done = _Recovery(Office(home, state), told, progress).run()
+            done = _Recovery(Office(home, state, reference=reference), told, progress).run()
         failpoint("recover.rebuilt")
         fresh.rename(home.state_path)
         sync_folder(home.root)
@@ -239,7 +244,7 @@ class _Recovery:
             if leads:
                 self._keep(bench.paths.order(seq))
         rows = sum(batch.rows for batch in chain.batches)
-        with Crew(bench.seat, rows, bench.workers) as crew:
+        with bench.crew(rows) as crew:
             last = self._last_checked(bench, chain)
             deciding = True
             for batch in chain.batches:

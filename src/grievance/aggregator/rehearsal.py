@@ -55,12 +55,12 @@ def _introduce(home: Home, helper: Home) -> None:
         home.trust(helper.identity)
 
 
-def sync_helper(home: Home) -> SyncResult:
+def sync_helper(home: Home, *, reference: bool = False) -> SyncResult:
     """Do everything the local helper can do, consent included; nothing where there is no helper.
 
     It acts in rehearsals that `home` itself leads: an invitation to a real round, or by anybody
     else, is left alone. Rounds that `home` has destroyed it destroys too. What goes wrong in one
-    round is among the `faults` and stops no other.
+    round is among the `faults` and stops no other. `reference` as `Desk.open` takes it.
     """
     result = SyncResult()
     helper = find_helper(home)
@@ -68,7 +68,7 @@ def sync_helper(home: Home) -> SyncResult:
         return result
     with Office.open(home) as office:
         given_up, rehearsals = _destroyed(office), _rehearsals(office, helper)
-    with Office.open(helper) as office:
+    with Office.open(helper, reference=reference) as office:
         for invitation in rehearsals:
             if office.state.outgoing(RoundPaths(invitation.round_id).card(helper.name)) is not None:
                 continue

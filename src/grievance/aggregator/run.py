@@ -26,7 +26,6 @@ from grievance.aggregator import (
 from grievance.aggregator.advance import advance_releases
 from grievance.aggregator.bench import find_batch, find_file
 from grievance.errors import BatchError, GrievanceError, OrderError, PoolError
-from grievance.pipelines import Crew
 from grievance.pool import rounds as pool_rounds
 from grievance.pool.layout import parse_batch_name
 from grievance.pool.order import OrderedBatch, admit_event
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
     from grievance.aggregator.bench import Bench
     from grievance.aggregator.office import Office
+    from grievance.pipelines import Crew
     from grievance.pool.order import OrderChain
     from grievance.task import Task
 
@@ -136,7 +136,7 @@ def _sync_round(
         _admit_waiting(office, chain, result)
     new = _new_batches(bench, chain) if leads else []
     waiting = _rows_waiting(bench, chain) + sum(batch.rows for batch in new)
-    with Crew(bench.seat, waiting, bench.workers) as crew:
+    with bench.crew(waiting) as crew:
         whole = True
         for batch in chain.counted:
             # In the order of the chain, so that what a nonce is burnt with depends on it alone.

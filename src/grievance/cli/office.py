@@ -31,7 +31,7 @@ def warn_of_rehearsal(rehearsal: bool) -> None:
         say(NO_SPLIT_TRUST)
 
 
-def sync_once(own: Home, workers: int | None = None) -> SyncResult:
+def sync_once(own: Home, workers: int | None = None, *, reference: bool = False) -> SyncResult:
     """Do what can be done once, the local helper of a rehearsal included."""
     from grievance.aggregator import Office
     from grievance.aggregator import sync as run_sync
@@ -40,11 +40,11 @@ def sync_once(own: Home, workers: int | None = None) -> SyncResult:
     from grievance.relay import tidy_destroyed
 
     with progress_bars() as progress:
-        with Office.open(own, workers) as office:
+        with Office.open(own, workers, reference=reference) as office:
             result = run_sync(office, progress)
             tidy_destroyed(office)
-        while (helper := sync_helper(own)).done:
-            with Office.open(own, workers) as office:
+        while (helper := sync_helper(own, reference=reference)).done:
+            with Office.open(own, workers, reference=reference) as office:
                 again = run_sync(office, progress)
             result.done += again.done
             result.faults = again.faults

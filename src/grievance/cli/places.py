@@ -36,6 +36,13 @@ RoundOption = Annotated[
     str | None,
     typer.Option("--round", help="The round; needed only where there are several."),
 ]
+ReferenceOption = Annotated[
+    bool,
+    typer.Option(
+        "--reference",
+        help="Check every report by the readable reference: slowly, and without the fast path.",
+    ),
+]
 TrustOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -11,7 +11,7 @@ from grievance.cli.backup import refresh_quietly
 from grievance.cli.choice import can_be_destroyed, gave_up_batch, has_batch, pick_round
 from grievance.cli.office import leading, refuse_closed, sync_quietly, warn_of_rehearsal
 from grievance.cli.output import Json, Yes, confirm, emit, emit_json, progress_bars, say
-from grievance.cli.places import HomeOption, RoundOption, open_home
+from grievance.cli.places import HomeOption, ReferenceOption, RoundOption, open_home
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +39,7 @@ def recover(
         bool,
         typer.Option("--alone", help="Go on without the answers that are missing; for good."),
     ] = False,
+    reference: ReferenceOption = False,
     home: HomeOption = None,
     as_json: Json = False,
 ) -> None:
@@ -61,7 +62,7 @@ def recover(
         said = "" if head.who in asked.counted else " (this counts for nothing)"
         say(f"{head.who} holds a head of our ledger with {head.size} entries{said}")
     with progress_bars() as progress:
-        done = run_recover(own, outside, progress)
+        done = run_recover(own, outside, progress, reference=reference)
     if as_json:
         emit_json({"recovered": done})
         return

@@ -21,6 +21,7 @@ from grievance.cli.office import (
 from grievance.cli.output import REFUSED, Json, Yes, confirm, emit, emit_json, one_look, say
 from grievance.cli.places import (
     HomeOption,
+    ReferenceOption,
     RoundOption,
     TrustOption,
     home_path,
@@ -194,6 +195,7 @@ def sync(
         int | None,
         typer.Option("--workers", min=1, help="Processes for large batches [default: all cores]."),
     ] = None,
+    reference: ReferenceOption = False,
     trust: TrustOption = None,
     home: HomeOption = None,
     as_json: Json = False,
@@ -212,7 +214,7 @@ def sync(
     if trust:
         _compare(own, trust)
     if not watch:
-        result = sync_once(own, workers)
+        result = sync_once(own, workers, reference=reference)
         result.warnings += warnings(own)
         tell_sync(own, result, as_json=as_json)
         if result.faults:
@@ -223,7 +225,9 @@ def sync(
         with one_look(as_json=as_json):
             # Opened anew: a pool that went away must not be taken for an empty one.
             own = Home.open(own.root, own.passphrase)
-            tell_sync(own, sync_once(own, workers), as_json=as_json, again=True)
+            tell_sync(
+                own, sync_once(own, workers, reference=reference), as_json=as_json, again=True
+            )
         time.sleep(interval)
 
 

@@ -13,7 +13,8 @@ from grievance.pipelines.rows import (
     open_rows,
     verify_rows,
 )
-from grievance.pipelines.workers import Crew, Examined
+from grievance.pipelines.spot import Examined
+from grievance.pipelines.workers import Crew
 
 __all__ = [
     "Crew",

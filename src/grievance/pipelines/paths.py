@@ -45,9 +45,14 @@ class Path(Protocol):
         """Add up the output shares of opened rows; see `rows.sum_opened`."""
 
 
+def is_fast(num_rows: int) -> bool:
+    """Whether the kernels are the quicker path for so many rows."""
+    return num_rows >= FAST_ROWS
+
+
 def path_for(task: Task, num_rows: int) -> Path:
     """The quicker path for so many rows, of all batches that are waiting together."""
-    if num_rows < FAST_ROWS:
+    if not is_fast(num_rows):
         return ReferencePath()
     if task.digest not in _fast_paths:
         _fast_paths.clear()  # one round at a time; its tables are a few megabytes
