@@ -29,6 +29,7 @@ from grievance.pool.order import OrderChain, admit_event, sign_order_fork
 from grievance.pool.proposals import Approval
 from grievance.pool.waivers import sign_waiver
 from grievance.release import Release
+from grievance.release.beside import MadeFrom
 from grievance.task import (
     BackupClaim,
     bundle,
@@ -159,6 +160,10 @@ def released() -> Seeds:
         "noisy-share": [sign_document(SHARE_KIND, share, south)],
         "own-share": [sign_own_share(task, RELEASE, secret("box", 90), south)],
         "release": [release.to_bytes()],
+        "made-from": [
+            MadeFrom.of(release.to_bytes(), formats, {"nurses": 3, "carers": 0}).to_bytes()
+            for formats in ((), ("parquet",))
+        ],
         "ledger-entry": entries,
         "waiver": [sign_waiver(task, RELEASE, "south", ["anna", "bert"], south)],
         "heads-request": [world().question.data],

@@ -35,6 +35,7 @@ from grievance.pool.layout import (
 )
 from grievance.pool.rounds import plan_text
 from grievance.release import Release
+from grievance.release.beside import MadeFrom
 from grievance.tables.cells import RowReader
 from grievance.tables.mapping import TableMapping, load_mapping
 from grievance.tables.table import open_table
@@ -222,6 +223,10 @@ def _release_value(data: bytes) -> None:
     _release(as_json(data))
 
 
+def _made_from(data: bytes) -> None:
+    same(MadeFrom.parse(data).to_bytes(), data)
+
+
 # Files of one's own, which come back from a backup or from a damaged disk.
 
 
@@ -290,6 +295,7 @@ TARGETS = [
     Target("base64", _base64),
     Target("canonical-json", _canonical, "json"),
     Target("release", _release),
+    Target("made-from", _made_from, "json"),
     Target("release-value", _release_value, "json"),
     *(_key_file(name) for name in ("identity", "hpke_key", "verify_key", "state_key")),
     Target("home", _home, "json"),

@@ -369,6 +369,15 @@ def test_d16_a_number_a_share_a_name_that_was_changed(at: Callable[[str], Stage]
     at_two = next(i for i in range(1, len(values)) if values[i] != values[0])
     values[0], values[at_two] = values[at_two], values[0]
     audited("two numbers swapped")
+    values[0], values[at_two] = values[at_two], values[0]
+    # The claim is true again, and one digit of a table beside it is not.
+    (folder / "release.json").write_bytes(canonical(value))
+    assert stage.type("north", "release", "check", str(folder)).done()
+    table = (folder / "tables.csv").read_bytes()
+    (folder / "tables.csv").write_bytes(table[:-3] + b"0" + table[-2:])
+    ran = stage.type("north", "release", "check", str(folder))
+    last = table.count(b"\n")
+    assert ran.code == 1 and f"tables.csv, line {last}: " in ran.out, ran
     paths = stage.federation.paths
     north, south = (paths.noisy(stage.release_id, name) for name in ("north", "south"))
     true = (stage.pool / south).read_bytes()

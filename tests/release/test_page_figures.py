@@ -15,8 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grievance.release import CountTable, DistributionTable, MeanTable, Release
-from grievance.release.export import to_csv
+from grievance.release import CountTable, DistributionTable, MeanTable, Release, to_csv
 from grievance.release.figures import Figure
 from grievance.release.page.rounding import place_of, show, write
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -335,12 +336,13 @@ def test_what_the_ranges_hold_allows_for_what_is_withheld(
 
 
 def test_export_writes_it(kinds: Release, tmp_path: Path) -> None:
-    written = export(kinds, tmp_path / "out")
-    assert written[-1].name == "release.html"
+    written = {path.name: path for path in export(kinds, tmp_path / "out")}
+    assert "nurses" not in written["release.html"].read_text("utf-8")
     relays = {"nurses": 1500, "carers": 0}
-    assert "nurses" not in written[-1].read_text("utf-8")
-    (only,) = export(kinds, tmp_path / "out", formats=("html",), relays=relays, overwrite=True)
-    assert only.read_text("utf-8") == page_of(kinds)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["release.html"]
-    export(kinds, tmp_path / "out", formats=("json",), overwrite=True)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["release.json"]
+    *two, page = export(kinds, tmp_path / "out", formats=("html",), relays=relays, overwrite=True)
+    assert page.read_text("utf-8") == page_of(kinds)
+    assert sorted((tmp_path / "out").iterdir()) == sorted([*two, page])
+    claim = hashlib.sha256((tmp_path / "out" / "release.json").read_bytes()).hexdigest()
+    assert claim in Outline(page.read_text("utf-8")).words
+    export(kinds, tmp_path / "out", formats=(), overwrite=True)
+    assert not page.exists()

@@ -9,9 +9,8 @@ from fractions import Fraction
 import pytest
 from page_truth import read
 
-from grievance.release import CountTable, DistributionTable, MeanTable, Release
+from grievance.release import CountTable, DistributionTable, MeanTable, Release, to_csv
 from grievance.release import figures as figures_of
-from grievance.release.export import to_csv
 from grievance.release.page.charts import Row, axis_for, draw
 from grievance.release.page.lead import what_was_sealed, who_answered
 from grievance.release.page.requests import LEVELS, level_of

@@ -137,7 +137,7 @@ def test_folder(release: Release, tmp_path: Path) -> None:
     written = export(release, folder)
     names = {path.name for path in written}
     assert names == {path.name for path in folder.iterdir()}
-    assert names >= {"release.json", "tables.csv", "contracts.csv", "contracts.parquet"}
+    assert names >= {"release.json", "made-from.json", "tables.csv", "contracts.parquet"}
     assert Release.load(folder / "release.json").to_bytes() == release.to_bytes()
     rows = read((folder / "tables.csv").read_bytes())
     assert len(rows) == sum(len(table.cells()) for table in release)
@@ -155,14 +155,15 @@ def test_a_statistic_called_tables(
     task = make_task(FIELDS, TABLES)
     release = make_release(task, {"tables": [40] * 3, "needed": [40] * 2})
     names = [path.name for path in export(release, tmp_path / "out", formats=("csv",))]
-    assert names == ["tables.csv", "tables.statistic.csv", "needed.csv"]
+    assert names[:2] == ["release.json", "made-from.json"]
+    assert names[2:] == ["tables.csv", "tables.statistic.csv", "needed.csv"]
     export(release, tmp_path / "out", overwrite=True)
 
 
 def test_only_what_was_asked_for(release: Release, tmp_path: Path) -> None:
-    written = export(release, tmp_path / "json", formats=("json",))
-    assert [path.name for path in written] == ["release.json"]
-    for wrong in ((), ("xlsx",), ("json", "pickle")):
+    written = export(release, tmp_path / "json", formats=())
+    assert [path.name for path in written] == ["release.json", "made-from.json"]
+    for wrong in (("xlsx",), ("csv", "pickle")):
         with pytest.raises(ReleaseError) as caught:
             export(release, tmp_path / "no", formats=wrong)  # type: ignore[arg-type]
         assert caught.value.code == "release.format"
@@ -172,12 +173,12 @@ def test_only_what_was_asked_for(release: Release, tmp_path: Path) -> None:
 def test_folders_that_hold_anything_are_left_alone(release: Release, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    export(release, empty, formats=("json",))
+    export(release, empty, formats=("html",))
     with pytest.raises(ReleaseError, match="not empty"):
         export(release, empty)
     export(release, empty, formats=("csv",), overwrite=True)
-    assert not (empty / "release.json").exists()  # replaced whole, not mixed with the old one
-    export(release, empty, formats=("json",), overwrite=True)
+    assert not (empty / "release.html").exists()  # replaced whole, not mixed with the old one
+    export(release, empty, formats=(), overwrite=True)
     (empty / "letters.txt").write_text("mine")
     with pytest.raises(ReleaseError, match="other than an export"):
         export(release, empty, overwrite=True)
@@ -201,7 +202,7 @@ def test_a_failed_export_leaves_nothing(
     release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "results"
-    export(release, folder, formats=("json",))
+    export(release, folder, formats=())
     before = (folder / "release.json").read_bytes()
 
     def fail(*args: Any, **kwargs: Any) -> None:

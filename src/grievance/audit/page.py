@@ -38,11 +38,13 @@ _WHO_MADE_IT = (
 )
 
 
-def write_page(result: AuditResult, pool: str, *, when: str, made_with: str) -> str:
+def write_page(
+    result: AuditResult, pool: str, *, when: str, made_with: str, beside: Sequence[str] = ()
+) -> str:
     """Write the whole page.
 
-    `pool` is how the pool was named, `when` the day of the audit and `made_with` the program;
-    both are only shown.
+    `pool` is how the pool was named, `when` the day of the audit and `made_with` the program,
+    `beside` what another command said of files beside a release.json; they are only shown.
     """
     title = f"Audit: {result.verdict}"
     head = tag(
@@ -57,19 +59,22 @@ def write_page(result: AuditResult, pool: str, *, when: str, made_with: str) -> 
         tag("title", title),
         style(CSS),
     )
-    sections = [_verdict(result, pool, when, made_with), _checked(result)]
+    sections = [_verdict(result, pool, when, made_with, beside), _checked(result)]
     sections += _findings(result)
     sections += [_parties(result), _budgets(result), _releases(result), _limits(), _repeat(result)]
     page = tag("html", head, tag("body", tag("main", join(sections))), lang="en")
     return f"<!doctype html>\n{page.code}\n"
 
 
-def _verdict(result: AuditResult, pool: str, when: str, made_with: str) -> Html:
+def _verdict(
+    result: AuditResult, pool: str, when: str, made_with: str, beside: Sequence[str]
+) -> Html:
     source = "a bundle of a pool" if result.bundle else "a pool"
     made = f" (bundle made with {result.bundle})" if result.bundle else ""
     lines = [
         tag("p", result.verdict.upper(), class_="word"),
         tag("h1", result.sentence),
+        *(tag("p", stranger(line)) for line in beside),
         tag("p", _in_short(result)),
         tag("p", f"Audit of {source}, ", stranger(pool), f", on {when} with {made_with}{made}."),
     ]

@@ -42,13 +42,11 @@ _WORDS: Final[Mapping[str, str]] = {
 def check_published(
     inspection: Inspection, place: str | Path, releases: Sequence[AuditedRelease]
 ) -> None:
-    """Check a release.json that was named, as the file or as its folder.
+    """Check a release.json that was named, not what stands beside it.
 
     Nobody signs such a file; that it is not what the pool says is a fault of whoever published it.
     """
     path = Path(place)
-    if path.is_dir():
-        path = path / FILE_NAME
     where = "/".join(path.parts[-2:])  # findings travel; where it lies on this machine does not
     try:
         with path.open("rb") as file:

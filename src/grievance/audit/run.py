@@ -67,7 +67,7 @@ def audit_pool(
         pool: A folder, an fsspec URL, or an open store.
         trust: Digests of rounds, or fingerprints of aggregators, known from outside the pool.
         round_id: Look at the files of this round only; tasks and ledgers are read as a whole.
-        releases: Published release.json files, or the folders in which they lie.
+        releases: Published release.json files; what stands beside them is for `release check`.
         newer_than: Heads, bundles or copies of the pool that it must not be older than.
         all_files: Read every file that no place knows, however many and large.
         statements: What was signed in other pools, to hold this one against; it is added to.

@@ -27,6 +27,7 @@ from grievance.cli.output import (
     say,
 )
 from grievance.cli.places import HomeOption, TrustOption, signed_rounds
+from grievance.cli.release_check import check_apart
 from grievance.errors import GrievanceError, UsageError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from grievance.audit import AuditResult, Finding, Inclusion
     from grievance.audit.result import Verdict
+    from grievance.cli.release_check import BesideAudit
     from grievance.empirical import StatisticalResult
     from grievance.pool.store import Store
 
@@ -81,7 +83,10 @@ def audit(
     ] = None,
     release: Annotated[
         list[Path] | None,
-        typer.Option("--release", help="A published release: its folder, or its release.json."),
+        typer.Option(
+            "--release",
+            help="A published release.json; of a folder also whether its tables fit that.",
+        ),
     ] = None,
     newer_than: Annotated[
         list[str] | None,
@@ -128,9 +133,11 @@ def audit(
 
     POOL may also be a bundle that `--bundle` made. Several pools are also held against each
     other: whoever begins one campaign in two of them, or shows each another ledger, is named.
-    Without --trust, an organisation's own folder vouches for the rounds it signed. Exit codes: 0
-    all is well; 1 something is wrong, nobody vouched for the keys, or the noise looks wrong; 3
-    something has yet to come, or was left out.
+    Without --trust, an organisation's own folder vouches for the rounds it signed. A release.json
+    is held against the pool. What stands beside it in a folder follows from it and not from the
+    pool: that is for `release check`, which is run apart and changes no verdict, only the exit
+    code. Exit codes: 0 all is well; 1 something is wrong, nobody vouched for the keys, or the
+    noise looks wrong; 3 something has yet to come, or was left out or not checked.
     """
     from grievance.audit import Statements, audit_pool
     from grievance.pool.store import open_store
@@ -143,6 +150,8 @@ def audit(
             "audit each pool by itself for these",
         )
     statements, results = Statements(), []
+    folders = [place for place in release or () if place.is_dir()]
+    claims = [place / "release.json" if place in folders else place for place in release or ()]
     for pool in pools:
         store = open_store(pool)
         texts = list(trust or ()) or signed_rounds(store, home)
@@ -152,7 +161,7 @@ def audit(
                 store,
                 trust=texts,
                 round_id=round_id,
-                releases=release or (),
+                releases=claims,
                 newer_than=newer_than or (),
                 all_files=all_files,
                 statements=statements,
@@ -160,28 +169,33 @@ def audit(
                 progress=progress,
             )
         results.append(result)
+        beside = [check_apart(folder) for folder in folders]
         if html is not None:
-            _write_page(result, pool, html)
+            _write_page(result, pool, html, beside)
         if bundle is not None:
             _write_bundle(store, bundle, without_batches=without_batches)
     noise = statistical_audit.examine(store, round_id) if statistical else None
-    _tell(pools, results, noise, as_json=as_json)
-    if any(one.verdict == "flagged" for one in noise or ()):
-        raise typer.Exit(REFUSED)
-    if _worst(results) != "pass":
-        raise typer.Exit(WAITING if _worst(results) == "incomplete" else REFUSED)
+    _tell(pools, results, noise, beside, as_json=as_json)
+    codes = {0 if _worst(results) == "pass" else REFUSED}
+    if _worst(results) == "incomplete":
+        codes = {WAITING}
+    codes |= {REFUSED for one in noise or () if one.verdict == "flagged"}
+    codes |= {one.exit_code for one in beside}
+    raise typer.Exit(next(code for code in (REFUSED, WAITING, 0) if code in codes))
 
 
 def _tell(
     pools: Sequence[str],
     results: Sequence[AuditResult],
     noise: Sequence[StatisticalResult] | None,
+    beside: Sequence[BesideAudit],
     *,
     as_json: bool,
 ) -> None:
     """Say what was found, in words or as JSON: of one pool itself, of several a list."""
     if as_json and len(pools) == 1:
-        found = {} if noise is None else {"statistical": [one.to_json() for one in noise]}
+        found = {"beside": [one.to_json() for one in beside]}
+        found |= {} if noise is None else {"statistical": [one.to_json() for one in noise]}
         emit_json({**results[0].to_json(), **found})
         return
     if as_json:
@@ -191,7 +205,7 @@ def _tell(
     for number, (pool, result) in enumerate(zip(pools, results, strict=True)):
         if number:
             emit("")
-        _show(result, pool)
+        _show(result, pool, beside)
     if len(pools) > 1:
         emit("")
         emit(f"All {len(pools)} together: {_worst(results).upper()}")
@@ -204,14 +218,17 @@ def _worst(results: Sequence[AuditResult]) -> Verdict:
     return min((result.verdict for result in results), key=order.index)
 
 
-def _write_page(result: AuditResult, pool: str, target: Path) -> None:
+def _write_page(
+    result: AuditResult, pool: str, target: Path, beside: Sequence[BesideAudit]
+) -> None:
     from grievance.audit.bundling import made_with
     from grievance.audit.page import write_page
 
     today = datetime.now(UTC).date().isoformat()
     # The page is for others: where the pool lies on this machine is none of their business.
     shown = pool if "://" in pool else Path(pool).resolve().name
-    page = write_page(result, shown, when=today, made_with=made_with())
+    lines = [one.line for one in beside]
+    page = write_page(result, shown, when=today, made_with=made_with(), beside=lines)
     target.write_text(page, encoding="utf-8")
     say(f"wrote {target}: the verdict as a page; open it in any browser, or print it")
 
@@ -227,11 +244,13 @@ def _write_bundle(store: Store, target: Path, *, without_batches: bool) -> None:
     say(f"  later, without network: grievance audit {made.path} --trust ...")
 
 
-def _show(result: AuditResult, pool: str) -> None:
+def _show(result: AuditResult, pool: str, beside: Sequence[BesideAudit]) -> None:
     from grievance.audit.result import NOT_CHECKED
 
     emit(f"Audit of {pool}: {result.verdict.upper()}")
     emit(result.sentence)
+    for one in beside:
+        emit(one.line)
     emit("")
     found = result.counts
     emit(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
-from grievance.cli import waive
+from grievance.cli import release_check, waive
 from grievance.cli.choice import can_be_proposed, has_release, pick_round, waits_for_answer
 from grievance.cli.office import warn_of_rehearsal
 from grievance.cli.output import (
@@ -63,6 +63,7 @@ def register(app: typer.Typer) -> None:
     group.command()(waive.waive)
     group.command()(show)
     group.command()(export)
+    group.command()(release_check.check)
     group.command()(schema)
     app.add_typer(group, name="release")
 
@@ -308,14 +309,15 @@ def export(
 ) -> None:
     """Write a release into a folder of files.
 
-    That is release.json, tidy tables as CSV and Parquet, and release.html for people.
+    That is release.json, tidy tables as CSV and Parquet, release.html for people, and
+    made-from.json, so that `release check` can make all of it again.
     """
     from grievance.pool.places import refuse_in_pool
     from grievance.release import export as export_release
 
     found, store = _load(home, pool, round_, release, trust)
     refuse_in_pool(folder, store.location, "an export")
-    relays = _relays(store, found.task)
+    relays = release_check.relays_of(store, found.task)
     written = export_release(found, folder, overwrite=overwrite, relays=relays)
     warn_of_rehearsal(found.task.rehearsal)
     _warn_of_suspects(found)
@@ -330,17 +332,6 @@ def export(
         return
     for path in written:
         emit(str(path))
-
-
-def _relays(store: Store, task: Task) -> dict[str, int]:
-    """How many sealed reports of each admitted partner count; both are public."""
-    from grievance.pool.order import read_chain
-
-    chain = read_chain(store, task)
-    passed_on = dict.fromkeys(chain.partners, 0)
-    for batch in chain.counted:
-        passed_on[batch.partner] += batch.rows
-    return passed_on
 
 
 def schema(

@@ -7,15 +7,18 @@ those who did not report.
 
 from __future__ import annotations
 
+from grievance.release.beside import to_csv
+from grievance.release.check import Checked, check_folder
 from grievance.release.collect import collect
 from grievance.release.combine import Suspect, combine, implausible
-from grievance.release.export import export, to_csv
+from grievance.release.export import export
 from grievance.release.figures import Difference, Figure, Quantile
 from grievance.release.release import Release
 from grievance.release.schema import release_schema
 from grievance.release.tables import CountTable, DistributionTable, MeanTable, Table
 
 __all__ = [
+    "Checked",
     "CountTable",
     "Difference",
     "DistributionTable",
@@ -25,6 +28,7 @@ __all__ = [
     "Release",
     "Suspect",
     "Table",
+    "check_folder",
     "collect",
     "combine",
     "export",

@@ -52,7 +52,7 @@ def what_was_asked(release: Release, relays: Mapping[str, int]) -> Html:
                 join(
                     [
                         tag("div", stranger(name), f": {count(rows, 'sealed report')}")
-                        for name, rows in relays.items()
+                        for name, rows in sorted(relays.items())
                     ]
                     + [tag("div", "Each number has the cover in it that the partner added.")]
                 ),
@@ -225,8 +225,8 @@ def how_to_verify(release: Release) -> Html:
         tag(
             "p",
             "It needs no secret and no server. ",
-            tag("code", f"grievance release export FOLDER --pool POOL --trust {task.short_digest}"),
-            " then writes this page anew from the pool.",
+            tag("code", f"grievance release check FOLDER --pool POOL --trust {task.short_digest}"),
+            " then holds this page, and the files that came with it, against the pool.",
         ),
         tag("details", tag("summary", "The digests"), pairs("What to compare", rows)),
     )

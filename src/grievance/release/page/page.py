@@ -8,6 +8,7 @@ the same bytes.
 
 from __future__ import annotations
 
+import hashlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -76,7 +77,15 @@ def write_page(release: Release, *, relays: Mapping[str, int] = NOBODY) -> str:
     )
     footer = tag(
         "footer",
-        tag("p", f"Written by grievance {document.library()} from release.json.", class_="soft"),
+        tag(
+            "p",
+            f"Written by grievance {document.library()} from the release.json with the SHA-256 ",
+            tag("span", hashlib.sha256(release.to_bytes()).hexdigest(), class_="digest"),
+            ". ",
+            tag("code", "grievance release check FOLDER"),
+            " makes this page again and compares.",
+            class_="soft",
+        ),
     )
     body = tag("body", _header(release), _contents(), main, footer)
     return f"<!doctype html>\n{tag('html', head, body, lang='en').code}\n"
