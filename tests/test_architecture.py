@@ -13,7 +13,7 @@ import grievance
 
 SOURCE = Path(grievance.__file__).parent
 TIERS = [
-    {"errors", "secret", "wire", "cost", "names", "failpoints", "markup"},
+    {"errors", "secret", "wire", "cost", "names", "failpoints", "markup", "extras"},
     {"vdaf", "crypto", "privacy"},
     {"kernels"},  # `vdaf.check --fast` finds it by name, at run time
     {"plan"},
@@ -30,7 +30,9 @@ TIERS = [
 ]
 RANK = {name: rank for rank, tier in enumerate(TIERS) for name in tier}
 # Inside the first tier the order is: errors, then the rest; cost is errors' only guest, for types.
-SAME_TIER = {(name, "errors") for name in ("secret", "wire", "cost", "names", "failpoints")}
+SAME_TIER = {
+    (name, "errors") for name in ("secret", "wire", "cost", "names", "failpoints", "extras")
+}
 HEAVY = {
     "opendp": {"privacy"},
     "numba": {"kernels"},

@@ -31,9 +31,12 @@ if TYPE_CHECKING:
     from grievance.errors import GrievanceError
     from grievance.home import Home
     from grievance.plan import Plan, load_plan
-    from grievance.planner import Forecast, forecast
+    from grievance.planner import Forecast
+    from grievance.planner.forecast import forecast
     from grievance.pool import open_store
-    from grievance.release import Release, collect, export
+    from grievance.release.collect import collect
+    from grievance.release.export import export
+    from grievance.release.release import Release
     from grievance.tables import SealedTable, load_mapping, seal_many
     from grievance.task import Task, TrustAnchor, load_task
 

@@ -1,4 +1,4 @@
-"""Faults E17 to E19: caches that are damaged, servers that fail, folders that lie in each other.
+"""Faults E17 to E19, E23: damaged caches, servers that fail, folders in each other, less installed.
 
 Every test here is short; tests/kernels, tests/pool and tests/cli drive the same faults in all
 their forms.
@@ -17,6 +17,7 @@ import pytest
 from cli_shell import type_words
 from fault_world import refused, tree
 
+from grievance import extras
 from grievance.pool.store import open_store
 
 _COMPILED = (
@@ -79,3 +80,23 @@ def test_e19_a_home_in_the_pool_and_a_pool_in_the_home(tmp_path: Path) -> None:
         assert words in told["message"]
         assert "choose another --home" in told["hint"]
     assert tree(tmp_path) == before
+
+
+def test_e23_a_command_for_which_too_little_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(extras.PACKAGES, "steward", ("nosuchpackage",))
+    pool, home = tmp_path / "pool", tmp_path / "west"
+    pool.mkdir()
+    type_words("init", "west", "--pool", str(pool), home=home).done()
+    before = tree(tmp_path)
+    for words in (("round", "join", "trial-00000000", "--yes"), ("release", "export", str(pool))):
+        ran = type_words(*words, "--json", home=home)
+        assert ran.code == 1
+        told = json.loads(ran.err)
+        assert told["error"] == "install.extra"
+        assert "nosuchpackage" in told["message"]
+        line = f"{sys.executable} -m pip install 'grievance[steward]'"
+        assert told["hint"].splitlines()[-1] == line
+    assert tree(tmp_path) == before
+    type_words("sync", home=home).done()  # a witness, or nobody yet: that needs no more

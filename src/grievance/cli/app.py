@@ -17,6 +17,7 @@ from grievance.cli import (
     demo,
     exposure,
     homes,
+    needs,
     partner,
     plans,
     release,
@@ -63,6 +64,7 @@ for module in (
     demo,
 ):
     module.register(app)
+needs.guard(app)
 
 
 def _version(value: bool) -> None:

@@ -112,7 +112,11 @@ def tell(error: GrievanceError, *, as_json: bool = False) -> None:
         return
     say(f"grievance: error: {error.message}")
     if error.hint:
-        say(f"grievance: hint: {error.hint}")
+        words, _, line = error.hint.partition("\n")
+        say(f"grievance: hint: {words}")
+        if line:
+            # Not broken between words: people select the whole line and type it.
+            print(f"    {line}", file=sys.stderr)
     if isinstance(error, RoundChoiceError):
         for one in error.rounds:
             # Not broken between words: people select the whole line and type it.

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import importlib.util
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from grievance.errors import GrievanceError, PoolError, after_fault
+from grievance.extras import missing, type_this
 from grievance.failpoints import failpoint
 from grievance.names import check_pool_path
 from grievance.pool.store import BytesSource
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from grievance.pool.store import View
 
 _CLIENTS: Final = {
-    "s3": ("s3fs", "grievance[s3]"),
-    "s3a": ("s3fs", "grievance[s3]"),
-    "sftp": ("sshfs", "grievance[sftp]"),
-    "ssh": ("sshfs", "grievance[sftp]"),
+    "s3": "s3",
+    "s3a": "s3",
+    "sftp": "sftp",
+    "ssh": "sftp",
 }
-"""The module that reaches a kind of server, and what installs it."""
+"""The extra that brings the client for a kind of server."""
 
 _BUCKETS: Final = {"s3", "s3a", "gs", "gcs", "abfs", "az", "oss", "oci", "tos"}
 """Where there are no folders: a prefix begins to be with its first file, a bucket does not."""
@@ -273,9 +273,8 @@ def _check_url(url: str) -> None:
     if kind in _CLIENTS:
         if not parts.netloc:
             raise PoolError(f"{url}: it names no server", code="pool.url", hint=_FORMS)
-        module, extra = _CLIENTS[kind]
-        if importlib.util.find_spec(module) is None:
-            raise _not_installed(kind, f"pip install '{extra}'")
+        if missing(_CLIENTS[kind]):
+            raise _not_installed(kind, type_this(f"grievance[{_CLIENTS[kind]}]"))
 
 
 def _not_installed(kind: str, hint: str) -> PoolError:
@@ -286,7 +285,7 @@ def _not_installed(kind: str, hint: str) -> PoolError:
 def _extra(kind: str, error: ImportError) -> str:
     """What fsspec says is to be installed for a kind of server."""
     known = importlib.metadata.metadata("fsspec").get_all("Provides-Extra") or ()
-    return f"pip install 'fsspec[{kind}]'" if kind in known else _told(error)
+    return type_this(f"fsspec[{kind}]") if kind in known else _told(error)
 
 
 def _in_words(what: str, done: str, error: Exception) -> PoolError:
