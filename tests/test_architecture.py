@@ -13,7 +13,7 @@ import grievance
 
 SOURCE = Path(grievance.__file__).parent
 TIERS = [
-    {"errors", "secret", "wire", "cost", "names", "failpoints", "markup", "extras"},
+    {"errors", "codes", "secret", "wire", "cost", "names", "failpoints", "markup", "extras"},
     {"vdaf", "crypto", "privacy"},
     {"kernels"},  # `vdaf.check --fast` finds it by name, at run time
     {"plan"},

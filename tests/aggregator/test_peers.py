@@ -204,7 +204,7 @@ def no_room_in_the_round(world: World) -> None:
 BROKEN = {
     a_link_that_does_not_hold: "ledger.chain",
     a_sum_that_is_wrong: "ledger.sum",
-    something_else_than_we_cosigned: "ledger.rollback",
+    something_else_than_we_cosigned: "ledger.rewritten",
     an_entry_that_is_none: "ledger.event",
     two_heads_of_one_size: "ledger.fork",
     a_fork_that_another_found: "ledger.fork",

@@ -116,7 +116,7 @@ def test_a_ledger_that_does_not_extend_is_not_cosigned(federation: Federation) -
     )
     federation.file(ledger_path("south", 1)).write_bytes(forged.data)
     results = federation.sync("north", clean=False)
-    assert [fault.code for fault in results[0].faults] == ["ledger.rollback", "file.twice"]
+    assert [fault.code for fault in results[0].faults] == ["ledger.rewritten", "file.twice"]
 
 
 def test_a_task_over_the_lifetime_is_signed_by_nobody(

@@ -109,7 +109,7 @@ def plea_of(world: World, name: str, asked: backup.Restore) -> backup.Plea:
 def test_several_requests_must_be_told_apart(world: World) -> None:
     with pytest.raises(UsageError, match="no request") as error:
         backup.find_plea(world.homes["anna"], "owner")
-    assert error.value.code == "backup.request"
+    assert error.value.code == "usage.request"
     world.ask()
     world.ask("thief")
     with pytest.raises(UsageError) as error:

@@ -165,7 +165,7 @@ def test_a18_keys_that_protect_nothing(coalition: Coalition) -> None:
         source = signed_by_all(
             coalition, body | {"aggregators": [first, second | {"hpke": b64encode(data)}]}
         )
-        with refused("plan.key", "not a usable HPKE key", step=ASK):
+        with refused("task.key", "not a usable HPKE key", step=ASK):
             load_task(source, trust=coalition.trust)
         with refused("plan.key", "instead of 32", step=None):
             HpkePublicKey("X25519", data[-32:-1])
@@ -173,7 +173,7 @@ def test_a18_keys_that_protect_nothing(coalition: Coalition) -> None:
         source = signed_by_all(
             coalition, body | {"aggregators": [first, second | {"identity": b64encode(data)}]}
         )
-        with refused("plan.key", step=ASK):
+        with refused("task.key", step=ASK):
             load_task(source, trust=coalition.trust)
 
 

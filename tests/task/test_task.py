@@ -326,7 +326,7 @@ def test_bad_keys_inside_a_task(coalition: Coalition) -> None:
     ):
         with pytest.raises(TaskError) as caught:
             parse_task(canonical(aggregators_with(body, **changes)))
-        assert caught.value.code == "plan.key"
+        assert caught.value.code == "task.key"
 
 
 def test_the_lifetime_budget_holds_to_the_last_fraction(coalition: Coalition) -> None:

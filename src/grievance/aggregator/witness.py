@@ -143,7 +143,7 @@ def check_extends(log: LedgerLog, stored: tuple[int, bytes, bytes] | None) -> No
     if root([entry.data for entry in log.entries[: stored[0]]]) != stored[1]:
         raise LedgerError(
             f"the ledger of {log.aggregator} does not extend the head we cosigned",
-            code="ledger.rollback",
+            code="ledger.rewritten",
             hint=f"{log.aggregator} may have restored an old backup; no release goes on until "
             "they recover",
         )

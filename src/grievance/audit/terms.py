@@ -177,9 +177,9 @@ def _check_parties(parties: tuple[AggregatorEntry, ...]) -> None:
 def _check_witnesses(plan: Plan, parties: tuple[AggregatorEntry, ...]) -> None:
     inside = {party.name for party in parties} | {b64encode(p.identity.raw) for p in parties}
     if inside & {*plan.witnesses, *plan.witnesses.values()}:
-        raise TaskError("an aggregator is named as a witness", code="plan.witnesses")
+        raise TaskError("an aggregator is named as a witness", code="task.witnesses")
     if plan.witness_quorum > len(plan.witnesses):
-        raise TaskError("fewer witnesses are named than wanted", code="plan.witnesses")
+        raise TaskError("fewer witnesses are named than wanted", code="task.witnesses")
 
 
 def _check_encoding(fields: StrictObject, layout: Layout) -> None:

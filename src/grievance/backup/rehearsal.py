@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from grievance.backup import archive, owner, pending
 from grievance.backup.rehearsed import make_rehearsed
 from grievance.backup.requests import Answers, collect_answers, reconstruct
-from grievance.errors import StateError, UsageError
+from grievance.errors import PoolError, StateError, UsageError
 from grievance.failpoints import failpoint
 from grievance.pool.layout import BackupPaths
 
@@ -39,7 +39,7 @@ def rehearse(home: Home, today: date | None = None) -> Rehearsal:
     """Ask the trustees as after a loss; run again, finish when enough have answered.
 
     Raises UsageError when there is no backup, StateError `backup.differs` when what came back is
-    not what lies here, PoolError when the pieces make another key.
+    not what lies here, PoolError when the pieces make another key or the pool has no archive.
     """
     backup_set = owner.current_set(home)
     if backup_set is None:
@@ -55,7 +55,7 @@ def rehearse(home: Home, today: date | None = None) -> Rehearsal:
         key = reconstruct(backup_set, answers)
         newest = archive.newest_archive(home.store, backup_set)
         if newest is None:
-            raise StateError(
+            raise PoolError(
                 "the pool has no archive of ours",
                 code="backup.archive",
                 hint="wait until the pool has arrived whole",

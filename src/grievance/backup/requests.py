@@ -157,7 +157,9 @@ def read_answer(
         document = parse_document(
             bytes(data), kind=ANSWER_KIND, signer=trustee.identity.key, limit=LIMIT
         )
-        fields = _fields(document.body, ("owner", "request", "sealed", "set", "trustee"), "answer")
+        fields = _fields(
+            document.body, ("owner", "request", "sealed", "set", "trustee"), "backup.answer"
+        )
         here = (backup_set.owner.name, backup_set.set_id, trustee.name, request.digest)
         there = (fields.text("owner"), fields.text("set"), fields.text("trustee"))
         return fields.blob("sealed") if (*there, fields.digest("request")) == here else None
@@ -244,8 +246,9 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _request_fields(body: dict[str, Any]) -> StrictObject:
-    return _fields(body, ("backup", "hpke", "kem", "owner", "rehearsal", "set"), "request")
+    return _fields(body, ("backup", "hpke", "kem", "owner", "rehearsal", "set"), "backup.request")
 
 
-def _fields(value: object, names: Sequence[str], where: str) -> StrictObject:
-    return StrictObject(value, names, where=where, error=PoolError, code=f"backup.{where}")
+def _fields(value: object, names: Sequence[str], code: str) -> StrictObject:
+    where = code.removeprefix("backup.")
+    return StrictObject(value, names, where=where, error=PoolError, code=code)

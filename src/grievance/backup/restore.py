@@ -131,7 +131,7 @@ def _choose(store: Store, identity: Identity, set_id: str | None) -> BackupSet:
             return one
     raise PoolError(
         f"the pool has no backup {set_id or ''} of {identity.name} that its key signed",
-        code="backup.missing",
+        code="backup.unknown",
         hint="wait until the pool has arrived whole; without a backup, keys cannot come back",
     )
 

@@ -96,7 +96,7 @@ def find_plea(home: Home, owner: str, text: str | None = None) -> Plea:
     if not fitting:
         raise UsageError(
             f"there is no request for a backup of {owner} that {home.name} could answer",
-            code="backup.request",
+            code="usage.request",
             hint="a synced folder may need a moment; is the request's name typed right?",
         )
     raise UsageError(

@@ -299,7 +299,7 @@ def answer(
         if not sys.stdin.isatty():
             raise UsageError(
                 "the request's fingerprint must come from the people who ask, by voice",
-                code="backup.fingerprint",
+                code="usage.fingerprint",
                 hint=f"call {owner}, then add --fingerprint with what they read out",
             )
         fingerprint = ask("Type the fingerprint that they read out to you: ")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from grievance.codes import CODES
 from grievance.errors import (
     GrievanceError,
     MappingError,
@@ -32,15 +33,6 @@ if TYPE_CHECKING:
 REFUSED, TYPED_WRONGLY, WAITING, INTERRUPTED = 1, 2, 3, 130
 DECLINED = "usage.declined"
 _YES, _NO = {"y", "yes"}, {"n", "no", ""}
-_WAITING_CODES = {
-    "release.waiting",
-    "release.early",
-    "pool.waiting",
-    "pool.behind",
-    "round.waiting",
-    "recover.waiting",
-}
-
 Json = Annotated[bool, typer.Option("--json", help="Write JSON for programs to stdout.")]
 Yes = Annotated[
     bool, typer.Option("--yes", help="Do not ask; what would be asked is consented to.")
@@ -89,7 +81,7 @@ def emit_json(value: Any, *, one_line: bool = False) -> None:
 
 def exit_code(error: GrievanceError) -> int:
     """Which exit code an error has."""
-    if error.code in _WAITING_CODES:
+    if error.code in CODES and CODES[error.code].waits:
         return WAITING
     if error.code == DECLINED:
         return REFUSED

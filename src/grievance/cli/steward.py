@@ -137,7 +137,7 @@ def admit(
             if identity.name in chain.expelled:
                 raise UsageError(
                     f"{identity.name} was expelled from {round_id}, and that stands",
-                    code="round.expelled",
+                    code="usage.expelled",
                     hint="it may relay into another round",
                 )
     own.admit_later(round_id, [identity.name])
@@ -173,7 +173,7 @@ def expel(
         if partner not in present:
             raise UsageError(
                 f"{partner} relays nothing into {round_id}",
-                code="partner.missing",
+                code="usage.relay",
                 hint=f"its relays are: {', '.join(present) or 'none yet'}",
             )
         warn_of_rehearsal(chain.task.rehearsal)

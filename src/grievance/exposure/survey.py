@@ -81,7 +81,7 @@ def find_party(world: World, text: str) -> str:
             return name
     raise UsageError(
         f"nobody in this pool is called {text!r:.60}",
-        code="partner.missing",
+        code="usage.party",
         hint=f"there are: {', '.join(sorted(world.parties))}",
     )
 

@@ -297,7 +297,7 @@ def parse_decision(data: bytes, task: Task, batch: OrderedBatch, aggregator: int
     )
     said = [document.body.get(key) for key in ("task", "seq", "batch")]
     if said != [task.digest.hex(), batch.seq, batch.digest.hex()]:
-        raise SignatureError("this decision is about another batch", code="decide.batch")
+        raise SignatureError("this decision is about another batch", code="decide.elsewhere")
     decision = _decision_from(document, len(task.aggregators))
     if decision is None:
         raise PoolError("this is not a decision about a batch", code="decide.syntax")

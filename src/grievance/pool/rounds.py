@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grievance import task as tasks
-from grievance.errors import GrievanceError, PoolError, TaskError, UsageError
+from grievance.errors import GrievanceError, PlanError, PoolError, TaskError
 from grievance.names import is_name
 from grievance.plan import Plan
 from grievance.pool.layout import RoundPaths, is_round_id
@@ -50,11 +50,11 @@ class Invitation:
 
 
 def plan_text(plan_bytes: bytes, source: str) -> str:
-    """Decode a plan file. Raises UsageError."""
+    """Decode a plan file. Raises PlanError."""
     try:
         return plan_bytes.decode("utf-8")
     except UnicodeDecodeError:
-        raise UsageError(f"{source} is not UTF-8 text", code="plan.syntax") from None
+        raise PlanError("is not UTF-8 text", code="plan.syntax", where=source) from None
 
 
 def read_invitations(store: Store, round_id: str) -> list[Invitation]:

@@ -87,9 +87,9 @@ class CsvTable(RowTable):
         else:
             self.names = name_columns(header)
             if not any(names[0] for names in self.names):
-                raise self._error("read", "the first row has no column names")
+                raise self._error("table.read", "the first row has no column names")
             if any(is_garbled(name) for row in header for name in row):
-                raise self._error("encoding", f"the header is not {self._encoding} text")
+                raise self._error("table.encoding", f"the header is not {self._encoding} text")
         self.types = ["text"] * len(self.names)
 
     def rows(self, columns: Sequence[Column]) -> Iterator[Row]:
@@ -120,12 +120,13 @@ class CsvTable(RowTable):
             except csv.Error as error:
                 if "field limit" in str(error):
                     raise self._error(
-                        "quotes",
+                        "table.quotes",
                         f"row {number + 1} has a cell of more than {_MAX_CELL:,} characters, so a "
                         "quote before it does not close",
                     ) from None
                 raise self._error(
-                    "quotes", f"in row {number + 1} quotes do not close, or stand inside a cell"
+                    "table.quotes",
+                    f"in row {number + 1} quotes do not close, or stand inside a cell",
                 ) from None
 
     @contextlib.contextmanager
@@ -148,9 +149,11 @@ class CsvTable(RowTable):
         except MappingError:
             raise
         except OSError as error:
-            raise self._error("read", str(error.strerror)) from None
+            raise self._error("table.read", str(error.strerror)) from None
         except (ValueError, LookupError):
-            raise self._error("encoding", f"this is not {self._encoding!r:.40} text") from None
+            raise self._error(
+                "table.encoding", f"this is not {self._encoding!r:.40} text"
+            ) from None
 
     def _sniff(self, delimiter: str | None) -> None:
         """Find the delimiter: the mapping's, that of `sep=`, or the only one of the first row."""
@@ -161,7 +164,7 @@ class CsvTable(RowTable):
                 lines = [file.readline(_MAX_HEADER)]
                 if sep[1] not in ALL_DELIMITERS and delimiter is None:
                     raise self._error(
-                        "delimiter", "its line `sep=` names no comma, semicolon, tab or bar"
+                        "table.delimiter", "its line `sep=` names no comma, semicolon, tab or bar"
                     )
             size, quotes = len(lines[0]), lines[0].count('"')
             while quotes % 2 and size < _MAX_HEADER and (line := file.readline(_MAX_HEADER)):
@@ -171,7 +174,7 @@ class CsvTable(RowTable):
         used = [sign for sign in DELIMITERS if sign in outside]
         if delimiter is None and sep is None and len(used) > 1:
             raise self._error(
-                "delimiter", "the first row uses more than one of comma, semicolon and tab"
+                "table.delimiter", "the first row uses more than one of comma, semicolon and tab"
             )
         self._delimiter = delimiter or (sep[1] if sep else (used or [","])[0])
 
@@ -189,12 +192,12 @@ class CsvTable(RowTable):
 
     def _error(self, code: str, message: str) -> MappingError:
         hints = {
-            "encoding": "say `encoding` in the mapping (such as cp1252), or save it as UTF-8",
-            "delimiter": "say `delimiter` in the mapping",
-            "quotes": "open the file in a spreadsheet and save it as CSV again",
-            "read": "the mapping's `header_rows` says how many rows name the columns",
+            "table.encoding": "say `encoding` in the mapping (such as cp1252), or save it as UTF-8",
+            "table.delimiter": "say `delimiter` in the mapping",
+            "table.quotes": "open the file in a spreadsheet and save it as CSV again",
+            "table.read": "the mapping's `header_rows` says how many rows name the columns",
         }
-        return MappingError(f"{self.source}: {message}", code=f"table.{code}", hint=hints.get(code))
+        return MappingError(f"{self.source}: {message}", code=code, hint=hints.get(code))
 
 
 def is_garbled(text: str) -> bool:

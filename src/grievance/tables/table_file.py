@@ -16,7 +16,7 @@ import sys
 import zipfile
 from typing import TYPE_CHECKING, BinaryIO
 
-from grievance.errors import MappingError, UsageError
+from grievance.errors import MappingError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -157,7 +157,7 @@ def _marks(info: os.stat_result) -> tuple[int, int, int]:
 def _standard_input() -> bytes:
     stream = sys.stdin
     if stream.isatty():
-        raise UsageError(
+        raise MappingError(
             "there is no table on standard input",
             code="table.read",
             hint="name the file, or pipe it in: ... | grievance seal ... --table -",

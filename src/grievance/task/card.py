@@ -163,12 +163,12 @@ def parse_card(data: bytes, signer: VerifyingKey | None = None) -> Card:
 
 
 def read_hpke_key(fields: StrictObject) -> HpkePublicKey:
-    """Read the `kem` and `hpke` of a card or task. Raises TaskError (code "plan.key")."""
+    """Read the `kem` and `hpke` of a card or task. Raises TaskError (code "task.key")."""
     kem, raw = fields.text("kem"), fields.blob("hpke")
     try:
         return HpkePublicKey(kem, raw)
     except KeyFileError as error:
-        raise TaskError(error.message, code="plan.key") from None
+        raise TaskError(error.message, code="task.key") from None
 
 
 def check_envelope(plan: Plan, name: str, hpke: HpkePublicKey) -> None:

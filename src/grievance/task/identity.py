@@ -76,7 +76,7 @@ def read_identity_fields(fields: StrictObject) -> Identity:
     try:
         key = VerifyingKey(raw)
     except CryptoError as error:
-        raise TaskError(error.message, code="plan.key") from None
+        raise TaskError(error.message, code="task.key") from None
     return Identity(fields.text("name"), fields.text("display_name"), key)
 
 

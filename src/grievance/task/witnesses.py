@@ -21,13 +21,13 @@ def check_outside(plan: Plan, members: Sequence[Identity]) -> None:
     if inside:
         raise TaskError(
             f"{inside[0]} is an aggregator of the round, and the plan names it as a witness",
-            code="plan.witnesses",
+            code="task.witnesses",
             hint="a witness adds nothing up: take it out of `witnesses`",
         )
     if plan.witness_quorum > len(watching):
         raise TaskError(
             f"the plan wants {plan.witness_quorum} witnesses and names {len(watching)}",
-            code="plan.witnesses",
+            code="task.witnesses",
             hint="wait until as many organisations have an identity in the pool (`grievance "
             "init`), or write a smaller `witness_quorum`; 0 says that nobody watches",
         )
