@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from grievance.empirical import contrasts, run
+from grievance.empirical import contrasts
 
 
 @pytest.fixture
 def seldom_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checks flag noise that is as stated once in 10^9 times, and not once in a million."""
-    monkeypatch.setattr(run, "FALSE_ALARM", 1e-9)
     monkeypatch.setattr(contrasts, "ALPHA", 1e-9)

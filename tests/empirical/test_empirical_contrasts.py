@@ -9,17 +9,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from empirical_doubles import narrowed_by, quick
+from benchmarks.sampler.noise import library_noise
+from benchmarks.sampler.tails import binomial_tail
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grievance.empirical import contrasts
 from grievance.empirical.contrasts import check_residuals, find_contrasts
-from grievance.empirical.noise import library_noise
-from grievance.empirical.tails import binomial_tail, chi_square_below
+from grievance.empirical.tails import chi_square_below
 from grievance.plan import Layout
 from grievance.privacy import NoiseLaw
 from grievance.testing import make_coalition
+from noise_doubles import narrowed_by, quick
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plan"))
 

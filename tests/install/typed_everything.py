@@ -77,7 +77,7 @@ def typed(town: dict[str, Any]) -> list[Typed]:
         Typed("recover", "lost", "south", ("--alone",), **steward),
         Typed("audit", "released", "nobody", (pool, *trust)),
         Typed("audit", "open", "nobody", (pool, *trust)),
-        Typed("audit", "released", "nobody", (pool, *trust, "--statistical"), **steward),
+        Typed("audit", "released", "nobody", (pool, *trust, "--statistical")),
         Typed("counted", "released", "nobody", (town["receipt"], "--pool", pool, *trust)),
         Typed("exposure", "released", "north"),
         Typed("demo", "founded", "nobody", ("--workers", "100"), **steward),

@@ -119,7 +119,7 @@ def audit(
         bool,
         typer.Option(
             "--statistical",
-            help="Also test the noise, by drawing much of it here; takes a minute a round.",
+            help="Also test the noise, where published tables must agree but for it.",
         ),
     ] = False,
     all_files: Annotated[

@@ -52,7 +52,6 @@ def _with(option: str, name: str) -> Callable[[Given], str | None]:
 
 STEWARD: dict[str, Callable[[Given], str | None]] = {
     "admit": _always,
-    "audit": _with("--statistical", "statistical"),
     "demo": _always,
     "recover": _always,
     "release approve": _always,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grievance.cli.output import counted, emit, progress_bars, say
+from grievance.cli.output import emit, say
 from grievance.errors import ReleaseError
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from grievance.task import Task
 
 _PAGE = "docs/statistical-audit.md"
-_AGAIN = "run it again; if it is flagged again, "
-_FIXED = "running it again reads the same published numbers; "
 
 
 def examine(store: Store, round_id: str | None) -> list[StatisticalResult]:
@@ -31,9 +29,7 @@ def examine(store: Store, round_id: str | None) -> list[StatisticalResult]:
         if task is None:
             say(f"{name}: not every aggregator has signed its task; its noise is not looked at")
             continue
-        with progress_bars() as progress:
-            values = _published(store, task)
-            results.append(statistical_audit(task, values, progress=progress))
+        results.append(statistical_audit(task, _published(store, task)))
     return results
 
 
@@ -59,21 +55,18 @@ def show(results: Sequence[StatisticalResult]) -> None:
 
     for result in results:
         emit("")
-        emit(f"Statistical audit of the noise of {result.round_id}: {result.verdict.upper()}")
+        head = f"Statistical audit of the noise of {result.round_id}: "
+        if not result.checks:
+            emit(f"{head}nothing is released yet, so there is no noise to look at.")
+            continue
+        emit(f"{head}{result.verdict.upper()}")
         for check in result.checks:
-            mark = "!!" if check.flagged else "ok"
-            emit(f"  {mark}  {check.kind}, {check.about}: {check.sentence}")
-        if all(check.kind != "published" for check in result.checks):
-            emit("  --  published: nothing is released yet, so there is no real noise to look at.")
-        emit(
-            f"{counted(len(result.checks), 'check')} in {result.seconds:.0f} s; noise as stated is "
-            f"flagged with a chance of at most {result.false_alarm:.0e}."
-        )
+            emit(f"  {'!!' if check.flagged else 'ok'}  {check.about}: {check.sentence}")
+        emit(f"Noise as stated is flagged with a chance of at most {result.false_alarm:.0e}.")
         if result.verdict == "flagged":
-            again = any(check.flagged and check.drawn_again for check in result.checks)
             emit(
-                f"  next: {_AGAIN if again else _FIXED}ask the aggregators which version "
-                f"they run, and see {_PAGE} for what each check means"
+                "  next: running it again reads the same published numbers; ask the aggregators "
+                f"which version they run, and see {_PAGE} for what it means"
             )
     if results:
         emit("")

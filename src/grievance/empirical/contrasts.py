@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grievance.empirical.fit import variance_of
+from grievance.empirical.laws import variance_of
 from grievance.empirical.tails import chi_square_below, chi_square_quantile, chi_square_tail
 from grievance.plan.axes import all_indices
 from grievance.plan.fields import ChoiceField, NumberField
@@ -40,7 +40,7 @@ from grievance.privacy.lattice import Term
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from grievance.empirical.noise import Floats
+    from grievance.empirical.laws import Floats
     from grievance.plan.axes import Axis
     from grievance.plan.parts import Part, StatisticLayout
     from grievance.task import Task

@@ -9,18 +9,13 @@ from typing import Any, Literal
 Verdict = Literal["pass", "flagged"]
 
 FALSE_ALARM = 1e-6
-"""The chance that one test flags noise that is as stated. Tests of a report add up."""
-
-_TESTS = {"way-out": 2}
-"""Tests of a kind of check, where they are several: what is lost, and independence."""
+"""The chance that one test flags noise that is as stated. Those of several tests add up."""
 
 NOT_SHOWN = tuple(
     " ".join(text.split())
     for text in (
         """a pass is evidence, not proof: a fault smaller than the checks can see, or one that
         shows on other inputs than were tried, stays unseen""",
-        """all but the last kind of check run this library here, on made-up answers; an aggregator
-        may have run another program, or none""",
         """published numbers show the noise of all aggregators together, and only where tables
         overlap; they cannot tell whose noise is missing""",
         """numbers that were chosen to look like noise pass every check: nobody can prove from
@@ -36,11 +31,13 @@ class Check:
     """One check: what was looked at, what was promised, what was found.
 
     Attributes:
-        kind: "law", "pair", "way-out", "canaries" or "published".
+        kind: "published"; others where this library's own noise is examined, which is no part of
+            the program (`python -m benchmarks.sampler`).
         about: The statistic, or what else the check is about.
         flagged: Whether a promise is refuted, but for a chance of `false_alarm`.
         sentence: The outcome in words.
         numbers: The same for programs; infinite bounds are None.
+        false_alarm: The chance, at most, that it flags noise that is as stated.
     """
 
     kind: str
@@ -48,16 +45,7 @@ class Check:
     flagged: bool
     sentence: str
     numbers: dict[str, Any]
-
-    @property
-    def false_alarm(self) -> float:
-        """The chance, at most, that it flags noise that is as stated."""
-        return FALSE_ALARM * _TESTS.get(self.kind, 1)
-
-    @property
-    def drawn_again(self) -> bool:
-        """Whether another run looks at other noise; published numbers stay what they are."""
-        return self.kind != "published"
+    false_alarm: float = FALSE_ALARM
 
     def to_json(self) -> dict[str, Any]:
         """Write it for programs."""

@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grievance.empirical.bounds import Event, normal_rho, zcdp_between
+from benchmarks.sampler.bounds import Event, normal_rho, zcdp_between
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from fractions import Fraction
 
-    from grievance.empirical.claims import Claim
-    from grievance.empirical.noise import Floats, Integers
+    from benchmarks.sampler.claims import Claim
+    from benchmarks.sampler.noise import Floats, Integers
 
 ALPHA = 1e-6
 """The chance that any bound of one test is wrong, and so that a true promise is flagged."""

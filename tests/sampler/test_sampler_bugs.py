@@ -9,17 +9,17 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from empirical_doubles import narrowed_by, no_noise, quick, repeated_after
+from benchmarks.sampler import tester
+from benchmarks.sampler.claims import Claim, distance_for
+from benchmarks.sampler.fit import fit
+from benchmarks.sampler.neighbours import Neighbours, worst_pair
+from benchmarks.sampler.noise import Noise, library_noise, released
+from benchmarks.sampler.tails import binomial_tail
+from benchmarks.sampler.tester import ALPHA, PairResult, compare
 
 from grievance.cost import Cost
-from grievance.empirical import tester
-from grievance.empirical.claims import Claim, distance_for
-from grievance.empirical.fit import fit
-from grievance.empirical.neighbours import Neighbours, worst_pair
-from grievance.empirical.noise import Noise, library_noise, released
-from grievance.empirical.tails import binomial_tail
-from grievance.empirical.tester import ALPHA, PairResult, compare
 from grievance.testing import EXAMPLE_PLAN, make_coalition
+from noise_doubles import narrowed_by, no_noise, quick, repeated_after
 
 DELTA = 1e-6
 LAPLACE_PLAN = EXAMPLE_PLAN.replace("[privacy]\n", '[privacy]\nmechanism = "laplace"\n')

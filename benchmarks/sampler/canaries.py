@@ -25,14 +25,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grievance.empirical.tails import binomial_tail
+from benchmarks.sampler.tails import binomial_tail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from fractions import Fraction
 
-    from grievance.empirical.claims import Claim
-    from grievance.empirical.noise import Noise
+    from benchmarks.sampler.claims import Claim
+    from benchmarks.sampler.noise import Noise
 
 ALPHA = 1e-6
 DELTA = 1e-10

@@ -7,10 +7,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from benchmarks.sampler.neighbours import worst_pair
 from hypothesis import given, settings
 
 from grievance.cost import Cost
-from grievance.empirical.neighbours import worst_pair
 from grievance.plan import Layout, Plan
 from grievance.privacy import Allocation, gaussian_cost
 from grievance.testing import EXAMPLE_PLAN, make_coalition

@@ -9,17 +9,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from empirical_doubles import by_the_law, no_noise, quick
-
-from grievance.cost import Cost
-from grievance.empirical import canaries
-from grievance.empirical.canaries import (
+from benchmarks.sampler import canaries
+from benchmarks.sampler.canaries import (
     chance_of,
     epsilon_refuted,
     release_with_canaries,
 )
-from grievance.empirical.claims import Claim
-from grievance.empirical.tails import binomial_tail
+from benchmarks.sampler.claims import Claim
+from benchmarks.sampler.tails import binomial_tail
+
+from grievance.cost import Cost
+from noise_doubles import by_the_law, no_noise, quick
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Do draws follow the law that the task states, and are they independent?
 
 Chi-square and Kolmogorov against exact probabilities; rank correlation between draws of one
-release, and with those of the next. The law is computed here from its definition, by other code
-than that which plans margins.
+release, and with those of the next. The law is computed from its definition, by other code
+than that which plans margins (`grievance.empirical.laws`).
 
 Source: Spearman 1904 for rank correlation, whose law does not depend on that of the draws.
 """
@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grievance.empirical.tails import chi_square_tail, kolmogorov_tail
+from benchmarks.sampler.tails import kolmogorov_tail
+from grievance.empirical.laws import law, variance_of
+from grievance.empirical.tails import chi_square_tail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from fractions import Fraction
 
-    from grievance.empirical.noise import Floats, Integers
+    from benchmarks.sampler.noise import Floats, Integers
     from grievance.privacy import Mechanism
 
 _CELLS = 40
@@ -49,34 +51,6 @@ class Fit:
     def p_value(self) -> float:
         """The smaller of the two, doubled: valid for both tests together."""
         return min(1.0, 2 * min(self.chi_square, self.kolmogorov))
-
-
-def law(mechanism: Mechanism, scale: Fraction, draws: int = 1) -> tuple[int, Floats]:
-    """Return (reach, probabilities of -reach..reach) of a sum of `draws` draws of one scale.
-
-    Discrete Gaussian, P(x) ~ exp(-x^2 / (2 scale^2)); discrete Laplace, P(x) ~ exp(-|x| / scale).
-    """
-    wide = float(scale)
-    reach = math.ceil((12 if mechanism == "gaussian" else 40) * wide) + 3
-    x = np.arange(-reach, reach + 1, dtype=np.float64)
-    weights: Floats = np.exp(
-        -(x * x) / (2 * wide * wide) if mechanism == "gaussian" else -np.abs(x) / wide
-    )
-    one = weights / weights.sum()
-    total = one
-    for _ in range(draws - 1):
-        total = np.convolve(total, one)
-    return len(total) // 2, total
-
-
-def variance_of(mechanism: Mechanism, scale: Fraction) -> float:
-    """Return the exact variance of one draw."""
-    if mechanism == "gaussian" and scale >= 8:
-        return float(scale * scale)  # the lattice takes away less than exp(-2 pi^2 scale^2)
-    if mechanism == "laplace":
-        return 1 / (2 * math.sinh(1 / (2 * float(scale))) ** 2)
-    reach, chances = law(mechanism, scale)
-    return float(np.sum(chances * np.arange(-reach, reach + 1, dtype=np.float64) ** 2))
 
 
 def fit(

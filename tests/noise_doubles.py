@@ -6,14 +6,15 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
+from benchmarks.sampler.noise import library_noise
 
-from grievance.empirical.noise import library_noise
 from grievance.privacy import NoiseLaw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from grievance.empirical.noise import Integers, Noise
+    from benchmarks.sampler.noise import Integers, Noise
+
     from grievance.privacy import Mechanism
 
 

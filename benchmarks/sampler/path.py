@@ -18,7 +18,7 @@ from grievance.release.combine import combine
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from grievance.empirical.noise import Integers
+    from benchmarks.sampler.noise import Integers
     from grievance.task import Task
 
 

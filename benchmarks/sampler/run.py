@@ -1,7 +1,6 @@
-"""The statistical audit of one round: what an outsider can find out on a machine of their own.
+"""Whether this library's noise keeps the promise of a task: what can be found out from outside.
 
-No secret is needed and nothing of the pool is changed. Noise is drawn by this library at the
-task's own parameters and added to made-up answers; only the last check reads published numbers.
+Noise is drawn by this library, here, at the task's own parameters, and added to made-up answers.
 The reader that is assumed is the strongest one that a task protects from: an aggregator that
 cheats, knows all noise but that of one honest aggregator, and the answers of everybody else.
 """
@@ -15,19 +14,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.sampler.canaries import CanaryResult, release_with_canaries
+from benchmarks.sampler.claims import Claim, distance_for
+from benchmarks.sampler.fit import Fit, correlation_p_value, fit
+from benchmarks.sampler.neighbours import Neighbours, worst_pair
+from benchmarks.sampler.noise import library_noise, released
+from benchmarks.sampler.path import release_many
+from benchmarks.sampler.tester import PairResult, compare
 from grievance.cost import Cost
-from grievance.empirical.canaries import CanaryResult, release_with_canaries
-from grievance.empirical.claims import Claim, distance_for
-from grievance.empirical.contrasts import Residuals, check_residuals
-from grievance.empirical.fit import Fit, correlation_p_value, fit
-from grievance.empirical.neighbours import Neighbours, worst_pair
-from grievance.empirical.noise import library_noise, released
-from grievance.empirical.path import release_many
 from grievance.empirical.result import FALSE_ALARM, Check, StatisticalResult
-from grievance.empirical.tester import PairResult, compare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator
     from fractions import Fraction
 
     from grievance.task import Task
@@ -42,7 +40,6 @@ _PATH_WANTED = {"zcdp": 40.0, "pure": 4.0}
 """The same for a few hundred releases."""
 
 _CANARY_WANTED = {"zcdp": 0.125, "pure": 0.5}
-_USEFUL = 0.1
 
 
 @dataclass(frozen=True)
@@ -66,25 +63,23 @@ def _quiet(_what: str, _done: int, _total: int) -> None:
     pass
 
 
-def statistical_audit(
+def examine_sampler(
     task: Task,
-    values: Mapping[str, Sequence[int]] | None = None,
     *,
     effort: Effort | None = None,
     progress: Callable[[str, int, int], None] = _quiet,
 ) -> StatisticalResult:
-    """Look for noise that is not what a task states. Anyone can run this.
+    """Look for noise of this library that is not what a task states.
 
     Args:
-        task: The round's task.
-        values: Published coordinates by charged statistic, where there is a release.
+        task: A round's task.
         effort: How much to draw.
         progress: Called as progress(what, done, total).
 
     Raises PrivacyError when the library's own guards refuse the task's noise.
     """
     began = time.monotonic()
-    steps = list(_steps(task, values or {}, effort or Effort()))
+    steps = list(_steps(task, effort or Effort()))
     checks = []
     for done, step in enumerate(steps):
         progress("statistical checks", done, len(steps))
@@ -93,9 +88,7 @@ def statistical_audit(
     return StatisticalResult(task.round_id, tuple(checks), time.monotonic() - began)
 
 
-def _steps(
-    task: Task, values: Mapping[str, Sequence[int]], effort: Effort
-) -> Iterator[Callable[[], Check]]:
+def _steps(task: Task, effort: Effort) -> Iterator[Callable[[], Check]]:
     scales: dict[Fraction, str] = {}
     for name, given in task.allocations.items():
         for factor in task.layout.noise_scale(name):
@@ -106,8 +99,6 @@ def _steps(
         yield partial(_pair, task, name, effort.pair)
     yield partial(_way_out, task, effort.path)
     yield partial(_canaries, task, effort.canaries)
-    if values:
-        yield partial(_published, task, values)
 
 
 def _law(task: Task, name: str, scale: Fraction, draws: int) -> Check:
@@ -171,6 +162,7 @@ def way_out_check(apart: Check, alike: float) -> Check:
         flagged=apart.flagged or flagged,
         sentence=f"{apart.sentence} The noise in them {words} between coordinates and releases.",
         numbers={**apart.numbers, "independence_p_value": alike},
+        false_alarm=2 * apart.false_alarm,
     )
 
 
@@ -229,47 +221,5 @@ def canary_check(claim: Claim, found: CanaryResult) -> Check:
             "delta": found.delta,
             "epsilon_stated": found.stated_epsilon,
             "epsilon_at_least": found.epsilon,
-        },
-    )
-
-
-def _published(task: Task, values: Mapping[str, Sequence[int]]) -> Check:
-    return published_check(check_residuals(task, values))
-
-
-def published_check(found: Residuals) -> Check:
-    """Judge the differences between published tables."""
-    if found.freedom == 0:
-        sentence = (
-            "No two published tables overlap, so nothing published shows noise alone; about the "
-            "noise that was really drawn nothing can be said."
-        )
-    else:
-        outcome = "as stated"
-        if found.flagged:
-            outcome = "SMALLER than stated" if found.ratio < 1 else "LARGER than stated"
-        little = (
-            f"Noise of under {found.seen_from:.2f} of it would be noticed more often than not."
-            if found.seen_from >= _USEFUL
-            else "So few places say next to nothing."
-        )
-        sentence = (
-            f"Published tables overlap in {found.freedom} independent places; the differences "
-            f"there, which are noise alone, are {outcome} ({found.ratio:.2f} of the stated "
-            f"variance). {little}"
-        )
-    return Check(
-        "published",
-        "the noise really drawn",
-        found.flagged,
-        sentence,
-        {
-            "statistics": list(found.statistics),
-            "contrasts": found.contrasts,
-            "freedom": found.freedom,
-            "ratio": found.ratio,
-            "p_too_little": found.too_little,
-            "p_too_much": found.too_much,
-            "noticed_below": found.seen_from,
         },
     )

@@ -25,7 +25,8 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from grievance.empirical.tails import at_least, at_most, chi_square_quantile
+from benchmarks.sampler.tails import at_least, at_most
+from grievance.empirical.tails import chi_square_quantile
 
 _ORDERS = (1.01, 1.05, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 8.0, 16.0)
 

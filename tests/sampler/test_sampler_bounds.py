@@ -8,23 +8,16 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
+from benchmarks.sampler.bounds import Event, normal_rho, zcdp_between
+from benchmarks.sampler.claims import Claim, distance_for
+from benchmarks.sampler.fit import correlation_p_value, fit
+from benchmarks.sampler.tails import at_least, at_most, beta_cdf, binomial_tail, kolmogorov_tail
 from hypothesis import given
 from hypothesis import strategies as st
 
 from grievance.cost import Cost
-from grievance.empirical.bounds import Event, normal_rho, zcdp_between
-from grievance.empirical.claims import Claim, distance_for
-from grievance.empirical.fit import correlation_p_value, fit, law, variance_of
-from grievance.empirical.tails import (
-    at_least,
-    at_most,
-    beta_cdf,
-    binomial_tail,
-    chi_square_below,
-    chi_square_quantile,
-    chi_square_tail,
-    kolmogorov_tail,
-)
+from grievance.empirical.laws import law, variance_of
+from grievance.empirical.tails import chi_square_below, chi_square_quantile, chi_square_tail
 from grievance.privacy import delta_for
 
 PHI = NormalDist().cdf
