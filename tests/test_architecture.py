@@ -21,7 +21,7 @@ TIERS = [
     {"client"},
     {"pool", "tables"},
     {"ledger", "home"},
-    {"backup"},
+    {"backup", "history"},
     {"pipelines"},
     {"aggregator", "release", "audit"},
     {"exposure", "empirical", "planner", "relay"},

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 
 from grievance.aggregator.burns import BurnIndex
 from grievance.crypto.boxes import open_at_rest, seal_at_rest
-from grievance.errors import BatchError, PoolError
 from grievance.pipelines import Crew
-from grievance.pool.batch import BatchFile, max_batch_size
+from grievance.pool.batch import find_batch_file
 from grievance.pool.layout import RoundPaths
-from grievance.pool.store import find_source
 from grievance.wire import length_prefixed
 
 if TYPE_CHECKING:
     from grievance.aggregator.state import State
     from grievance.crypto.signing import SigningKey
     from grievance.pipelines import Seat
+    from grievance.pool.batch import BatchFile
     from grievance.pool.order import OrderedBatch
     from grievance.pool.store import Store
     from grievance.secret import StateKey
@@ -97,16 +96,5 @@ def find_batch(bench: Bench, batch: OrderedBatch) -> BatchView | None:
 
 
 def find_file(bench: Bench, partner: str, digest: bytes) -> BatchFile | None:
-    """A batch file whose header, signature and frame are those of its name; else None.
-
-    Its content is held against the header when it is verified.
-    """
-    task = bench.seat.task
-    source = find_source(bench.store, bench.paths.batch(partner, digest), max_batch_size(task))
-    if source is None:
-        return None
-    try:
-        file = BatchFile(source, task)
-    except (BatchError, PoolError):
-        return None
-    return file if file.header.digest == digest else None
+    """A batch file by its name, as `find_batch_file` reads it."""
+    return find_batch_file(bench.store, bench.seat.task, partner, digest)

@@ -12,21 +12,18 @@ from grievance.aggregator.batches import Rows, sum_rows
 from grievance.crypto.boxes import open_at_rest
 from grievance.crypto.merkle import root
 from grievance.errors import (
-    GrievanceError,
     OpenError,
     PoolError,
     SignatureError,
     StateError,
-    WireError,
 )
 from grievance.failpoints import failpoint
 from grievance.pool.decisions import (
     Decision,
     Status,
     VerifierShares,
-    decision_limit,
+    find_decision,
     open_verify_file,
-    parse_decision,
     verify_size,
 )
 from grievance.pool.store import find
@@ -167,19 +164,5 @@ def _own_findings(bench: Bench, batch: OrderedBatch) -> VerifierShares:
 
 
 def read_decision(bench: Bench, batch: OrderedBatch, aggregator: int) -> Decision | None:
-    """A peer's decision about a batch; None until one it signed has arrived."""
-    name = bench.seat.task.aggregators[aggregator].name
-    data = find(bench.store, bench.paths.decide(batch.seq, name), decision_limit(batch.rows))
-    if data is None:
-        return None
-    try:
-        return parse_decision(bytes(data), bench.seat.task, batch, aggregator)
-    except (SignatureError, WireError):
-        return None
-    except GrievanceError as error:
-        path = bench.paths.decide(batch.seq, name)
-        raise PoolError(
-            f"{path}: {name} signed a decision that cannot be: {error}",
-            code="decide.fault",
-            hint=f"keep the file as evidence and ask {name} which version they run",
-        ) from None
+    """A decision about a batch; None until one the aggregator signed has arrived."""
+    return find_decision(bench.store, bench.seat.task, batch, aggregator)

@@ -28,7 +28,8 @@ from grievance.client.flat_parquet import FlatFile, FlatWriter, locate, rows_per
 from grievance.client.report import columns, report_digest, to_row
 from grievance.crypto.signing import SigningKey, VerifyingKey
 from grievance.errors import BatchError, CryptoError, PoolError, WireError
-from grievance.pool.store import BytesSource
+from grievance.pool.layout import RoundPaths
+from grievance.pool.store import BytesSource, find_source
 from grievance.wire import Reader, Writer
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from grievance.client.report import Report
-    from grievance.pool.store import Source, View
+    from grievance.pool.store import Source, Store, View
     from grievance.task import Task
 
 MAGIC = b"GRVB"
@@ -246,6 +247,22 @@ class BatchFile:
         frame = self._flat.frame(self._payload, self.header.payload_size)
         if content_digest(frame, digests) != self.header.content:
             raise BatchError("the reports are not those the relay signed", code="batch.digest")
+
+
+def find_batch_file(store: Store, task: Task, partner: str, digest: bytes) -> BatchFile | None:
+    """A batch file whose header, signature and frame are those of its name; else None.
+
+    Its content is held against the header when it is verified.
+    """
+    path = RoundPaths(task.round_id).batch(partner, digest)
+    source = find_source(store, path, max_batch_size(task))
+    if source is None:
+        return None
+    try:
+        file = BatchFile(source, task)
+    except (BatchError, PoolError):
+        return None
+    return file if file.header.digest == digest else None
 
 
 class _SourceFile(io.RawIOBase):

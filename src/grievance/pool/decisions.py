@@ -30,7 +30,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from grievance.crypto.documents import Document, canonical, parse_document, sign_document
-from grievance.errors import PoolError, SignatureError, WireError
+from grievance.errors import GrievanceError, PoolError, SignatureError, WireError
+from grievance.pool.layout import RoundPaths
+from grievance.pool.store import find
 from grievance.wire import Reader, Writer, length_prefixed
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from grievance.crypto.hpke import HpkePrivateKey
     from grievance.crypto.signing import SigningKey, VerifyingKey
     from grievance.pool.order import OrderedBatch
-    from grievance.pool.store import View
+    from grievance.pool.store import Store, View
     from grievance.task import Task
 
 MAGIC = b"GRVV"
@@ -311,6 +313,30 @@ def parse_decision(data: bytes, task: Task, batch: OrderedBatch, aggregator: int
     if canonical(decision.body(task)) != canonical(document.body):
         raise PoolError("this is not a decision about this batch", code="decide.syntax")
     return decision
+
+
+def find_decision(
+    store: Store, task: Task, batch: OrderedBatch, aggregator: int
+) -> Decision | None:
+    """An aggregator's decision about a batch; None until one it signed has arrived.
+
+    Raises PoolError `decide.fault` naming it when it signed one that cannot be.
+    """
+    name = task.aggregators[aggregator].name
+    path = RoundPaths(task.round_id).decide(batch.seq, name)
+    data = find(store, path, decision_limit(batch.rows))
+    if data is None:
+        return None
+    try:
+        return parse_decision(bytes(data), task, batch, aggregator)
+    except (SignatureError, WireError):
+        return None
+    except GrievanceError as error:
+        raise PoolError(
+            f"{path}: {name} signed a decision that cannot be: {error}",
+            code="decide.fault",
+            hint=f"keep the file as evidence and ask {name} which version they run",
+        ) from None
 
 
 def decision_limit(rows: int) -> int:
