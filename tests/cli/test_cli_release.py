@@ -243,7 +243,7 @@ def test_nothing_is_shown_that_nobody_cosigned(
     assert audited.code == 3 and "INCOMPLETE" in audited.out
     assert heads in audited.out and words in audited.out
     # Control: who does not ask for them shows tables from such a pool.
-    collecting = importlib.import_module("grievance.release.collect")
-    monkeypatch.setattr(collecting, "missing_cosignatures", lambda *_: [])
-    monkeypatch.setattr(collecting, "quorum_of", lambda _: 0)
+    state = importlib.import_module("grievance.history.state")
+    monkeypatch.setattr(state, "missing_cosignatures", lambda *_: [])
+    monkeypatch.setattr(state, "quorum_of", lambda _: 0)
     assert "region" in released.type("nurses", "release", "show", *read).done().out

@@ -11,21 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grievance.errors import GrievanceError, ReleaseError
-from grievance.ledger import read_ledger
-from grievance.ledger.cosigned import (
-    cosignature_in_words,
-    missing_cosignatures,
-    quorum_in_words,
-    quorum_of,
-    witnessed_by,
-    witnesses_of,
-)
+from grievance.history import Entry, History, lacks
+from grievance.history.needs import all_have_approved
+from grievance.history.steps import CHARGE, ORDER, PUBLISH
 from grievance.pool.layout import RoundPaths
 from grievance.pool.noisy import LIMIT, digest_of, parse_noisy_share
-from grievance.pool.order import read_chain
 from grievance.pool.proposals import ReleaseView, read_releases
 from grievance.pool.store import find
-from grievance.pool.waivers import read_waivers, waived_by_all
 from grievance.release.combine import combine
 from grievance.release.release import Release
 
@@ -43,42 +35,24 @@ def collect(store: Store, task: Task, release_id: str | None = None) -> Release:
     and the reason where something does not fit.
     """
     view = _find(store, task, release_id)
-    chain = read_chain(store, task)
-    if chain.releases.get(view.release_id) != view.proposal.digest(task):
-        raise _waiting(view, f"the leader, {task.aggregators[0].name}, has not ordered it yet")
-    if view.declined_by is not None or view.missing(task):
+    history = History(task, store)
+    lacking = [lack for lack in lacks(history, view) if lack.step is not PUBLISH]
+    if lacking and lacking[0].step is ORDER:
+        raise _waiting(view, lacking[0].words)
+    if not all_have_approved(history, "", view):
         raise ReleaseError("this release was not approved by everybody", code="release.approval")
-    costs = {name: task.allocations[name].cost for name in view.proposal.statistics}
-    events, unsigned, among = [], [], witnesses_of(task)
-    waived = waived_by_all(task, read_waivers(store, task, view.release_id))
-    for party in task.aggregators:
-        log = read_ledger(store, party.name, party.identity)
-        entry = log.release(task.digest, view.release_id)
-        if entry is None:
-            raise _waiting(view, f"{party.name} has not charged it to its ledger yet")
-        event = entry.event
-        agreed = (event.proposal, dict(event.statistics), event.accepted, event.root)
-        if agreed != (
-            view.proposal.digest(task),
-            costs,
-            view.proposal.accepted,
-            view.proposal.root,
-        ):
+    events = []
+    for name in history.names:
+        entry = history.log(name).release(task.digest, view.release_id)
+        if entry is not None and not history.on_terms(Entry(view, name)):
             raise ReleaseError(
-                f"{party.name} charged its ledger on other terms than were approved",
+                f"{name} charged its ledger on other terms than were approved",
                 code="release.terms",
             )
-        events.append(event)
-        unsigned += [
-            cosignature_in_words(name, party.name)
-            for name in missing_cosignatures(store, task, party.name, log, entry.size)
-        ]
-        seen = witnessed_by(store, party, log, entry.size, among) | waived
-        if len(seen) < quorum_of(task):
-            missing = quorum_of(task) - len(seen)
-            unsigned.append(quorum_in_words(missing, sorted(set(among) - seen), party.name))
-    if unsigned:
-        raise _waiting(view, "; ".join(unsigned))
+        events += [entry.event] if entry is not None else []
+    if lacking:
+        first = [lack for lack in lacking if lack.step is CHARGE] or lacking
+        raise _waiting(view, "; ".join(lack.words for lack in first))
     # Only now: whoever has not charged is what the noisy shares of the others wait for.
     shares = [_read_share(store, task, view, i, event) for i, event in enumerate(events)]
     digests = {
@@ -97,7 +71,7 @@ def collect(store: Store, task: Task, release_id: str | None = None) -> Release:
         accepted=view.proposal.accepted,
         accepted_root=view.proposal.root,
         noisy_shares=digests,
-        waived=sorted(waived),
+        waived=sorted(history.waived(view)),
     )
 
 
@@ -123,7 +97,7 @@ def _read_share(
     path = RoundPaths(task.round_id).noisy(view.release_id, name)
     data = find(store, path, LIMIT)
     if data is None:
-        raise _waiting(view, f"{name} has not published its noisy share yet")
+        raise _waiting(view, PUBLISH.lacking.format(who=name))
     found = digest_of(bytes(data))
     if found != event.noisy_share:
         raise ReleaseError(
