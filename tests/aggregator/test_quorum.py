@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from federation import PLAN, Federation
-from grievance.aggregator import Office, releases
+from grievance.aggregator import Office
 from grievance.aggregator.asked import Told
 from grievance.aggregator.recover import recover
 from grievance.audit import audit_pool
 from grievance.errors import ReleaseError
+from grievance.history import state
 from grievance.ledger.checkpoint import sign_checkpoint
 from grievance.ledger.evidence import parse_fork
 from grievance.pool.layout import checkpoint_path, cosignature_path, fork_path
@@ -106,7 +107,7 @@ def test_without_the_check_a_share_leaves_at_once(
     federation: Federation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release_id = approve(federation)
-    monkeypatch.setattr(releases, "_witnesses_missing", lambda *_: [])
+    monkeypatch.setattr(state, "quorum_of", lambda _: 0)
     charge_all(federation)
     assert shares(federation, release_id)
 
@@ -254,7 +255,7 @@ def test_with_a_quorum_two_noisy_shares_never_leave(federation: Federation) -> N
 def test_without_the_quorum_two_noisy_shares_leave(
     federation: Federation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(releases, "_witnesses_missing", lambda *_: [])
+    monkeypatch.setattr(state, "quorum_of", lambda _: 0)
     first, second, _ = attack(federation)
     assert second[SOUTH] != first[SOUTH]
 

@@ -14,23 +14,18 @@ from typing import TYPE_CHECKING
 
 from grievance.aggregator.decisions import read_decision
 from grievance.aggregator.noise import NoisyAggregateShare
-from grievance.aggregator.peers import check_peers, peers_in_words
+from grievance.aggregator.peers import check_peers
 from grievance.crypto.boxes import open_at_rest, seal_at_rest
 from grievance.crypto.merkle import root
 from grievance.errors import ReleaseError
 from grievance.failpoints import failpoint
-from grievance.ledger import LedgerEntry, LedgerLog, ReleaseEvent, read_ledger
+from grievance.history import History
+from grievance.history.steps import PUBLISH
+from grievance.ledger import LedgerEntry, LedgerLog, ReleaseEvent
 from grievance.ledger.checkpoint import sign_checkpoint
-from grievance.ledger.cosigned import (
-    missing_cosignatures,
-    quorum_of,
-    witnessed_by,
-    witnesses_of,
-)
 from grievance.pool.layout import checkpoint_path, ledger_path, share_path
 from grievance.pool.noisy import digest_of, parse_own_share, sign_own_share
 from grievance.pool.proposals import Approval, Proposal, ReleaseView, read_releases
-from grievance.pool.waivers import read_waivers, waived_by_all
 from grievance.privacy import BudgetFilter
 from grievance.wire import length_prefixed
 
@@ -41,7 +36,7 @@ if TYPE_CHECKING:
     from grievance.aggregator.state import State
     from grievance.crypto.signing import SigningKey, VerifyingKey
     from grievance.pool.order import OrderChain
-    from grievance.task import AggregatorEntry, Task
+    from grievance.task import Task
 
 
 @dataclass(frozen=True)
@@ -363,67 +358,14 @@ def _share_context(bench: Bench, release_id: str) -> bytes:
     return bench.context(f"noisy share {release_id}", 0)
 
 
-def unready(bench: Bench, view: ReleaseView) -> dict[str, str]:
-    """What stands between this release and our noisy share: who still has to do what.
-
-    Every aggregator's entry for it must be in the pool, say what ours says, and be cosigned
-    by all the others, and it or what follows it by a quorum of witnesses. Before ours is, their
-    ledgers must hold.
-    """
-    task = bench.seat.task
-    ours = own_ledger(bench.state, bench.name, bench.key.public).release(
-        task.digest, view.release_id
-    )
-    if ours is None:
-        costs = [task.allocations[name].cost for name in view.proposal.statistics]
-        blocked = peers_in_words(bench, view.release_id, costs)
-        return blocked or {bench.name: f"charges release {view.release_id}"}
-    waiting: dict[str, str] = {}
-    waived = waived_by_all(task, read_waivers(bench.store, task, view.release_id))
-    for party in task.aggregators:
-        log = read_ledger(bench.store, party.name, party.identity)
-        entry = log.release(task.digest, view.release_id)
-        if entry is None or not same_release(entry.event, ours.event):
-            waiting[party.name] = f"charges release {view.release_id}"
-            continue
-        missing = missing_cosignatures(bench.store, task, party.name, log, entry.size)
-        if party.name in missing:  # nobody can cosign a head that is not there
-            waiting[party.name] = "signs the head of its ledger"
-            continue
-        for name in missing:
-            waiting.setdefault(name, f"cosigns the ledger of {party.name}")
-        for name in _witnesses_missing(bench, party, log, entry.size, waived):
-            waiting.setdefault(name, f"cosigns the ledger of {party.name}, as a witness")
-    return waiting
-
-
-def _witnesses_missing(
-    bench: Bench, party: AggregatorEntry, log: LedgerLog, size: int, waived: frozenset[str]
-) -> list[str]:
-    """Witnesses who have not seen an entry, while those who have are fewer than the quorum."""
-    task = bench.seat.task
-    among = witnesses_of(task)
-    seen = witnessed_by(bench.store, party, log, size, among) | waived
-    return sorted(set(among) - seen) if len(seen) < quorum_of(task) else []
-
-
-def same_release(one: ReleaseEvent, other: ReleaseEvent) -> bool:
-    """Whether two aggregators charged the same release, each for its own noisy share."""
-    return (one.release, one.proposal, dict(one.statistics), one.accepted, one.root) == (
-        other.release,
-        other.proposal,
-        dict(other.statistics),
-        other.accepted,
-        other.root,
-    )
-
-
 def publish_share(bench: Bench, view: ReleaseView) -> bool:
     """Spool the stored noisy share once every aggregator is bound. True if it was done now."""
     task, state = bench.seat.task, bench.state
     path = bench.paths.noisy(view.release_id, bench.name)
     sealed = state.noisy_share(task.digest, view.release_id)
-    if sealed is None or state.outgoing(path) is not None or unready(bench, view):
+    if sealed is None or state.outgoing(path) is not None:
+        return False
+    if not PUBLISH.is_met(History(task, bench.store), bench.name, view):
         return False
     share = open_at_rest(bench.state_key, sealed, _share_context(bench, view.release_id))
     with state.transaction():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from grievance.aggregator import consent
 from grievance.aggregator.peers import peers_in_words
+from grievance.aggregator.releases import own_ledger
 from grievance.aggregator.shares import missing_share
 from grievance.errors import TaskError
 from grievance.history import History, Opening
@@ -45,6 +46,20 @@ class Remembered:
         """Whether we have decided it."""
         stored = self.bench.state.batch(self.bench.seat.task.digest, seq)
         return stored is not None and stored.decided
+
+    def answered(self, release_id: str) -> bool:
+        """Whether we have answered a proposal."""
+        ours = self.bench.paths.approval(release_id, self.bench.name)
+        return self.bench.state.outgoing(ours) is not None
+
+    def charged(self, release_id: str) -> bool:
+        """Whether we have charged a release to our ledger."""
+        log = own_ledger(self.bench.state, self.name, self.bench.key.public)
+        return log.release(self.bench.seat.task.digest, release_id) is not None
+
+    def published(self, release_id: str) -> bool:
+        """Whether our noisy share of a release has left."""
+        return self.bench.state.outgoing(self.bench.paths.noisy(release_id, self.name)) is not None
 
     def trouble(self, view: ReleaseView) -> Mapping[str, str]:
         """Whose ledger cannot bear a release, and what they have to do."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grievance.aggregator import releases
 from grievance.aggregator.releases import own_ledger
 from grievance.errors import ReleaseError, StateError
 from grievance.failpoints import failpoint
-from grievance.ledger import read_ledger
-from grievance.ledger.cosigned import quorum_of, witnessed_by, witnesses_of
+from grievance.history import Entry, History, lacks
+from grievance.history.steps import PUBLISH, WITNESS
+from grievance.ledger.cosigned import quorum_of, witnesses_of
 from grievance.pool.waivers import sign_waiver
 
 if TYPE_CHECKING:
@@ -27,21 +27,15 @@ def waivable(bench: Bench, view: ReleaseView) -> list[str]:
     `release.waive` where something else is waited for, or nothing.
     """
     task = bench.seat.task
-    among, quorum, missing = witnesses_of(task), quorum_of(task), set()
     log = own_ledger(bench.state, bench.name, bench.key.public)
     if log.release(task.digest, view.release_id) is None:
         raise _not_now(f"{bench.name} has not charged {view.release_id} yet")
-    for name, what in releases.unready(bench, view).items():
-        if name not in among:
-            raise _not_now(f"{view.release_id} waits for {name} too, who {what}")
-    for party in task.aggregators:
-        log = read_ledger(bench.store, party.name, party.identity)
-        entry = log.release(task.digest, view.release_id)
-        if entry is None:
-            raise _not_now(f"{party.name} has not charged {view.release_id} yet")
-        seen = witnessed_by(bench.store, party, log, entry.size, among)
-        if len(seen) < quorum:
-            missing |= set(among) - seen
+    history, among = History(task, bench.store), set(witnesses_of(task))
+    for lack in lacks(history, view):
+        if lack.step not in (WITNESS, PUBLISH):
+            raise _not_now(f"{view.release_id} waits for {lack.who} too: {lack.words}")
+    entries = [history.seen(Entry(view, name)) for name in history.names]
+    missing = {w for seen in entries if len(seen) < quorum_of(task) for w in among - seen}
     if not missing:
         raise _not_now(f"{view.release_id} waits for no witness")
     return sorted(missing)

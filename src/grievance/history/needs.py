@@ -53,9 +53,10 @@ def round_is_closed(history: History, _who: str, _about: object) -> bool:
     return history.chain.closed
 
 
-def relay_is_admitted(history: History, who: str, _about: object) -> bool:
-    """The leader has admitted this relay, and not expelled it."""
-    return who in history.chain.partners and who not in history.chain.expelled
+def relay_is_admitted(history: History, _who: str, batch: OrderedBatch) -> bool:
+    """The leader has admitted the batch's relay, and not expelled it."""
+    chain = history.chain
+    return batch.partner not in chain.expelled and batch.relay == chain.partners.get(batch.partner)
 
 
 def nothing_is_released(history: History, _who: str, _about: object) -> bool:
@@ -101,7 +102,7 @@ def nobody_declined(_history: History, _who: str, view: ReleaseView) -> bool:
 
 def all_have_approved(history: History, _who: str, view: ReleaseView) -> bool:
     """Every aggregator has approved it."""
-    return view.declined_by is None and not view.missing(history.task)
+    return history.approved(view)
 
 
 def is_ordered(history: History, _who: str, view: ReleaseView) -> bool:

@@ -60,6 +60,15 @@ class Memory(Protocol):
     def decided(self, seq: int) -> bool:
         """Whether we have decided it."""
 
+    def answered(self, release_id: str) -> bool:
+        """Whether we have answered a proposal."""
+
+    def charged(self, release_id: str) -> bool:
+        """Whether we have charged a release to our ledger."""
+
+    def published(self, release_id: str) -> bool:
+        """Whether our noisy share of a release has left."""
+
     def trouble(self, view: ReleaseView) -> Mapping[str, str]:
         """Whose ledger cannot bear a release, and what they have to do."""
 
@@ -118,10 +127,11 @@ class History:
 
     def verified(self, batch: OrderedBatch, name: str) -> bool:
         """Whether an aggregator's verifier shares for a batch are here, or we made them."""
-        if self.memory is not None and self.memory.decided(batch.seq):
+        memory = self.memory
+        if memory is not None and memory.decided(batch.seq):
             return True  # by everybody's verifier shares
-        if self.memory is not None and self._is_me(name):
-            return self.memory.verified(batch.seq)
+        if memory is not None and self._is_me(name):
+            return memory.verified(batch.seq)
         return self._once(("verified", batch.seq, name), lambda: self._has_shares(batch, name))
 
     def _has_shares(self, batch: OrderedBatch, name: str) -> bool:
@@ -154,6 +164,17 @@ class History:
         """Every proposal that holds, with its answers, by id."""
         return {view.release_id: view for view in read_releases(self.store, self.task)}
 
+    def answered(self, view: ReleaseView, name: str) -> bool:
+        """Whether an aggregator has answered a proposal; we, as we remember it too."""
+        memory = self.memory
+        if memory is not None and self._is_me(name) and not memory.answered(view.release_id):
+            return False
+        return name in view.answers
+
+    def approved(self, view: ReleaseView) -> bool:
+        """Whether all have answered it, and nobody has declined."""
+        return view.declined_by is None and all(self.answered(view, n) for n in self.names)
+
     def is_ordered(self, view: ReleaseView) -> bool:
         """Whether the leader ordered this very proposal."""
         return self.chain.releases.get(view.release_id) == view.proposal.digest(self.task)
@@ -179,8 +200,11 @@ class History:
 
     def entry(self, of: Entry) -> ReleaseEntry | None:
         """What a ledger says about a release; one that does not hold says nothing."""
+        release, memory = of.view.release_id, self.memory
+        if memory is not None and self._is_me(of.owner) and not memory.charged(release):
+            return None
         try:
-            return self.log(of.owner).release(self.task.digest, of.view.release_id)
+            return self.log(of.owner).release(self.task.digest, release)
         except LedgerError:
             return None
 
@@ -205,17 +229,22 @@ class History:
         found: list[str] = self._read[key]  # type: ignore[assignment]
         return found
 
-    def unseen(self, of: Entry) -> list[str]:
-        """Witnesses that have not seen an entry, nor are waived; nobody once a quorum has."""
+    def seen(self, of: Entry) -> set[str]:
+        """Witnesses that have cosigned a head that holds an entry."""
         entry, among = self.entry(of), witnesses_of(self.task)
         if entry is None:
-            return sorted(among)
+            return set()
         party, log = self.task.aggregators[self.names.index(of.owner)], self.log(of.owner)
-        seen = self.waived(of.view) | self._once(
+        return self._once(
             ("seen", of.owner, entry.size),
             lambda: witnessed_by(self.store, party, log, entry.size, among),
         )
-        return sorted(set(among) - seen) if len(seen) < quorum_of(self.task) else []
+
+    def unseen(self, of: Entry) -> list[str]:
+        """Witnesses that have not, nor are waived; nobody once a quorum has."""
+        enough = self.seen(of) | self.waived(of.view)
+        missing = sorted(set(witnesses_of(self.task)) - enough)
+        return missing if len(enough) < quorum_of(self.task) else []
 
     def waived(self, view: ReleaseView) -> frozenset[str]:
         """The witnesses that every aggregator signed not to wait for."""
@@ -226,8 +255,14 @@ class History:
         )
 
     def published(self, view: ReleaseView, name: str) -> bool:
-        """Whether something lies where an aggregator's noisy share of a release belongs."""
-        return self.store.size(self.paths.noisy(view.release_id, name)) is not None
+        """Whether something lies where an aggregator's noisy share of a release belongs.
+
+        We know of ours whether it is from us: anybody can put a file there.
+        """
+        release, memory = view.release_id, self.memory
+        if memory is not None and self._is_me(name) and not memory.published(release):
+            return False
+        return self.store.size(self.paths.noisy(release, name)) is not None
 
     def destroyed(self, name: str) -> bool:
         """Whether an aggregator has declared its keys of the round destroyed."""

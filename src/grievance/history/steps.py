@@ -46,7 +46,7 @@ class Step:
     name: str
     who: str
     per: Per
-    needs: tuple[Question, ...]
+    needs: tuple[Question, ...] = ()
     leaves: tuple[str, ...] = ()
     sentence: str = ""
     command: str = SYNC
@@ -59,10 +59,13 @@ class Step:
         """Whether it was taken, as far as this can be seen."""
         return self.is_done is not None and self.is_done(state, who, about)
 
+    def is_met(self, state: History | Opening, who: str, about: object) -> bool:
+        """Whether all that it needs is there."""
+        return all(need(state, who, about) for need in self.needs)
+
     def is_open(self, state: History | Opening, who: str, about: object) -> bool:
-        """Whether all that it needs is there, and it was not taken."""
-        taken = self.is_taken(state, who, about)
-        return not taken and all(need(state, who, about) for need in self.needs)
+        """Whether it can be taken now, and was not."""
+        return not self.is_taken(state, who, about) and self.is_met(state, who, about)
 
 
 def _everybody(state: History | Opening, _about: object) -> Sequence[str]:
@@ -97,242 +100,199 @@ def _in_trouble(history: History, view: ReleaseView) -> Sequence[str]:
     return list(memory.trouble(view))
 
 
+# fmt: off
 JOIN = Step(
-    "join",
-    "helper",
-    "opening",
-    (),
-    ("rounds/<id>/cards/<aggregator>.json",),
-    "reads the plan and joins the round",
-    "grievance round join {round}",
-    _everybody,
-    lambda opening, who, _: who in opening.joined,
+    "join", "helper", "opening",
+    leaves=("rounds/<id>/cards/<aggregator>.json",),
+    sentence="reads the plan and joins the round", command="grievance round join {round}",
+    actors=_everybody, is_done=lambda opening, who, _: who in opening.joined,
 )
 CONSENT = Step(
-    "consent",
-    "aggregator",
-    "opening",
-    (n.all_have_joined, n.some_card_claims_more),
-    (),
-    "reads what the cards say now, and consents or not",
-    "grievance round consent {round}",
-    _everybody,
-    lambda opening, who, _: who != opening.me or not opening.to_consent,
+    "consent", "aggregator", "opening",
+    needs=(n.all_have_joined, n.some_card_claims_more),
+    sentence="reads what the cards say now, and consents or not",
+    command="grievance round consent {round}",
+    actors=_everybody, is_done=lambda opening, who, _: who != opening.me or not opening.to_consent,
 )
 WRITE = Step(
-    "write the task",
-    "leader",
-    "opening",
-    (n.all_have_joined, n.cards_are_consented_to),
-    (
-        "rounds/<id>/task.json",
-        "rounds/<id>/verify-key.json",
-        "rounds/<id>/signatures/<aggregator>.json",
-    ),
-    "{first}writes and signs the task",
-    "{then}grievance sync",
-    _leader,
-    lambda opening, _who, _: opening.is_written,
+    "write the task", "leader", "opening",
+    needs=(n.all_have_joined, n.cards_are_consented_to),
+    leaves=("rounds/<id>/task.json", "rounds/<id>/verify-key.json",
+        "rounds/<id>/signatures/<aggregator>.json"),
+    sentence="{first}writes and signs the task", command="{then}grievance sync",
+    actors=_leader, is_done=lambda opening, _who, _: opening.is_written,
 )
 SIGN = Step(
-    "sign the task",
-    "helper",
-    "opening",
-    (n.task_is_written, n.cards_are_consented_to),
-    ("rounds/<id>/signatures/<aggregator>.json",),
-    "{first}signs the task",
-    "{then}grievance sync",
-    _everybody,
-    lambda opening, who, _: who in opening.signed,
+    "sign the task", "helper", "opening",
+    needs=(n.task_is_written, n.cards_are_consented_to),
+    leaves=("rounds/<id>/signatures/<aggregator>.json",),
+    sentence="{first}signs the task", command="{then}grievance sync",
+    actors=_everybody, is_done=lambda opening, who, _: who in opening.signed,
 )
 ARRIVE = Step(
-    "relay",
-    "relay",
-    "batch",
-    (n.relay_is_admitted,),
-    ("rounds/<id>/batches/<partner>-<digest>",),
-    "batch {seq} has not arrived",
-    SYNC,
-    _relay_of,
-    lambda history, _who, batch: history.arrived(batch),
+    "relay", "relay", "batch",
+    leaves=("rounds/<id>/batches/<partner>-<digest>",),
+    sentence="batch {seq} has not arrived",
+    actors=_relay_of, is_done=lambda history, _who, batch: history.arrived(batch),
 )
 CHECK = Step(
-    "check",
-    "aggregator",
-    "batch",
-    (n.batch_has_arrived, n.earlier_are_checked),
-    ("rounds/<id>/verify/<seq>/<aggregator>",),
-    "checks batch {seq}",
-    SYNC,
-    _everybody,
-    lambda history, who, batch: history.verified(batch, who),
+    "check", "aggregator", "batch",
+    needs=(n.batch_has_arrived, n.earlier_are_checked),
+    leaves=("rounds/<id>/verify/<seq>/<aggregator>",),
+    sentence="checks batch {seq}",
+    actors=_everybody, is_done=lambda history, who, batch: history.verified(batch, who),
 )
 DECIDE = Step(
-    "decide",
-    "aggregator",
-    "batch",
-    (n.all_have_checked, n.earlier_are_decided),
-    ("rounds/<id>/decide/<seq>/<aggregator>.json",),
-    "decides batch {seq}",
-    SYNC,
-    _everybody,
-    lambda history, who, batch: history.decided(batch, who),
-    (n.round_is_closed,),
+    "decide", "aggregator", "batch",
+    needs=(n.all_have_checked, n.earlier_are_decided),
+    leaves=("rounds/<id>/decide/<seq>/<aggregator>.json",),
+    sentence="decides batch {seq}",
+    actors=_everybody, is_done=lambda history, who, batch: history.decided(batch, who),
+    awaited=(n.round_is_closed,),
 )
 APPROVE = Step(
-    "approve or decline",
-    "aggregator",
-    "release",
-    (n.round_is_closed, n.all_is_decided, n.nobody_declined),
-    ("rounds/<id>/releases/<release>/approvals/<aggregator>.json",),
-    "approves or declines release {release}",
-    "grievance release approve {release}",
-    _everybody,
-    lambda _history, who, view: who in view.answers,
+    "approve or decline", "aggregator", "release",
+    needs=(n.round_is_closed, n.all_is_decided, n.nobody_declined),
+    leaves=("rounds/<id>/releases/<release>/approvals/<aggregator>.json",),
+    sentence="approves or declines release {release}",
+    command="grievance release approve {release}",
+    actors=_everybody, is_done=lambda history, who, view: history.answered(view, who),
 )
 ORDER = Step(
-    "order the release",
-    "leader",
-    "release",
-    (n.all_have_approved, n.earlier_are_here, n.statistics_are_free),
-    ("order: release",),
-    "orders release {release}",
-    SYNC,
-    _leader,
-    lambda history, _who, view: history.is_ordered(view),
+    "order the release", "leader", "release",
+    needs=(n.all_have_approved, n.earlier_are_here, n.statistics_are_free),
+    leaves=("order: release",),
+    sentence="orders release {release}",
+    actors=_leader, is_done=lambda history, _who, view: history.is_ordered(view),
     lacking="the leader, {who}, has not ordered it yet",
 )
 MEND = Step(
-    "mend its ledger",
-    "aggregator",
-    "release",
-    (n.all_have_approved, n.is_ordered),
-    (),
-    "{trouble}",
-    SYNC,
-    _in_trouble,
-    lambda *_: False,
+    "mend its ledger", "aggregator", "release",
+    needs=(n.all_have_approved, n.is_ordered),
+    sentence="{trouble}",
+    actors=_in_trouble, is_done=lambda *_: False,
 )
 CHARGE = Step(
-    "charge",
-    "aggregator",
-    "release",
-    (
-        n.all_have_approved,
-        n.is_ordered,
-        n.earlier_are_here,
-        n.statistics_are_free,
-        n.ledgers_bear_it,
-    ),
-    ("ledger/<aggregator>/<size>.json", "ledger/<aggregator>/<size>.share", "ledger: release"),
-    "charges release {release}",
-    SYNC,
-    _everybody,
-    lambda history, who, view: history.on_terms(Entry(view, who)),
+    "charge", "aggregator", "release",
+    needs=(n.all_have_approved, n.is_ordered, n.earlier_are_here, n.statistics_are_free,
+        n.ledgers_bear_it),
+    leaves=("ledger/<aggregator>/<size>.json", "ledger/<aggregator>/<size>.share",
+        "ledger: release"),
+    sentence="charges release {release}",
+    actors=_everybody, is_done=lambda history, who, view: history.on_terms(Entry(view, who)),
     lacking="{who} has not charged it to its ledger yet",
 )
 HEAD = Step(
-    "sign the head",
-    "aggregator",
-    "entry",
-    (n.entry_is_here,),
-    ("ledger/<aggregator>/<size>.checkpoint",),
-    "signs the head of its ledger",
-    SYNC,
-    _owner,
-    lambda history, _who, of: of.owner not in history.unsigned(of),
+    "sign the head", "aggregator", "entry",
+    needs=(n.entry_is_here,),
+    leaves=("ledger/<aggregator>/<size>.checkpoint",),
+    sentence="signs the head of its ledger",
+    actors=_owner, is_done=lambda history, _who, of: of.owner not in history.unsigned(of),
     lacking="{cosignature}",
 )
 COSIGN = Step(
-    "cosign",
-    "other aggregators",
-    "entry",
-    (n.head_is_here,),
-    ("ledger/<aggregator>/<size>.<witness>.cosignature",),
-    "cosigns the ledger of {owner}",
-    SYNC,
-    _others,
-    lambda history, who, of: who not in history.unsigned(of),
+    "cosign", "other aggregators", "entry",
+    needs=(n.head_is_here,),
+    leaves=("ledger/<aggregator>/<size>.<witness>.cosignature",),
+    sentence="cosigns the ledger of {owner}",
+    actors=_others, is_done=lambda history, who, of: who not in history.unsigned(of),
     lacking="{cosignature}",
 )
 WITNESS = Step(
-    "witness",
-    "witness",
-    "entry",
-    (n.head_is_here,),
-    ("ledger/<aggregator>/<size>.<witness>.cosignature",),
-    "cosigns the ledger of {owner}, as a witness",
-    SYNC,
-    _witnesses,
-    lambda history, who, of: who not in history.unseen(of),
+    "witness", "witness", "entry",
+    needs=(n.head_is_here,),
+    leaves=("ledger/<aggregator>/<size>.<witness>.cosignature",),
+    sentence="cosigns the ledger of {owner}, as a witness",
+    actors=_witnesses, is_done=lambda history, who, of: who not in history.unseen(of),
     lacking="{quorum}",
 )
 WAIVE = Step(
-    "waive witnesses",
-    "aggregator",
-    "release",
-    (n.all_have_charged, n.all_have_cosigned),
-    ("rounds/<id>/releases/<release>/waivers/<aggregator>.json",),
+    "waive witnesses", "aggregator", "release",
+    needs=(n.all_have_charged, n.all_have_cosigned),
+    leaves=("rounds/<id>/releases/<release>/waivers/<aggregator>.json",),
 )
 PUBLISH = Step(
-    "publish",
-    "aggregator",
-    "release",
-    (n.all_have_charged, n.all_have_cosigned, n.witnesses_have_seen),
-    ("rounds/<id>/releases/<release>/noisy/<aggregator>.json",),
-    "publishes its noisy share of {release}{when}",
-    SYNC,
-    _everybody,
-    lambda history, who, view: history.published(view, who),
+    "publish", "aggregator", "release",
+    needs=(n.all_have_charged, n.all_have_cosigned, n.witnesses_have_seen),
+    leaves=("rounds/<id>/releases/<release>/noisy/<aggregator>.json",),
+    sentence="publishes its noisy share of {release}{when}",
+    actors=_everybody, is_done=lambda history, who, view: history.published(view, who),
     lacking="{who} has not published its noisy share yet",
 )
-
 OPENING = (JOIN, CONSENT, WRITE, SIGN)
 BATCH = (ARRIVE, CHECK, DECIDE)
 RELEASE = (APPROVE, ORDER, MEND, CHARGE, HEAD, COSIGN, WITNESS, WAIVE, PUBLISH)
 
 STEPS = (
     # Once for each organisation, or whenever it is needed.
-    Step("init", "anybody", "organisation", (),
-         ("partners/<name>.json", "partners/<name>.mailbox.json")),
-    Step("back up", "anybody", "organisation", (),
-         ("backups/<owner>/<set>/set.json", "backups/<owner>/<set>/archive-<n>",
-          "backups/<owner>/<set>/rehearsed.json")),
-    Step("ask for a backup", "whoever lost a machine", "organisation", (),
-         ("backups/<owner>/requests/<id>.json",)),
-    Step("give a piece of it", "trustee", "organisation", (),
-         ("backups/<owner>/answers/<id>/<trustee>.json",)),
-    Step("ask for heads", "whoever lost its state", "organisation", (),
-         ("heads/<aggregator>/<id>.json",)),
-    Step("tell a head", "whoever holds one", "organisation", (),
-         ("heads/<aggregator>/<id>.<witness>.json",)),
-    Step("recover alone", "aggregator", "organisation", (),
-         ("ledger/<aggregator>/<size>.json", "ledger/<aggregator>/<size>.checkpoint",
-          "ledger: alone")),
-    Step("keep evidence", "whoever sees two versions", "organisation", (),
-         ("ledger/<aggregator>/<size>.<witness>.fork",
-          "rounds/<id>/evidence/order-<seq>-<witness>.json",
-          "rounds/<id>/evidence/twice-<file>-<witness>.json")),
-    # A round until its task is signed by all.
-    Step("open", "leader", "opening", (),
-         ("rounds/<id>/plan.toml", "rounds/<id>/cards/<aggregator>.json")),
+    Step(
+        "init", "anybody", "organisation",
+        leaves=("partners/<name>.json", "partners/<name>.mailbox.json"),
+    ),
+    Step(
+        "back up", "anybody", "organisation",
+        leaves=("backups/<owner>/<set>/set.json", "backups/<owner>/<set>/archive-<n>",
+            "backups/<owner>/<set>/rehearsed.json"),
+    ),
+    Step(
+        "ask for a backup", "whoever lost a machine", "organisation",
+        leaves=("backups/<owner>/requests/<id>.json",),
+    ),
+    Step(
+        "give a piece of it", "trustee", "organisation",
+        leaves=("backups/<owner>/answers/<id>/<trustee>.json",),
+    ),
+    Step(
+        "ask for heads", "whoever lost its state", "organisation",
+        leaves=("heads/<aggregator>/<id>.json",),
+    ),
+    Step(
+        "tell a head", "whoever holds one", "organisation",
+        leaves=("heads/<aggregator>/<id>.<witness>.json",),
+    ),
+    Step(
+        "recover alone", "aggregator", "organisation",
+        leaves=("ledger/<aggregator>/<size>.json", "ledger/<aggregator>/<size>.checkpoint",
+            "ledger: alone"),
+    ),
+    Step(
+        "keep evidence", "whoever sees two versions", "organisation",
+        leaves=("ledger/<aggregator>/<size>.<witness>.fork",
+            "rounds/<id>/evidence/order-<seq>-<witness>.json",
+            "rounds/<id>/evidence/twice-<file>-<witness>.json"),
+    ),
+    # Until a round's task is signed by all.
+    Step(
+        "open", "leader", "opening",
+        leaves=("rounds/<id>/plan.toml", "rounds/<id>/cards/<aggregator>.json"),
+    ),
     *OPENING,
     # Reports, while it is open.
-    Step("admit", "leader", "round", (n.round_is_open,), ("order: admit",)),
-    Step("expel", "leader", "round", (n.round_is_open,), ("order: expel",)),
-    Step("order the batch", "leader", "round", (n.round_is_open,), ("order: batch",)),
-    Step("void", "leader", "round", (n.nothing_is_released,), ("order: void",)),
-    Step("close", "leader", "round", (n.round_is_open,), ("order: close",)),
+    Step("admit", "leader", "round", needs=(n.round_is_open,), leaves=("order: admit",)),
+    Step("expel", "leader", "round", needs=(n.round_is_open,), leaves=("order: expel",)),
+    Step(
+        "order the batch", "leader", "batch",
+        needs=(n.round_is_open, n.relay_is_admitted, n.batch_has_arrived),
+        leaves=("order: batch",),
+    ),
+    Step("void", "leader", "round", needs=(n.nothing_is_released,), leaves=("order: void",)),
+    Step("close", "leader", "round", needs=(n.round_is_open,), leaves=("order: close",)),
     *BATCH,
     # Releases, after the close.
-    Step("propose", "aggregator", "round", (n.round_is_closed, n.all_is_decided),
-         ("rounds/<id>/releases/<release>/proposal.json",
-          "rounds/<id>/releases/<release>/approvals/<aggregator>.json")),
+    Step(
+        "propose", "aggregator", "round",
+        needs=(n.round_is_closed, n.all_is_decided),
+        leaves=("rounds/<id>/releases/<release>/proposal.json",
+            "rounds/<id>/releases/<release>/approvals/<aggregator>.json"),
+    ),
     *RELEASE,
-    Step("destroy", "aggregator", "round",
-         (n.round_is_closed, n.all_is_decided, n.releases_are_complete),
-         ("ledger/<aggregator>/<size>.json", "ledger/<aggregator>/<size>.checkpoint",
-          "ledger: destroyed")),
-)  # fmt: skip
+    Step(
+        "destroy", "aggregator", "round",
+        needs=(n.round_is_closed, n.all_is_decided, n.releases_are_complete),
+        leaves=("ledger/<aggregator>/<size>.json", "ledger/<aggregator>/<size>.checkpoint",
+            "ledger: destroyed"),
+    ),
+)
 """Every step there is. `order: ...` and `ledger: ...` are events, in `rounds/<id>/order/<seq>.json`
 and in a ledger's entries."""
+# fmt: on
