@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from grievance.audit.inspection import MALFORMED
+from grievance.audit.needs import check_there, check_void
 from grievance.audit.once import claim_of
 from grievance.audit.verifier_files import check_verify_files
 from grievance.client.commitment import nonce_of
@@ -99,9 +100,9 @@ def check_decisions(
         found.given[batch.seq] = given
         check_verify_files(inspection, opened, batch, voided=voided)
         if voided:
-            _check_void(inspection, opened, order, batch, given)
+            check_void(inspection, opened, order, batch, given)
             continue
-        _check_there(inspection, opened, batch, given)
+        check_there(inspection, opened, batch, given)
         holding = check_agreement(inspection, opened, batch, given, rows)
         name, decision = next(iter((holding or {}).items()), ("", None))
         gone = opened.paths.batch(batch.partner, batch.digest) in inspection.files.left_out
@@ -163,37 +164,6 @@ def _check_misplaced(
         leader = opened.names[0]
         message = f"{party.name} decided about event {seq}, where {leader} ordered no batch"
         inspection.fault("file.place", path, message, [party.name, leader])
-
-
-def _check_there(
-    inspection: Inspection,
-    opened: OpenedRound,
-    batch: OrderedBatch,
-    given: Mapping[str, Decision],
-) -> None:
-    """Say which files about a batch are missing."""
-    path = opened.paths.batch(batch.partner, batch.digest)
-    if not inspection.has(path) and path not in inspection.files.left_out:
-        message = f"batch {batch.seq} is ordered, and not here"
-        inspection.lacks("batch.missing", path, message)
-    for name in opened.names:
-        path = opened.paths.decide(batch.seq, name)
-        if name not in given and not inspection.has(path):
-            message = f"{name} has not decided batch {batch.seq}"
-            inspection.lacks("decide.missing", path, message)
-
-
-def _check_void(
-    inspection: Inspection,
-    opened: OpenedRound,
-    order: Order,
-    batch: OrderedBatch,
-    given: Mapping[str, Decision],
-) -> None:
-    if len(given) == len(opened.names):
-        path = opened.paths.order(order.voids[batch.seq])
-        message = f"it voids batch {batch.seq}, which all aggregators had decided"
-        inspection.fault("order.event", path, message, opened.names[:1])
 
 
 # Decisions.

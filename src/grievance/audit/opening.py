@@ -322,20 +322,6 @@ def _check_verify_key(inspection: Inspection, opened: OpenedRound) -> None:
         inspection.refuse("task.verify-key", path, error, opened.names[:1])
 
 
-def check_begun(inspection: Inspection, opened: OpenedRound) -> None:
-    """Every aggregator signed before anything else happened in the round."""
-    for name in opened.unsigned:
-        path = opened.paths.signature(name)
-        if inspection.has(path):
-            continue
-        message = f"{name} has not signed the task"
-        if opened.after:
-            message += f", and {opened.after} follows: it did not open, and its cost stays reserved"
-            inspection.note("task.signatures", path, message)
-        else:
-            inspection.lacks("task.signatures", path, message)
-
-
 def _has_begun(inspection: Inspection, opened: OpenedRound) -> bool:
     inner = inspection.files.inner(opened.paths.folder)
     return any(inner.count(name) for name in ("order", "batches", "releases"))

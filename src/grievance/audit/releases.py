@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from grievance.audit.heads import missing_cosignatures
 from grievance.audit.inspection import MALFORMED
+from grievance.audit.needs import check_answers, check_entries, check_order
 from grievance.audit.plausible import check_plausible
-from grievance.audit.witnesses import named_witnesses, seen_by, wanted
-from grievance.ledger.cosigned import cosignature_in_words, quorum_in_words
 from grievance.ledger.entry import ReleaseEvent
-from grievance.pool.layout import checkpoint_path, is_release_id, ledger_path
+from grievance.pool.layout import is_release_id, ledger_path
 from grievance.pool.noisy import KIND as SHARE_KIND
 from grievance.pool.noisy import LIMIT as SHARE_LIMIT
 from grievance.pool.noisy import PublishedNoisyShare, digest_of, parse_noisy_share
@@ -126,11 +124,14 @@ def _check_release(
         inspection.note("release.approval", path, f"{declined[0]} declined; nothing was charged")
         return
     if order.whole:
-        _check_order(inspection, order, release, acted=acted)
-    _check_answers(inspection, order, release, declined, [*entries, *published])
+        check_order(inspection, order, release, acted=acted)
+    check_answers(inspection, order, release, declined, [*entries, *published])
     _check_terms(inspection, order, release, accepted)
     if release.release_id in order.chain.releases or acted:
-        _check_entries(inspection, release, entries, published, ledgers)
+        check_entries(inspection, release, entries, published, ledgers)
+        if len(release.shares) == len(opened.names):
+            release.totals = add_up(release)
+            check_plausible(inspection, release)
 
 
 def _read_answers(inspection: Inspection, release: AuditedRelease) -> None:
@@ -162,46 +163,6 @@ def _read_waivers(inspection: Inspection, release: AuditedRelease) -> None:
             inspection.spoil("file.place", path, "it is about another release")
     if len(named) == len(opened.names):
         release.waived = frozenset.intersection(*named)
-
-
-def _check_order(
-    inspection: Inspection, order: Order, release: AuditedRelease, *, acted: bool
-) -> None:
-    opened, chain = release.opened, order.chain
-    path = opened.paths.proposal(release.release_id)
-    digest = chain.releases.get(release.release_id)
-    if digest is None:
-        if len(release.answers) == len(opened.names) or acted:
-            message = f"{opened.names[0]} has not ordered this release"
-            inspection.waiting("release.order", path, message)
-    elif digest != release.proposal.digest(opened.task):
-        message = "what was ordered is another proposal"
-        inspection.fault("release.order", path, message, opened.names[:1])
-    if chain.closed_by is not None and release.proposal.close != chain.closed_by:
-        message = "it does not name the event that closed the round"
-        inspection.fault("release.proposal", path, message, [release.proposal.proposer])
-    elif chain.closed_by is None:
-        message = "the event that closed the round, which it names, has not arrived"
-        inspection.waiting("release.proposal", path, message)
-
-
-def _check_answers(
-    inspection: Inspection,
-    order: Order,
-    release: AuditedRelease,
-    declined: Sequence[str],
-    acted: Sequence[str],
-) -> None:
-    """Say who has not approved, and who went on with what somebody declined."""
-    opened = release.opened
-    ordered = opened.names[:1] if release.release_id in order.chain.releases else []
-    for name in opened.names:
-        path = opened.paths.approval(release.release_id, name)
-        if name in declined:
-            message = f"{name} declined, and it went on"
-            inspection.fault("release.approval", path, message, [*ordered, *acted])
-        elif not inspection.has(path):
-            inspection.lacks("release.approval", path, f"{name} has not approved")
 
 
 def _check_terms(
@@ -237,62 +198,6 @@ def _entries(release: AuditedRelease, ledgers: Mapping[str, Ledger]) -> dict[str
         if entry is not None:
             found[name] = entry
     return found
-
-
-def _check_entries(
-    inspection: Inspection,
-    release: AuditedRelease,
-    entries: Mapping[str, LedgerEntry],
-    published: Sequence[str],
-    ledgers: Mapping[str, Ledger],
-) -> None:
-    """All charged on the terms approved, and cosigned, before a share went out."""
-    opened, proposal = release.opened, release.proposal
-    agreed = (
-        proposal.digest(opened.task),
-        set(proposal.statistics),
-        proposal.accepted,
-        proposal.root,
-    )
-    for name in opened.names:
-        entry, ledger = entries.get(name), ledgers.get(name)
-        if entry is None or ledger is None:
-            if ledger is not None and ledger.whole:
-                path = ledger_path(name, len(ledger.entries) + 1)
-                message = f"{name} has not charged release {release.release_id}"
-                inspection.lacks("release.entry", path, message)
-            continue
-        event = entry.event
-        if not isinstance(event, ReleaseEvent):
-            continue
-        if (event.proposal, set(event.statistics), event.accepted, event.root) != agreed:
-            message = f"{name} charged other terms than were approved"
-            inspection.fault("release.entry", ledger_path(name, entry.size), message, [name])
-        missing = missing_cosignatures(inspection, ledger, entry.size, opened.names)
-        for path, who in missing:
-            inspection.waiting("ledger.cosignature", path, cosignature_in_words(who, name))
-        _check_quorum(inspection, release, entry.size, ledger)
-    for name in opened.names:
-        path = opened.paths.noisy(release.release_id, name)
-        if name not in published:
-            inspection.lacks("release.share", path, f"{name} has not published its noisy share")
-    if len(release.shares) == len(opened.names):
-        release.totals = add_up(release)
-        check_plausible(inspection, release)
-
-
-def _check_quorum(
-    inspection: Inspection, release: AuditedRelease, size: int, ledger: Ledger
-) -> None:
-    """Enough of the round's witnesses have seen what a ledger was charged for a release."""
-    task = release.opened.task
-    seen = release.waived | set(seen_by(task, ledger, size))
-    short = wanted(task) - len(seen)
-    if short > 0:
-        release.unwatched = True
-        waiting = sorted(set(named_witnesses(task)) - seen)
-        words = quorum_in_words(short, waiting, ledger.name)
-        inspection.waiting("ledger.quorum", checkpoint_path(ledger.name, size), words)
 
 
 def _read_shares(

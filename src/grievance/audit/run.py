@@ -17,8 +17,9 @@ from grievance.audit.facts import campaign_totals, round_facts
 from grievance.audit.files import PoolFiles
 from grievance.audit.inspection import Inspection
 from grievance.audit.ledgers import check_ledgers
+from grievance.audit.needs import check_begun
 from grievance.audit.newer import check_newer, seen_heads
-from grievance.audit.opening import check_begun, note_followed, open_rounds
+from grievance.audit.opening import note_followed, open_rounds
 from grievance.audit.organisations import check_organisations
 from grievance.audit.published import FILE_NAME, LIMIT, check_published, check_published_bytes
 from grievance.audit.releases import check_releases
