@@ -10,12 +10,10 @@ from grievance.backup.requests import read_answer, read_requests
 from grievance.backup.sets import read_sets
 from grievance.errors import GrievanceError
 from grievance.exposure.facts import BackupFacts, RelayedBatches, RoundFacts
+from grievance.history import History
 from grievance.home import read_identity
-from grievance.ledger import read_ledger
 from grievance.pool.batch import max_batch_size, read_header
 from grievance.pool.layout import RoundPaths, is_round_id, parse_batch_name
-from grievance.pool.order import read_chain
-from grievance.pool.proposals import read_releases
 from grievance.pool.rounds import is_seen, read_task
 from grievance.pool.store import LocalStore, find_source
 
@@ -69,13 +67,11 @@ def _round(store: Store, round_id: str) -> RoundFacts | None:
         return None
     facts = RoundFacts(task)
     _relayed(store, facts)
-    facts.closed = read_chain(store, task).closed
-    for party in task.aggregators:
-        if read_ledger(store, party.name, party.identity).destroyed(task.digest):
-            facts.destroyed.add(party.name)
-    paths = RoundPaths(round_id)
-    for view in read_releases(store, task):
-        there = {n for n in facts.names if store.size(paths.noisy(view.release_id, n)) is not None}
+    history = History(task, store)
+    facts.closed = history.chain.closed
+    facts.destroyed = {name for name in facts.names if history.destroyed(name)}
+    for view in history.releases.values():
+        there = {name for name in facts.names if history.published(view, name)}
         if there:
             facts.noisy[view.release_id] = there
     return facts
