@@ -142,3 +142,34 @@ def test_it_loads_neither_numpy_nor_arrow() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+PAGE = PACKAGE.parents[2] / "docs" / "formats" / "order.md"
+BEGIN, END = "<!-- steps -->\n", "<!-- end of steps -->"
+
+
+def page_of_steps() -> str:
+    """The table of steps as the page of the order has it."""
+    lines = ["| step | who | once for each | needs | leaves |", "|---|---|---|---|---|"]
+    for step in STEPS:
+        asked = "; ".join(_first_words(need) for need in step.needs) or "-"
+        left = ", ".join(f"`{kind}`" for kind in step.leaves) or "-"
+        lines.append(f"| {step.name} | {step.who} | {step.per} | {asked} | {left} |")
+    return "\n".join(lines) + "\n"
+
+
+def _first_words(need: object) -> str:
+    """What a need asks: its docstring's sentence."""
+    text = " ".join((inspect.getdoc(need) or "").split())
+    return text[0].lower() + text[1:].removesuffix(".")
+
+
+def test_the_page_of_the_order_is_made_from_the_table() -> None:
+    """To write it anew: `PYTHONPATH=tests python tests/history/test_steps.py`."""
+    text = PAGE.read_text("utf-8")
+    assert text.split(BEGIN)[1].split(END)[0] == page_of_steps()
+
+
+if __name__ == "__main__":
+    before, rest = PAGE.read_text("utf-8").split(BEGIN)
+    PAGE.write_text(before + BEGIN + page_of_steps() + END + rest.split(END)[1], "utf-8")
