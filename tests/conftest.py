@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,11 @@ pytest.register_assert_rewrite(
         if not path.stem.startswith("test_") and path.stem != "conftest"
     )
 )
+
+# A suite that a script started in its background finds Ctrl-C ignored, and so would every command
+# that it starts, those it means to interrupt too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Time says nothing about a test on a busy machine. Where CI is set, hypothesis has a profile of
 # its own, which also tries the same examples every time: a change is judged by what it changed.

@@ -160,7 +160,10 @@ def test_from_init_to_a_finished_round_over_a_lost_machine(place: Place) -> None
 def test_a_trustee_must_be_told_the_fingerprint(place: Place) -> None:
     place.make().done()
     restore = ("restore", "north", "--pool", str(place.pool))
-    request = type_words(*restore, home=place.folder / "new").out.strip()
+    into = place.folder / "Nextcloud" / "new"
+    asked = type_words(*restore, home=into)
+    assert "warning: " in asked.err and "Nextcloud" in asked.err  # before keys are written there
+    request = asked.out.strip()
     answer = ("backup", "answer", "north")
     silent = place.type("anna", *answer, "--yes").refused(2, "by voice")
     assert request not in silent.err and request[:9] in silent.err
@@ -177,7 +180,7 @@ def test_a_trustee_must_be_told_the_fingerprint(place: Place) -> None:
     assert "gave its piece back" in done.err and done.out == ""
     found = place.type("bert", *answer, "--fingerprint", request, "--yes", "--json").done().json
     assert found["rehearsal"] is False and found["request"] == request
-    type_words(*restore, home=place.folder / "new").done()
+    type_words(*restore, home=into).done()
 
 
 def test_refusals_of_backup_make(place: Place) -> None:

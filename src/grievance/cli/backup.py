@@ -198,10 +198,13 @@ def restore(
     had a passphrase.
     """
     from grievance import backup
+    from grievance.pool.places import synced_warning
     from grievance.pool.store import open_store
 
     name, fingerprint = split_partner(owner)
     store, folder = open_store(pool), home_path(home)
+    if warning := synced_warning(folder):
+        say(f"warning: {warning}")
     asked = backup.ask(
         store, name, folder, fingerprint=fingerprint, set_id=set_, passphrase=passphrase()
     )
