@@ -84,6 +84,7 @@ def test_a_share_waits_for_both_witnesses(federation: Federation) -> None:
     task = federation.task
     assert (set(task.plan.witnesses), task.plan.witness_quorum) == ({"nurses", "carers"}, 2)
     release_id = approve(federation)
+    assert seen_by_witnesses(federation) == "it has not left every aggregator yet"
     charge_all(federation)
     assert not shares(federation, release_id)
     words = "waiting for the cosignature of carers and nurses on the ledger of"

@@ -187,8 +187,10 @@ def _release(release: AuditedRelease) -> ReleaseFacts:
 def _watched(release: AuditedRelease) -> str:
     """How many witnesses saw what a release costs, as far as that is certain."""
     task = release.opened.task
-    if wanted(task) and (release.unwatched or release.totals is None):
+    if release.unwatched:
         return "too few witnesses have seen yet what it costs"
+    if wanted(task) and release.totals is None:
+        return "it has not left every aggregator yet"
     return watched_in_words(wanted(task), len(named_witnesses(task)), len(release.waived))
 
 

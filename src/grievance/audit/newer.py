@@ -6,13 +6,15 @@ witness prints them with `grievance heads`, an earlier bundle holds them) can te
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from grievance.audit.result import SeenHead
+from grievance.crypto.fingerprint import TASK_GROUPS, matches
 from grievance.errors import GrievanceError, UsageError
-from grievance.ledger.asked import spoken
-from grievance.ledger.checkpoint import MAX_NOTE_SIZE, Checkpoint, parse_checkpoint
+from grievance.ledger.asked import spoken, spoken_digest
+from grievance.ledger.checkpoint import MAX_NOTE_SIZE, Checkpoint, origin_of, parse_checkpoint
 from grievance.pool.layout import checkpoint_path, ledger_folder, ledger_path
 from grievance.pool.store import find, open_store
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
     from grievance.audit.inspection import Inspection
     from grievance.audit.ledgers import Ledger
+
+_READ_OUT: Final = re.compile(r"([^:/\\]+):([1-9][0-9]{0,17}):([0-9A-Za-z -]+)")
+"""LEDGER:SIZE:GROUPS, as somebody read it out."""
 
 
 def seen_heads(ledgers: Mapping[str, Ledger]) -> tuple[SeenHead, ...]:
@@ -36,22 +41,45 @@ def seen_heads(ledgers: Mapping[str, Ledger]) -> tuple[SeenHead, ...]:
 def check_newer(
     inspection: Inspection, ledgers: Mapping[str, Ledger], places: Sequence[str]
 ) -> None:
-    """Hold every ledger against heads from files, or from pools and bundles, given by the user.
+    """Hold every ledger against heads that were read out, or lie in files, pools or bundles.
 
-    A head that its owner signed and that is longer than the ledger here makes the audit wait; one
-    of the same length with another root is a fork. Raises UsageError for a place with no head.
+    A head that is longer than the ledger here makes the audit wait; one of the same length with
+    another root is a fork if its owner's signature is there. What was only read out carries none,
+    so it makes the audit wait too. Raises UsageError for a place with no head.
     """
     for place in places:
-        heads = _heads_at(place, ledgers)
+        typed = _READ_OUT.fullmatch(place)
+        if typed is not None and typed[1] in ledgers:
+            _hold_typed(inspection, ledgers[typed[1]], int(typed[2]), typed[3])
+            continue
+        heads = [] if typed is not None else _heads_at(place, ledgers)
         if not heads:
             raise UsageError(
                 f"{place} holds no head of a ledger of this pool",
                 code="audit.newer",
-                hint="give a file with a head as `grievance heads --json` prints it under `note`, "
-                "or an earlier copy or bundle of the pool",
+                hint="give what `grievance heads` prints as LEDGER:SIZE:GROUPS, a file with what "
+                "its --json has under `note`, or an earlier copy or bundle of the pool",
             )
         for name, head in heads:
             _hold(inspection, ledgers[name], place, head)
+
+
+def _hold_typed(inspection: Inspection, ledger: Ledger, size: int, groups: str) -> None:
+    here = len(ledger.roots)
+    if size > here:
+        message = (
+            f"a head of {ledger.name} with {size} entries was read out, and only {here} are here: "
+            "this pool is older"
+        )
+        inspection.waiting("ledger.chain", ledger_path(ledger.name, here + 1), message)
+        return
+    digest = spoken_digest(origin_of(ledger.name, ledger.key), size, ledger.roots[size - 1])
+    if not matches(groups, digest, groups=TASK_GROUPS):
+        message = (
+            f"the head of {ledger.name} with {size} entries that was read out is not of the "
+            "entries here; let it be read out once more, and if it stays so, ask for its `note`"
+        )
+        inspection.waiting("ledger.chain", checkpoint_path(ledger.name, size), message)
 
 
 def _hold(inspection: Inspection, ledger: Ledger, place: str, head: Checkpoint) -> None:

@@ -93,7 +93,8 @@ def audit(
         typer.Option(
             "--newer-than",
             metavar="HEAD|BUNDLE",
-            help="A head from `grievance heads`, or an earlier bundle: the pool must not be older.",
+            help="What a witness read out of `grievance heads`, as LEDGER:SIZE:GROUPS; or a file "
+            "with a head, an earlier copy or bundle: the pool must not be older.",
         ),
     ] = None,
     html: Annotated[
