@@ -12,7 +12,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
 PAGE = PROJECT / "docs" / "faults.md"
-SIZES = {"A": 23, "B": 17, "C": 18, "D": 28, "E": 23}
+SIZES = {"A": 23, "B": 17, "C": 18, "D": 28, "E": 27}
 EVERY = [f"{letter}{number}" for letter, size in SIZES.items() for number in range(1, size + 1)]
 NUMBERED = re.compile(r"test_([a-e][1-9][0-9]*)_")
 NO_CODE = "-"
@@ -68,7 +68,7 @@ TESTS = numbered_tests()
 
 
 def test_every_fault_has_one_line_in_its_section_and_in_order() -> None:
-    assert len(EVERY) == 109
+    assert len(EVERY) == 113
     assert [line.fault for line in LINES] == EVERY
     assert all(line.fault[0] == line.section for line in LINES)
     assert all(line.words for line in LINES)
