@@ -318,6 +318,7 @@ class Killer:
         self.process.stdout.close()
 
 
+@pytest.mark.slow
 def test_the_command_killed_at_random_moments(scenes: dict[str, Scene]) -> None:
     draw, killer = random.Random(20), Killer()
     federation = scenes["verify and decide"].rewind()

@@ -121,6 +121,7 @@ def test_what_is_no_fork_becomes_a_fault_only_by_a_party(pool: Pool) -> None:
     assert "by the signature of north" in report.sentence
 
 
+@pytest.mark.slow
 def test_ten_thousand_files_are_read_and_no_more(pool: Pool) -> None:
     folder = pool.file("holiday")
     folder.mkdir()

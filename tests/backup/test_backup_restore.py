@@ -169,6 +169,7 @@ def test_nothing_is_ever_overwritten(world: World) -> None:
         world.ask()
 
 
+@pytest.mark.slow
 def test_a_passphrase_stays_on_the_keys(tmp_path: Path) -> None:
     world = World(tmp_path, passphrase="correct horse")
     world.make()

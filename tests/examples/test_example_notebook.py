@@ -93,6 +93,7 @@ def check_outputs(notebook: dict[str, Any]) -> None:
     assert output("audit_pool(")["text/plain"].startswith("pass - Everything in this pool is")
 
 
+@pytest.mark.slow
 def test_every_cell_runs(script: Any, load_example: Any, tmp_path: Path) -> None:
     """In this process, without Jupyter; the real table where it is at hand."""
     before, here = list(sys.path), Path.cwd()

@@ -121,6 +121,7 @@ def test_osmi_whole(shared: Path) -> None:
         assert "hidden" in line or (found and int(found[2]) > int(found[1])), line
 
 
+@pytest.mark.slow
 def test_osmi_with_made_up_people(tmp_path: Path) -> None:
     """Where the table is not at hand; a copy of the project has nothing beside it."""
     import shutil

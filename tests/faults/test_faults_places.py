@@ -27,6 +27,7 @@ _COMPILED = (
 )
 
 
+@pytest.mark.slow
 def test_e17_a_damaged_file_of_compiled_kernels(tmp_path: Path) -> None:
     """It is as if it were not there: compiled once more, the same result, no error and no words."""
 

@@ -96,6 +96,7 @@ def test_a_changed_source_is_compiled_anew(tmp_path):
     assert compiler.ANNOUNCEMENT in said
 
 
+@pytest.mark.slow
 def test_under_one_name_old_arithmetic_would_go_on(tmp_path):
     """What the name of the directory is for."""
     install = Install(tmp_path)
@@ -125,7 +126,9 @@ def zeroed(data: bytes) -> bytes:
 
 
 DAMAGE = pytest.mark.parametrize(
-    "damage", [empty, halved, flipped, zeroed], ids=lambda d: d.__name__
+    "damage",
+    [flipped, *(pytest.param(d, marks=pytest.mark.slow) for d in (empty, halved, zeroed))],
+    ids=lambda d: d.__name__,
 )
 
 
@@ -164,6 +167,7 @@ def test_a_file_that_is_believed_as_it_lies_ends_the_process(installed, damage):
         kept.write_bytes(whole)
 
 
+@pytest.mark.slow
 def test_processes_that_compile_two_variants_at_one_moment(tmp_path):
     """Each has its own file, whoever comes first."""
     install = Install(tmp_path)
@@ -173,6 +177,7 @@ def test_processes_that_compile_two_variants_at_one_moment(tmp_path):
     assert install.run()[:2] == (large, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["full", "in-the-way"])
 def test_a_cache_that_cannot_be_written_stops_nothing(installed, what):
     install, first, kept = installed
@@ -190,6 +195,7 @@ def test_a_cache_that_cannot_be_written_stops_nothing(installed, what):
         kept.write_bytes(whole)
 
 
+@pytest.mark.slow
 def test_where_no_directory_can_be_made_nothing_is_kept(tmp_path):
     install = Install(tmp_path)
     (tmp_path / "file").touch()
@@ -198,6 +204,7 @@ def test_where_no_directory_can_be_made_nothing_is_kept(tmp_path):
     assert (out, hits, str(directory)) == (install.run("nowhere")[0], 0, "None")
 
 
+@pytest.mark.slow
 def test_without_a_home_and_in_a_read_only_install(tmp_path):
     install = Install(tmp_path)
     nowhere = tmp_path / "file"
@@ -270,6 +277,7 @@ def test_the_announcement_can_be_taken_over(monkeypatch):
     assert said == [compiler.ANNOUNCEMENT]
 
 
+@pytest.mark.slow
 def test_other_users_of_numba_keep_their_setting():
     code = (
         "import numba; numba.config.CACHE_DIR = 'theirs'; from grievance.kernels import verify; "

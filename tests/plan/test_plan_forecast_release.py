@@ -25,6 +25,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 ROUNDS = 600
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mechanism", ["gaussian", "laplace"])
 def test_a_difference_of_that_size_shows_in_the_report_of_half_of_all_rounds(
     mechanism: Mechanism,

@@ -22,6 +22,7 @@ def url(request: pytest.FixtureRequest) -> str:
     return "s3://pool/of/ours"
 
 
+@pytest.mark.slow
 def test_a_round_to_its_release_and_the_audit_of_it(url: str, tmp_path: Path) -> None:
     federation = Federation(tmp_path / "town", pool=url)
     federation.open_round()
@@ -106,6 +107,7 @@ def test_s3_without_credentials(
         try_all(url, "pool.denied", settled, monkeypatch)
 
 
+@pytest.mark.slow
 def test_a_bucket_that_is_not_there(
     s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +131,7 @@ def test_an_sftp_server_that_comes_and_goes(
     assert '"error"' not in watch(settled, monkeypatch).err
 
 
+@pytest.mark.slow
 def test_watching_looks_at_what_is_there(settled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Control: with nothing wrong the same three looks say nothing of an error."""
     ran = watch(settled, monkeypatch)
@@ -136,6 +139,7 @@ def test_watching_looks_at_what_is_there(settled: Path, monkeypatch: pytest.Monk
     assert ran.out.count('"faults": []') == 3
 
 
+@pytest.mark.slow
 def test_a_watch_that_took_errors_of_clients_as_they_come_would_end(
     settled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

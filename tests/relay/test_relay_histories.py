@@ -204,6 +204,7 @@ def test_many_histories(machine: type[Spool]) -> None:
     play(machine, 300, 25)
 
 
+@pytest.mark.slow
 def test_control_without_a_memory_a_short_history_is_enough(
     machine: type[Spool], monkeypatch: pytest.MonkeyPatch
 ) -> None:

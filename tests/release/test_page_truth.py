@@ -220,6 +220,22 @@ def pages(world: World, make_release: Callable, releases: int = 8) -> Tally:
     return found
 
 
+def test_every_number_and_sentence_of_some_pages(
+    make_world: Callable, make_release: Callable
+) -> None:
+    """Few pages, so wide margins; the two hundred are a slow test."""
+    found = Tally()
+    for name, epsilon, hide_below, size, releases, required in RUNS[:1] + RUNS[5:6]:
+        world = make_world(name, epsilon, hide_below, size, required)
+        found.add(pages(world, make_release, releases // 5))
+    assert found.said["people"] == 12 and found.held["people"] >= 9
+    for kind in ("share", "count", "answered", "mean", "quantile"):
+        assert found.said[kind] > 20 and found.rate(kind) <= 0.12, (kind, found.wrong[:20])
+    for kind in ("difference", "level"):
+        assert found.said[kind] > 3 and found.rate(kind) <= 0.25, (kind, found.wrong[:20])
+
+
+@pytest.mark.slow
 def test_every_number_and_sentence_of_two_hundred_pages(
     make_world: Callable, make_release: Callable
 ) -> None:

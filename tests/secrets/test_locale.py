@@ -118,6 +118,7 @@ def usual(world: Town, tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes,
     return play(world, tmp_path_factory.mktemp("usual"), USUAL)
 
 
+@pytest.mark.slow
 def test_the_usual_bytes_are_utf8(usual: tuple[bytes, dict[str, bytes]]) -> None:
     said, files = usual
     text = said.decode("utf-8")

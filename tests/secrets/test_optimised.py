@@ -61,6 +61,7 @@ def test_without_a_guard_it_fails(tmp_path: Path, guard: str) -> None:
     assert f"GuardGoneError: {GUARDS[guard]}" in ran.stderr
 
 
+@pytest.mark.slow
 def test_tests_can_fail_without_asserts(tmp_path: Path) -> None:
     """A false assert in a test, and one in a module beside it, both fail under `-O`."""
     shutil.copy(TESTS / "conftest.py", tmp_path / "conftest.py")
