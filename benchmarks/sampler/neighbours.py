@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grievance.plan.fields import ChoiceField, MultiField
+from grievance.privacy import noise_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,9 +53,8 @@ class Neighbours:
     def moved(self, mechanism: Mechanism) -> Fraction | float:
         """Return what additive noise of these scales loses exactly: rho, or pure epsilon."""
         pairs = zip(self.near, self.far, self.scales, strict=True)
-        if mechanism == "gaussian":
-            return sum(((b - a) / scale) ** 2 for a, b, scale in pairs) / 2
-        return sum(abs(b - a) / scale for a, b, scale in pairs)
+        norm = noise_of(mechanism).norm
+        return sum((abs(b - a) / scale) ** norm for a, b, scale in pairs) / norm
 
     def places(self, most: int) -> list[int]:
         """Return the places of at most `most` coordinates: first those that differ."""
@@ -124,7 +124,7 @@ class _Search:
 
     def moved(self, one: Raw | None, other: Raw | None) -> float:
         pairs = zip(self._totals_of(one), self._totals_of(other), self.scales, strict=True)
-        power = 2 if self.mechanism == "gaussian" else 1
+        power = noise_of(self.mechanism).norm
         return sum(float(abs(b - a) / scale) ** power for a, b, scale in pairs)
 
     def starts(self) -> Iterator[dict[str, object]]:

@@ -21,8 +21,8 @@ from benchmarks.sampler.neighbours import Neighbours, worst_pair
 from benchmarks.sampler.noise import library_noise, released
 from benchmarks.sampler.path import release_many
 from benchmarks.sampler.tester import PairResult, compare
-from grievance.cost import Cost
 from grievance.empirical.result import FALSE_ALARM, Check, StatisticalResult
+from grievance.privacy import noise_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -197,8 +197,7 @@ def pair_check(kind: str, about: str, pair: Neighbours, found: PairResult, task:
 def _canaries(task: Task, canaries: int) -> Check:
     scale = min(given.scale for given in task.allocations.values())
     # A canary changes two cells by one: so much is lost by noise of this scale, whoever asks.
-    gaussian = task.mechanism == "gaussian"
-    cost = Cost("zcdp", 1 / scale**2) if gaussian else Cost("pure", 2 / scale)
+    cost = noise_of(task.mechanism).cost(2, scale, 1)
     claim = Claim(cost, distance_for(cost, _CANARY_WANTED[cost.kind]))
     noise = [library_noise(task.mechanism)]
     return canary_check(claim, release_with_canaries(noise, scale, claim, canaries))

@@ -34,10 +34,8 @@ def add_noise(
     values: dict[str, tuple[int, ...]] = {}
     for name in statistics:
         given, statistic = task.allocations[name], layout.statistics[name]
-        if given.mechanism == "gaussian":
-            sensitivity = reports**2 * statistic.l2_squared
-        else:
-            sensitivity = reports * statistic.l1
+        noisy = privacy.noise_of(given.mechanism)
+        sensitivity = noisy.whole(noisy.sensitivity(statistic), reports)
         privacy.check_opendp(given.mechanism, given.scale, sensitivity, given.cost.amount)
         exact = layout.project(name, aggregate, modulus)
         scales = [given.scale * factor for factor in layout.noise_scale(name)]

@@ -53,7 +53,9 @@ def show_forecast(found: Forecast) -> None:
         "them. Drown: cells with fewer people than their margin."
     )
     emit("")
-    unit = "rho" if found.mechanism == "gaussian" else "epsilon"
+    from grievance.privacy import noise_of
+
+    unit = noise_of(found.mechanism).unit
     _table(
         ["statistic", "kind", "bits", "noise sd", "± raw", unit, ""],
         [_costs(item) for item in found.statistics],

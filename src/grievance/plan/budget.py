@@ -28,11 +28,6 @@ if TYPE_CHECKING:
     from grievance.privacy import Allocation, Mechanism
 
 AUTO: Final = "auto"
-NOISE_NAMES: Final[Mapping[Mechanism, str]] = {
-    "gaussian": "discrete Gaussian",
-    "laplace": "discrete Laplace",
-}
-"""How people call a mechanism; with a hyphen, how a task does."""
 
 
 @dataclass(frozen=True)
@@ -109,31 +104,32 @@ def blanked_cost(statistic: StatisticLayout, given: Allocation) -> Cost:
         MEAN_L2_SQUARED_BLANKED,
         count_l1_blanked,
         count_l2_squared_blanked,
+        noise_of,
     )
 
-    mean = statistic.kind == "mean"
-    if given.mechanism == "gaussian":
-        count = count_l2_squared_blanked
-        weaker = MEAN_L2_SQUARED_BLANKED if mean else count(statistic.weighted_blocks)
-        part = Fraction(weaker, statistic.l2_squared)
-    else:
-        weaker = MEAN_L1_BLANKED if mean else count_l1_blanked(statistic.weighted_blocks)
-        part = Fraction(weaker, statistic.l1)
+    noise = noise_of(given.mechanism)
+    of_mean = {2: MEAN_L2_SQUARED_BLANKED, 1: MEAN_L1_BLANKED}[noise.norm]
+    of_count = {2: count_l2_squared_blanked, 1: count_l1_blanked}[noise.norm]
+    weaker = of_mean if statistic.kind == "mean" else of_count(statistic.weighted_blocks)
+    part = Fraction(weaker, noise.sensitivity(statistic))
     return Cost(given.cost.kind, given.cost.amount * part)
 
 
 def noise_in_words(plan: Plan, layout: Layout, found: RoundBudget) -> str:
     """Say which noise a plan gets, and how the other mechanism compares."""
-    other: Mechanism = "laplace" if found.mechanism == "gaussian" else "gaussian"
+    from grievance.privacy import GAUSSIAN, LAPLACE, noise_of
+
+    noise = noise_of(found.mechanism)
+    other = LAPLACE if noise is GAUSSIAN else GAUSSIAN
     auto = ', taken by mechanism = "auto"' if plan.privacy.mechanism == AUTO else ""
-    line = f"The noise is {NOISE_NAMES[found.mechanism]}{auto}."
+    line = f"The noise is {noise.in_words}{auto}."
     try:
-        instead = budget_with(plan, layout, other)
+        instead = budget_with(plan, layout, other.name)
     except PrivacyError:
-        return f"{line} No {NOISE_NAMES[other]} noise could keep this budget."
+        return f"{line} No {other.in_words} noise could keep this budget."
     ratio = sqrt(instead.error / found.error)
     compared = f"{abs(1 - ratio):.0%} {'less' if ratio < 1 else 'more'}"
     return (
-        f"{line} With {NOISE_NAMES[other]} it would be {compared}, and the campaign could pay for "
+        f"{line} With {other.in_words} it would be {compared}, and the campaign could pay for "
         f"{instead.rounds} such rounds instead of {found.rounds}."
     )

@@ -16,17 +16,20 @@ from grievance.privacy.explain import (
 from grievance.privacy.filter import BudgetFilter
 from grievance.privacy.laws import NoiseLaw, combined_margin
 from grievance.privacy.mechanisms import (
+    GAUSSIAN,
+    LAPLACE,
     MAX_SCALE,
     MIN_SCALE,
-    SCALE_NAMES,
     SCALE_UNITS,
     Allocation,
     Mechanism,
+    Noise,
     StatisticShape,
     budget_for,
     check_scale,
     gaussian_cost,
     laplace_cost,
+    noise_of,
     split,
     weighted_error,
 )
@@ -44,16 +47,18 @@ from grievance.privacy.sensitivity import (
 from grievance.privacy.zcdp import delta_for, epsilon_for, rho_for
 
 __all__ = [
+    "GAUSSIAN",
+    "LAPLACE",
     "MAX_SCALE",
     "MEAN_L1_BLANKED",
     "MEAN_L2_SQUARED",
     "MEAN_L2_SQUARED_BLANKED",
     "MIN_SCALE",
-    "SCALE_NAMES",
     "SCALE_UNITS",
     "Allocation",
     "BudgetFilter",
     "Mechanism",
+    "Noise",
     "NoiseLaw",
     "StatisticShape",
     "budget_for",
@@ -71,6 +76,7 @@ __all__ = [
     "gaussian_cost",
     "laplace_cost",
     "mean_l1",
+    "noise_of",
     "odds_bound",
     "opendp_cost",
     "posterior_bound",

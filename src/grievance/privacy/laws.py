@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from grievance.errors import PrivacyError
 from grievance.privacy.lattice import Grid, Term, bound, grid_of
-from grievance.privacy.mechanisms import check_mechanism, check_scale
+from grievance.privacy.mechanisms import check_scale, noise_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ class NoiseLaw:
     draws: int
 
     def __post_init__(self) -> None:
-        check_mechanism(self.mechanism)
+        noise_of(self.mechanism)  # or PrivacyError
         check_scale(self.scale)
         if type(self.draws) is not int or not 1 <= self.draws <= MAX_DRAWS:
             raise PrivacyError("a law needs a whole number of draws, from 1", code="privacy.law")

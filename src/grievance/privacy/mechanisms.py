@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import isqrt, lcm
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from grievance.cost import Cost
 from grievance.errors import PrivacyError
@@ -35,12 +35,9 @@ from grievance.privacy.zcdp import MAX_EPSILON, rho_for
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Mechanism = Literal["gaussian", "laplace"]
-SCALE_NAMES: Final[Mapping[Mechanism, str]] = MappingProxyType(
-    {"gaussian": "sigma", "laplace": "b"}
-)
-"""What a mechanism's scale is called in tasks and releases."""
+    from grievance.cost import Kind
 
+Mechanism = Literal["gaussian", "laplace"]
 SCALE_UNITS: Final = 64
 """Every scale is a whole number of 1/64."""
 
@@ -107,14 +104,7 @@ class Allocation:
     @property
     def variance(self) -> Fraction:
         """What one draw's variance is at most: sigma^2, or 2 b^2. Exact but for little noise."""
-        return (1 if self.mechanism == "gaussian" else 2) * self.scale**2
-
-
-def check_mechanism(mechanism: Mechanism) -> Mechanism:
-    """Return `mechanism`; PrivacyError for a name that is none."""
-    if mechanism not in get_args(Mechanism):
-        raise PrivacyError(f"unknown mechanism: {mechanism!r:.20}", code="privacy.mechanism")
-    return mechanism
+        return 2 // noise_of(self.mechanism).norm * self.scale**2
 
 
 def check_scale(scale: Fraction) -> Fraction:
@@ -142,11 +132,7 @@ def budget_for(mechanism: Mechanism, epsilon: Fraction, delta: Fraction) -> Cost
     For discrete Laplace noise that is epsilon itself: the promise is pure, and `delta` is not
     used. Raises PrivacyError for an unknown mechanism, and as `rho_for` does.
     """
-    if check_mechanism(mechanism) == "gaussian":
-        return Cost("zcdp", rho_for(epsilon, delta))
-    if not isinstance(epsilon, Fraction) or not 0 < epsilon <= MAX_EPSILON:
-        raise PrivacyError("epsilon must be an exact, positive fraction", code="privacy.range")
-    return Cost("pure", epsilon)
+    return noise_of(mechanism).budget(epsilon, delta)
 
 
 def gaussian_cost(l2_squared: int, sigma: Fraction, reports_per_worker: int) -> Cost:
@@ -169,8 +155,83 @@ def laplace_cost(l1: int, scale: Fraction, reports_per_worker: int) -> Cost:
     return Cost("pure", reports_per_worker * l1 / scale)
 
 
+class _Sensitive(Protocol):
+    """What has sensitivities to one report: a shape, or a statistic's layout."""
+
+    @property
+    def l2_squared(self) -> int: ...
+    @property
+    def l1(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What is asked of a mechanism everywhere else; there are two, `GAUSSIAN` and `LAPLACE`.
+
+    Attributes:
+        name: The mechanism, as plans call it.
+        in_task: How a task calls it.
+        in_words: How people call it.
+        scale_name: What its scale is called in tasks and releases.
+        cost_kind: The kind of cost it is charged in.
+        unit: What an amount of that is called.
+        norm: 2 where the squared L2 sensitivity counts, 1 where the L1 sensitivity does.
+    """
+
+    name: Mechanism
+    in_task: str
+    in_words: str
+    scale_name: str
+    cost_kind: Kind
+    unit: str
+    norm: int
+
+    def sensitivity(self, of: _Sensitive) -> int:
+        """The sensitivity to one report that it is charged for."""
+        return of.l2_squared if self.norm == 2 else of.l1
+
+    def whole(self, sensitivity: int, reports_per_worker: int) -> int:
+        """The same sensitivity to all reports of a worker: of m times as many, m or m^2 times."""
+        return int(reports_per_worker**self.norm) * sensitivity
+
+    def cost(self, sensitivity: int, scale: Fraction, reports_per_worker: int) -> Cost:
+        """`gaussian_cost` or `laplace_cost`."""
+        of = gaussian_cost if self.norm == 2 else laplace_cost
+        return of(sensitivity, scale, reports_per_worker)
+
+    def budget(self, epsilon: Fraction, delta: Fraction) -> Cost:
+        """See `budget_for`."""
+        if self.norm == 2:
+            return Cost(self.cost_kind, rho_for(epsilon, delta))
+        if not isinstance(epsilon, Fraction) or not 0 < epsilon <= MAX_EPSILON:
+            raise PrivacyError("epsilon must be an exact, positive fraction", code="privacy.range")
+        return Cost(self.cost_kind, epsilon)
+
+
+GAUSSIAN: Final = Noise(
+    "gaussian", "discrete-gaussian", "discrete Gaussian", "sigma", "zcdp", "rho", norm=2
+)
+LAPLACE: Final = Noise(
+    "laplace", "discrete-laplace", "discrete Laplace", "b", "pure", "epsilon", norm=1
+)
+_BY_NAME: Final[Mapping[str, Noise]] = MappingProxyType({n.name: n for n in (GAUSSIAN, LAPLACE)})
+_BY_COST: Final[Mapping[Kind, Noise]] = MappingProxyType(
+    {n.cost_kind: n for n in (GAUSSIAN, LAPLACE)}
+)
+
+
+def noise_of(mechanism: Mechanism) -> Noise:
+    """Return what there is to know of a mechanism; PrivacyError for a name that is none."""
+    found = _BY_NAME.get(mechanism) if isinstance(mechanism, str) else None
+    if found is None:
+        raise PrivacyError(f"unknown mechanism: {mechanism!r:.20}", code="privacy.mechanism")
+    return found
+
+
 def _root_floor(value: int, degree: int) -> int:
-    """Return the largest whole number whose power of `degree`, 2 or 3, is at most `value`."""
+    """Return the largest whole number whose power of `degree`, 1 to 3, is at most `value`."""
+    if degree == 1:
+        return value
     if degree == 2:
         return isqrt(value)
     root = 1 << -(-value.bit_length() // 3)  # not below it; Newton's steps come down to it
@@ -179,17 +240,17 @@ def _root_floor(value: int, degree: int) -> int:
     return root
 
 
-def _weights(shapes: Sequence[StatisticShape], mechanism: Mechanism) -> list[int]:
+def _weights(shapes: Sequence[StatisticShape], noise: Noise) -> list[int]:
     """Return integers proportional to the shares of the budget, to 64 bits.
 
     Of rho: Delta2 * sqrt(importance * cells). Of epsilon: the cube root of importance * cells *
     Delta1^2. The powers are brought to integers first, so every root is at least 2^64 and its
     truncation loses less than one part in 2^64, alike on every machine.
     """
-    degree = 2 if mechanism == "gaussian" else 3
+    power = 2 // noise.norm
+    degree = 1 + power
     powers = [
-        shape.importance * shape.cells * (shape.l2_squared if degree == 2 else shape.l1**2)
-        for shape in shapes
+        shape.importance * shape.cells * noise.sensitivity(shape) ** power for shape in shapes
     ]
     common = lcm(*(power.denominator for power in powers))
     return [_root_floor(int(power * common) << (degree * _GUARD_BITS), degree) for power in powers]
@@ -201,13 +262,13 @@ def _ceiling(value: Fraction) -> int:
 
 def _allocate(shape: StatisticShape, share: Cost, reports_per_worker: int) -> Allocation:
     """Return the least allowed noise whose exact cost is at most `share`."""
-    if share.kind == "zcdp":
-        variance = reports_per_worker**2 * shape.l2_squared / (2 * share.amount)
-        # j/64 is enough when j^2 >= 64^2 * variance; j is whole, so the right side may be
-        # rounded up to a whole number too, and isqrt(n - 1) + 1 is the ceiling of the root of n.
-        units = isqrt(_ceiling(SCALE_UNITS**2 * variance) - 1) + 1
-    else:
-        units = _ceiling(SCALE_UNITS * reports_per_worker * shape.l1 / share.amount)
+    noise = _BY_COST[share.kind]
+    sensitivity, norm = noise.sensitivity(shape), noise.norm
+    # The cost is m^norm * sensitivity / (norm * scale^norm); see `gaussian_cost`, `laplace_cost`.
+    power = reports_per_worker**norm * sensitivity / (norm * share.amount)
+    # j/64 is enough when j^norm >= 64^norm * power; j is whole, so the right side may be rounded
+    # up to a whole number too, and 1 + the floor of the root of n - 1 is the ceiling of that of n.
+    units = _root_floor(_ceiling(SCALE_UNITS**norm * power) - 1, norm) + 1
     scale = max(Fraction(units, SCALE_UNITS), MIN_SCALE)
     if scale * shape.scale > MAX_SCALE:
         raise PrivacyError(
@@ -215,10 +276,7 @@ def _allocate(shape: StatisticShape, share: Cost, reports_per_worker: int) -> Al
             code="privacy.scale",
             hint="raise epsilon, ask for fewer statistics, or use a coarser step",
         )
-    if share.kind == "zcdp":
-        cost = gaussian_cost(shape.l2_squared, scale, reports_per_worker)
-        return Allocation("gaussian", scale, cost)
-    return Allocation("laplace", scale, laplace_cost(shape.l1, scale, reports_per_worker))
+    return Allocation(noise.name, scale, noise.cost(sensitivity, scale, reports_per_worker))
 
 
 def split(
@@ -247,7 +305,7 @@ def split(
         raise PrivacyError("no statistic to give budget to, or too many", code="privacy.shape")
     if len({shape.name for shape in shapes}) != len(shapes):
         raise PrivacyError("two statistics have one name", code="privacy.shape")
-    weights = _weights(shapes, "gaussian" if budget.kind == "zcdp" else "laplace")
+    weights = _weights(shapes, _BY_COST[budget.kind])
     total = sum(weights)
     return {
         shape.name: _allocate(

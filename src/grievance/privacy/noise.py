@@ -20,7 +20,7 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any, Final
 
 from grievance.errors import PrivacyError
-from grievance.privacy.mechanisms import check_mechanism, check_scale
+from grievance.privacy.mechanisms import check_scale, noise_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,20 +42,20 @@ def _float(scale: Fraction) -> float:
 
 def _measurement(mechanism: Mechanism, scale: Fraction, size: int) -> Any:
     """Return OpenDP's measurement: `size` zeros in, `size` independent draws out."""
-    check_mechanism(mechanism)
+    norm = noise_of(mechanism).norm
     exact = _float(scale)
     from opendp import prelude as dp
 
     dp.enable_features("contrib")
     domain = dp.vector_domain(dp.atom_domain(T="i64"), size=size)
-    if mechanism == "gaussian":
+    if norm == 2:
         return dp.m.make_gaussian(domain, dp.l2_distance(T=float), exact)
     return dp.m.make_laplace(domain, dp.l1_distance(T="i64"), exact)
 
 
 def _map(measurement: Any, mechanism: Mechanism, sensitivity: int) -> Fraction:
     """Ask OpenDP's map what a squared L2, or an L1, sensitivity costs: rho, or epsilon."""
-    cost = measurement.map(sqrt(sensitivity) if mechanism == "gaussian" else sensitivity)
+    cost = measurement.map(sqrt(sensitivity) if noise_of(mechanism).norm == 2 else sensitivity)
     if not isinstance(cost, float) or not 0 <= cost < float("inf"):
         raise PrivacyError("the sampler's own privacy map gives no number", code="privacy.map")
     return Fraction(cost)
@@ -85,7 +85,8 @@ def check_opendp(
 def _draw_equal(mechanism: Mechanism, scale: Fraction, size: int) -> list[int]:
     measurement = _measurement(mechanism, scale, size)
     stated = _map(measurement, mechanism, 1)
-    if stated > (1 + _FLOAT_ROUNDING) / (2 * scale**2 if mechanism == "gaussian" else scale):
+    norm = noise_of(mechanism).norm
+    if stated > (1 + _FLOAT_ROUNDING) / (norm * scale**norm):
         raise PrivacyError("the sampler would add less noise than asked", code="privacy.map")
     noise = measurement([0] * size)
     if len(noise) != size or not all(type(draw) is int for draw in noise):
@@ -103,7 +104,7 @@ def draw(mechanism: Mechanism, scales: Sequence[Fraction]) -> list[int]:
     Raises PrivacyError for an unknown mechanism, and for a scale that is not a multiple of 1/64
     from MIN_SCALE to MAX_SCALE.
     """
-    check_mechanism(mechanism)
+    noise_of(mechanism)  # or PrivacyError, before anything is drawn
     places: dict[Fraction, list[int]] = {}
     for place, scale in enumerate(scales):
         places.setdefault(check_scale(scale), []).append(place)

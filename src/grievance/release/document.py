@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from grievance.cost import Cost
 from grievance.plan.budget import blanked_cost
-from grievance.privacy import SCALE_NAMES, promise
+from grievance.privacy import noise_of, promise
 from grievance.privacy.laws import NoiseLaw
 from grievance.release.combine import implausible
 
@@ -113,7 +113,7 @@ def statistic_json(task: Task, raw: RawTable, table: Table) -> dict[str, Any]:
         "title": table.title,
         "implied_by": source,
         "cost": None if source else given.cost.to_json(),
-        SCALE_NAMES[given.mechanism]: str(given.scale),
+        noise_of(given.mechanism).scale_name: str(given.scale),
         "aggregators": aggregators,
         "parts": [
             {

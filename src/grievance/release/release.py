@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from grievance.crypto.documents import MAX_INTEGER, canonical, parse_canonical
 from grievance.crypto.strict import StrictObject
 from grievance.errors import GrievanceError, ReleaseError
-from grievance.privacy import SCALE_NAMES
+from grievance.privacy import noise_of
 from grievance.release import document, frames
 from grievance.release.tables import make_tables
 from grievance.release.turnout import turnout
@@ -403,7 +403,7 @@ def _strict(obj: object, keys: Sequence[str], where: str) -> StrictObject:
 def _read_values(fields: StrictObject, task: Task) -> dict[str, list[int]]:
     """Read the noisy integers of the charged statistics; `_check` looks at them."""
     values: dict[str, list[int]] = {}
-    keys = (*_STATISTIC_KEYS, SCALE_NAMES[task.mechanism])
+    keys = (*_STATISTIC_KEYS, noise_of(task.mechanism).scale_name)
     for item in fields.items("statistics"):
         statistic = _strict(item, keys, "release.statistics")
         name = statistic.text("name")

@@ -24,7 +24,7 @@ from grievance.errors import PrivacyError, TaskError
 from grievance.plan import Layout, Plan
 from grievance.plan.budget import AUTO, round_budget
 from grievance.privacy.filter import BudgetFilter
-from grievance.privacy.mechanisms import SCALE_NAMES
+from grievance.privacy.mechanisms import noise_of
 from grievance.task.backup import BackupClaim, read_backup_claim
 from grievance.task.card import card_matches, check_envelope, read_hpke_key
 from grievance.task.identity import (
@@ -56,10 +56,6 @@ VDAF_VERSION = 18
 ALGORITHM = 0xFFFF4742
 FIELD = "Field128"
 NUM_PROOFS = 1
-_MECHANISMS: Mapping[Mechanism, str] = {
-    "gaussian": "discrete-gaussian",
-    "laplace": "discrete-laplace",
-}
 _KEYS = (
     "aggregators",
     "campaign",
@@ -234,8 +230,8 @@ def check_mechanism_stays(plan: Plan, previous: Task | None) -> None:
         return
     why = "only its first plan may leave the choice open" if said == AUTO else f'not "{said}"'
     raise TaskError(
-        f"the campaign {previous.campaign} has {_MECHANISMS[previous.mechanism]} noise in all its "
-        f"rounds, {why}: costs of the two kinds cannot be added up",
+        f"the campaign {previous.campaign} has {noise_of(previous.mechanism).in_task} noise in all "
+        f"its rounds, {why}: costs of the two kinds cannot be added up",
         code="task.mechanism",
         hint=f'write mechanism = "{previous.mechanism}" in the plan, or begin a new campaign and '
         "say so to the workers",
@@ -332,11 +328,11 @@ class _Terms:
             "privacy": {
                 "cost": self.cost.to_json(),
                 "lifetime": self.lifetime.to_json(),
-                "mechanism": _MECHANISMS[self.mechanism],
+                "mechanism": noise_of(self.mechanism).in_task,
                 "statistics": {
                     name: {
                         "cost": given.cost.to_json(),
-                        SCALE_NAMES[given.mechanism]: str(given.scale),
+                        noise_of(given.mechanism).scale_name: str(given.scale),
                         **ticks_of(self.layout.statistics[name]),
                     }
                     for name, given in self.allocations.items()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from grievance.markup import Html, table, tag
 from grievance.plan.decimals import decimal_text
 from grievance.plan.words import listed
+from grievance.privacy import noise_of
 from grievance.release import document
 from grievance.release.page.about import chapter
 from grievance.release.page.words import count
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 def how_it_was_made(release: Release) -> Html:
     """Mechanism, noise and costs of every statistic, and how ranges and comparisons were made."""
     task = release.task
-    gaussian = task.mechanism == "gaussian"
-    unit, scale = ("rho", "sigma") if gaussian else ("epsilon", "b")
-    law = "discrete Gaussian" if gaussian else "discrete Laplace"
+    noise = noise_of(task.mechanism)
     rows: list[list[Part]] = []
     for one in release:
         source = task.layout.statistics[one.name].implied_by
@@ -37,19 +36,22 @@ def how_it_was_made(release: Release) -> Html:
     terms = task.plan.privacy
     used = _rounded_up(task.cost.amount)
     promised = f"epsilon {decimal_text(terms.epsilon)}"
-    promised += f" at delta {decimal_text(terms.delta)}, by zero-concentrated privacy" * gaussian
+    if noise.cost_kind == "zcdp":
+        promised += f" at delta {decimal_text(terms.delta)}, by zero-concentrated privacy"
     return chapter(
         "method",
         "Method",
         tag(
             "p",
-            f"Each of the {len(task.aggregators)} organisations that count added {law} noise "
-            f"of the full scale to its own sum before anything left it. The round may cost {unit} "
-            f"{used} in all, which is {promised}. Counting: Prio3 of {VDAF_DRAFT}.",
+            f"Each of the {len(task.aggregators)} organisations that count added "
+            f"{noise.in_words} noise of the full scale to its own sum before anything left it. The "
+            f"round may cost {noise.unit} {used} in all, which is {promised}. Counting: Prio3 of "
+            f"{VDAF_DRAFT}.",
         ),
         table(
-            f"Noise in one count: {scale} of each organisation, standard deviation of the sum",
-            ("Statistic", scale, "sd in the release", f"Cost in {unit}"),
+            f"Noise in one count: {noise.scale_name} of each organisation, "
+            "standard deviation of the sum",
+            ("Statistic", noise.scale_name, "sd in the release", f"Cost in {noise.unit}"),
             rows,
         ),
         *_reconciled(release),
