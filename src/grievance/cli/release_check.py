@@ -40,7 +40,7 @@ def check(
     home: HomeOption = None,
     as_json: Json = False,
 ) -> None:
-    """Make the tables and the page beside a release.json again, and compare.
+    """Make again what stands beside a release.json, and compare.
 
     That says whether they fit this release.json. Whether it fits a pool is only looked at with
     --pool; then --trust says whose pool that is. Exit codes: 0 everything fits; 1 something does
