@@ -8,7 +8,6 @@ twice or verify a nonce with other bytes. Source: docs/design.md, section 8.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from grievance.aggregator.state import open_state
 from grievance.aggregator.watched import watched
 from grievance.errors import GrievanceError, LedgerError, SignatureError, StateError, UsageError
 from grievance.failpoints import failpoint
+from grievance.history import History
 from grievance.ledger import AloneEvent, LedgerEntry, ReleaseEvent, read_ledger
 from grievance.ledger.checkpoint import MAX_NOTE_SIZE, check_cosignature
 from grievance.ledger.cosigned import read_checkpoint
@@ -269,15 +269,9 @@ class _Recovery:
 
     def _last_checked(self, bench: Bench, chain: OrderChain) -> int:
         """The last batch about which we signed something; up to it we had checked them all."""
-        task, index = bench.seat.task, bench.seat.index
+        history = History(bench.seat.task, self.store, chain)
         for batch in reversed(chain.batches):
-            path = bench.paths.verify(batch.seq, bench.name)
-            published = find(self.store, path, verify_size(task, batch.rows))
-            if published is not None:
-                with contextlib.suppress(SignatureError):
-                    read_signed_header(published, task, batch, index)
-                    return batch.seq
-            if decisions.read_decision(bench, batch, index) is not None:
+            if history.verified(batch, bench.name) or history.decided(batch, bench.name):
                 return batch.seq
         return 0
 

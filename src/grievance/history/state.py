@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
-from grievance.errors import LedgerError, PoolError, SignatureError
+from grievance.errors import LedgerError, SignatureError
 from grievance.ledger import read_ledger
 from grievance.ledger.cosigned import missing_cosignatures, quorum_of, witnessed_by, witnesses_of
 from grievance.pool.batch import find_batch_file
@@ -126,7 +126,10 @@ class History:
         return find_batch_file(self.store, self.task, batch.partner, batch.digest) is not None
 
     def verified(self, batch: OrderedBatch, name: str) -> bool:
-        """Whether an aggregator's verifier shares for a batch are here, or we made them."""
+        """Whether an aggregator's verifier shares for a batch are here, or we made them.
+
+        Raises PoolError where it signed some that cannot be.
+        """
         memory = self.memory
         if memory is not None and memory.decided(batch.seq):
             return True  # by everybody's verifier shares
@@ -140,7 +143,7 @@ class History:
         )
         try:
             read_signed_header(data or b"", self.task, batch, self.names.index(name))
-        except (SignatureError, PoolError):
+        except SignatureError:
             return False
         return True
 
