@@ -18,7 +18,7 @@ from grievance.task.anchor import TrustAnchor, load_task
 from grievance.task.card import Card, make_card, parse_card
 from grievance.task.identity import Identity
 from grievance.task.signatures import bundle, sign_task
-from grievance.task.task import LedgerHeads, Task, build_task, parse_task
+from grievance.task.task import Task, build_task, parse_task
 from grievance.task.verify_key import seal_verify_key
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from grievance.crypto.hpke import HpkePublicKey
     from grievance.task.backup import BackupClaim
+    from grievance.task.heads import LedgerHeads
 
 EXAMPLE_PLAN = """\
 title = "Workload, a small example"

@@ -13,6 +13,7 @@ from grievance.crypto.documents import canonical, parse_canonical
 from grievance.crypto.signing import SigningKey
 from grievance.errors import GrievanceError, TaskError
 from grievance.task import check_cards, check_plan_file, check_successor, parse_task
+from grievance.task.heads import LedgerHead
 from grievance.testing import EXAMPLE_PLAN, make_coalition
 
 if TYPE_CHECKING:
@@ -150,8 +151,8 @@ def test_nobody_changes_keys_within_a_campaign(coalition: Coalition) -> None:
 
 
 def test_ledgers_only_grow() -> None:
-    def head(size: int, fill: str) -> dict[str, dict[str, object]]:
-        return {"north-union": {"size": size, "root": fill * 32}}
+    def head(size: int, fill: str) -> dict[str, LedgerHead]:
+        return {"north-union": LedgerHead(size, bytes.fromhex(fill * 32))}
 
     first = make_coalition(ledger_heads=head(2, "aa"))
     for heads, fine in (

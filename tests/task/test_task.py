@@ -27,6 +27,7 @@ from grievance.plan import Plan
 from grievance.privacy import rho_for
 from grievance.task import check_cards, check_successor, load_task, parse_task
 from grievance.task.backup import read_backup_claim
+from grievance.task.heads import LedgerHead
 from grievance.task.signatures import KIND as SIGNATURE_KIND
 from grievance.task.task import ALGORITHM, FIELD, NUM_PROOFS, VDAF_VERSION
 from grievance.testing import EXAMPLE_PLAN, make_coalition
@@ -138,7 +139,7 @@ PRICED = {"epsilon", "delta", "lifetime_epsilon", "reports_per_worker", "mechani
 @pytest.mark.parametrize("later", [False, True])
 def test_every_leaf_is_bound(later: bool) -> None:
     """Change any leaf, let every aggregator sign it: refused, or a task of another digest."""
-    heads = {"north-union": {"size": 3, "root": "ab" * 32}} if later else None
+    heads = {"north-union": LedgerHead(3, b"\xab" * 32)} if later else None
     before = make_coalition(ledger_heads=heads) if later else None
     coalition = make_coalition(previous=before, ledger_heads=heads)
     expected = DECIDED | (DECIDED_LATER if later else DECIDED_FIRST)
@@ -396,7 +397,7 @@ def test_ledger_heads_are_strict(coalition: Coalition, heads: object) -> None:
 
 
 def test_heads_read_back_as_they_were_given() -> None:
-    head = {"size": 3, "root": "ab" * 32}
+    head = LedgerHead(3, b"\xab" * 32)
     task = make_coalition(ledger_heads={"south-network": head}).task
     assert dict(task.ledger_heads) == {"north-union": None, "south-network": head}
 

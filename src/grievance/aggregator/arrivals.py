@@ -67,7 +67,7 @@ def unknown_charge(
                 return path
     for task in signed:
         head = task.ledger_heads[name]
-        if head is not None and int(str(head["size"])) > size:
+        if head is not None and head.size > size:
             return RoundPaths(task.round_id).task
     return None
 

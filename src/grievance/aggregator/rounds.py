@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from grievance.home import Home
     from grievance.pool.store import Store
     from grievance.task import BackupClaim, Card, Identity, Task
+    from grievance.task.heads import LedgerHead
 
 
 def new_round(
@@ -246,7 +247,7 @@ def build_task(home: Home, state: State, invitation: Invitation, cards: dict[str
     return task
 
 
-def _head(home: Home, state: State, name: str, key: VerifyingKey) -> dict[str, object] | None:
+def _head(home: Home, state: State, name: str, key: VerifyingKey) -> LedgerHead | None:
     if name == home.name:
         return own_ledger(state, name, key).head
     return read_ledger(home.store, name, key).head
@@ -330,7 +331,7 @@ def _twice(other: Task) -> TaskError:
 def _check_own_head(home: Home, state: State, task: Task) -> None:
     log = own_ledger(state, home.name, home.key.public)
     named = task.ledger_heads[home.name]
-    size = named["size"] if named else 0
+    size = named.size if named else 0
     older = type(log)(log.aggregator, log.entries[:size])
     if older.head != named:
         raise TaskError(

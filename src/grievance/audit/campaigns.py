@@ -90,15 +90,15 @@ def check_heads(
                 continue
             known, path = roots.get(name, ()), opened.paths.task
             if name in opened.signed:
-                key, root = opened.key_of(name), bytes.fromhex(head["root"])
-                claim = replace(claim_head(key, name, head["size"], root), rule="task.ledger")
+                key, root = opened.key_of(name), head.root
+                claim = replace(claim_head(key, name, head.size, root), rule="task.ledger")
                 before = inspection.state(claim, path)
                 if before is not None and before.claim.says != root:
                     continue  # told, with the head that it contradicts
-            if head["size"] > len(known):
-                message = f"it names entry {head['size']} of {name}'s ledger, which is not here"
+            if head.size > len(known):
+                message = f"it names entry {head.size} of {name}'s ledger, which is not here"
                 inspection.waiting("task.ledger", path, message)
-            elif known[head["size"] - 1].hex() != head["root"]:
+            elif known[head.size - 1] != head.root:
                 message = f"it names a head of {name}'s ledger that is not the one in the pool"
                 by = [name] if name in opened.signed else opened.signed
                 inspection.fault("task.ledger", path, message, by)

@@ -21,6 +21,7 @@ from grievance.errors import GrievanceError, PrivacyError, TaskError
 from grievance.plan import Layout, Plan
 from grievance.task.backup import read_backup_claim
 from grievance.task.card import read_hpke_key
+from grievance.task.heads import LedgerHead
 from grievance.task.identity import check_members, check_round_id, read_identity_fields
 from grievance.task.task import AggregatorEntry, Task
 
@@ -248,14 +249,14 @@ def _cost(fields: StrictObject, key: str, kind: Kind) -> Cost:
     return cost
 
 
-def _heads(fields: StrictObject, names: list[str]) -> Mapping[str, Mapping[str, Any] | None]:
+def _heads(fields: StrictObject, names: list[str]) -> Mapping[str, LedgerHead | None]:
     heads = _strict(fields.raw("ledger_heads"), " ".join(names), "ledger_heads")
-    found: dict[str, Mapping[str, Any] | None] = {}
+    found: dict[str, LedgerHead | None] = {}
     for name in names:
         found[name] = None
         if heads.raw(name) is not None:
             head = _strict(heads.raw(name), "root size", "ledger_heads")
-            found[name] = {"root": head.digest("root").hex(), "size": head.integer("size", 1)}
+            found[name] = LedgerHead(head.integer("size", 1), head.digest("root"))
     return found
 
 

@@ -22,6 +22,7 @@ from grievance.ledger.entry import (
 )
 from grievance.pool.layout import ledger_path
 from grievance.pool.store import find
+from grievance.task.heads import LedgerHead
 
 if TYPE_CHECKING:
     from grievance.cost import Kind
@@ -50,11 +51,11 @@ class LedgerLog:
         return self.entries[-1] if self.entries else None
 
     @property
-    def head(self) -> dict[str, object] | None:
+    def head(self) -> LedgerHead | None:
         """Size and Merkle root, as a task names them; None while the ledger is empty."""
         if not self.entries:
             return None
-        return {"size": len(self.entries), "root": root([e.data for e in self.entries]).hex()}
+        return LedgerHead(len(self.entries), root([e.data for e in self.entries]))
 
     def spent(self, campaign: str, kind: Kind) -> Cost:
         """What this ledger has charged to a campaign so far."""

@@ -150,7 +150,7 @@ def check_parties_stay(task: Task, earlier: Task) -> None:
         old, new = earlier.ledger_heads.get(entry.name), task.ledger_heads[entry.name]
         if old is None:
             continue
-        if new is None or new["size"] < old["size"] or (new["size"] == old["size"] and new != old):
+        if new is None or new.size < old.size or (new.size == old.size and new != old):
             raise _refuse(f"the ledger of {entry.name} went backwards", code="task.ledger")
 
 

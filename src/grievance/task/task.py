@@ -10,7 +10,6 @@ be consistent; who stands behind it is the business of signatures and anchors.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from types import MappingProxyType
@@ -27,6 +26,7 @@ from grievance.privacy.filter import BudgetFilter
 from grievance.privacy.mechanisms import noise_of
 from grievance.task.backup import BackupClaim, read_backup_claim
 from grievance.task.card import card_matches, check_envelope, read_hpke_key
+from grievance.task.heads import LedgerHead, LedgerHeads
 from grievance.task.identity import (
     ONE_EACH,
     Identity,
@@ -40,7 +40,7 @@ from grievance.task.verify_key import commitment
 from grievance.task.witnesses import check_outside
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from grievance.crypto.hpke import HpkePublicKey
     from grievance.crypto.signing import VerifyingKey
@@ -74,9 +74,6 @@ _KEYS = (
     "verify_key_commitment",
 )
 _AGGREGATOR_KEYS = ("backup", "card", "display_name", "hpke", "identity", "kem", "name")
-
-LedgerHeads = Mapping[str, Mapping[str, Any] | None]
-"""For each aggregator the head of its ledger, {"size": int, "root": hex}, or None: empty."""
 
 
 @dataclass(frozen=True)
@@ -320,7 +317,8 @@ class _Terms:
             "campaign": self.plan.campaign,
             "kind": KIND,
             "ledger_heads": {
-                name: None if head is None else dict(head) for name, head in ledger_heads.items()
+                name: None if head is None else head.to_json()
+                for name, head in ledger_heads.items()
             },
             "plan": self.plan.to_json(),
             "plan_sha256": plan_sha256.hex(),
@@ -411,13 +409,12 @@ def _read_reserved(fields: StrictObject, terms: _Terms) -> Cost:
 def _read_heads(fields: StrictObject, names: Sequence[str]) -> LedgerHeads:
     where, code = "task.ledger_heads", "task.field"
     heads = StrictObject(fields.raw("ledger_heads"), names, where=where, error=TaskError, code=code)
-    result: dict[str, Mapping[str, Any] | None] = {}
+    result: dict[str, LedgerHead | None] = {}
     for name in names:
         result[name] = None
         if heads.raw(name) is not None:
             head = StrictObject(
                 heads.raw(name), ("root", "size"), where=where, error=TaskError, code=code
             )
-            root, size = head.digest("root").hex(), head.integer("size", 1)
-            result[name] = MappingProxyType({"root": root, "size": size})
+            result[name] = LedgerHead(head.integer("size", 1), head.digest("root"))
     return MappingProxyType(result)
