@@ -34,7 +34,7 @@ def advance_releases(
     round_ = _Releases(office, bench, chain, publish)
     views = round_.history.releases
     for release in dict.fromkeys([*chain.releases, *views]):
-        if release in views:
+        if release in views and views[release].declined_by is None:
             round_.advance(views[release])
     return round_.done, round_.faults
 
@@ -96,7 +96,7 @@ class _Releases:
         earlier = self.history.taken_before(view)
         leads = self.bench.seat.index == 0
         going_on = self.history.is_ordered(view) or (leads and self.history.approved(view))
-        if earlier is not None and going_on and view.declined_by is None:
+        if earlier is not None and going_on:
             raise ReleaseError(
                 f"release {view.release_id} takes statistics of release {earlier}, which comes "
                 "before it; nothing is charged for it",

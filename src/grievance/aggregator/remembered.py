@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from grievance.aggregator import consent
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from grievance.aggregator.bench import Bench
     from grievance.aggregator.office import Office
+    from grievance.aggregator.state import BatchRow
     from grievance.errors import GrievanceError
     from grievance.pool.order import OrderChain
     from grievance.pool.proposals import ReleaseView
@@ -40,12 +42,15 @@ class Remembered:
 
     def verified(self, seq: int) -> bool:
         """Whether we have verified a batch."""
-        return self.bench.state.batch(self.bench.seat.task.digest, seq) is not None
+        return seq in self._batches
 
     def decided(self, seq: int) -> bool:
         """Whether we have decided it."""
-        stored = self.bench.state.batch(self.bench.seat.task.digest, seq)
-        return stored is not None and stored.decided
+        return seq in self._batches and self._batches[seq].decided
+
+    @cached_property
+    def _batches(self) -> Mapping[int, BatchRow]:
+        return self.bench.state.batches(self.bench.seat.task.digest)
 
     def answered(self, release_id: str) -> bool:
         """Whether we have answered a proposal."""

@@ -95,7 +95,8 @@ def _witnesses(history: History, _of: Entry) -> Sequence[str]:
 def _in_trouble(history: History, view: ReleaseView) -> Sequence[str]:
     """Whose ledger, as far as we know, holds up a release of which our share is not out."""
     memory = history.memory
-    if memory is None or history.published(view, memory.name):
+    going_on = history.is_ordered(view) and history.approved(view)
+    if memory is None or not going_on or history.published(view, memory.name):
         return []
     return list(memory.trouble(view))
 
