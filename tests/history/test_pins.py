@@ -1,4 +1,16 @@
-"""What readers say of one scripted history, after cuts and losses, and of the golden pools."""
+"""What readers say of one scripted history, after cuts and losses, and of the golden pools.
+
+The pins were made before any reader asked the table of steps. What they say otherwise since, all of
+it wanted:
+
+1. A noisy share is waited for when it may leave, and not before.
+2. All who have to charge a release are named at once.
+3. So are those who have to cosign or witness, before we have charged ourselves.
+4. Of the batches that somebody has to check, the first is named: others wait for it.
+5. `release show` says cosignatures before quorums, and names all who have not charged.
+6. Where a ledger stops holding after we charged, its owner is said to see to it.
+7. A waiver that is refused says what is lacking in the words of `release show`.
+"""
 
 from __future__ import annotations
 
