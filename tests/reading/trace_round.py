@@ -50,8 +50,8 @@ ROOTS = {
 }
 TELLING = (
     # Facts for the audit's page; the audit's result does not hang on them.
-    "grievance.audit.facts.round_facts",
-    "grievance.audit.facts.campaign_totals",
+    "grievance.audit.telling.round_facts",
+    "grievance.audit.telling.campaign_totals",
 )
 OPTIMIZED = inspect.CO_OPTIMIZED  # functions have it, bodies of classes and modules have not
 

@@ -13,7 +13,6 @@ from grievance.audit.campaigns import check_campaigns, check_heads, owners
 from grievance.audit.chain import walk
 from grievance.audit.decisions import check_decisions
 from grievance.audit.evidence import check_evidence_files
-from grievance.audit.facts import campaign_totals, round_facts
 from grievance.audit.files import PoolFiles
 from grievance.audit.inspection import Inspection
 from grievance.audit.ledgers import check_ledgers
@@ -26,6 +25,7 @@ from grievance.audit.releases import check_releases
 from grievance.audit.result import SEVERITIES, AuditResult, Counts, verdict_of
 from grievance.audit.rules import RULES
 from grievance.audit.strangers import check_strangers
+from grievance.audit.telling import campaign_totals, round_facts
 from grievance.audit.trust import check_trust
 from grievance.crypto.fingerprint import short
 from grievance.errors import UsageError
