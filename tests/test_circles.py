@@ -23,10 +23,17 @@ AT_RUN_TIME = {
 """Circles that also exist without imports for types. All are closed by an import in a function."""
 
 FOR_TYPES = {
+    ("audit.heads", "audit.ledgers", "audit.witnesses"): "a ledger is checked with its heads, and "
+    "a head is one of a ledger",
     (
-        "cost",
-        "errors",
-    ): "an error says what a release would have cost; costs of two kinds raise one",
+        "audit.opening",
+        "audit.trust",
+        "audit.trustees",
+    ): "a round is opened if somebody vouches, and who vouches is asked of an opened round",
+    ("audit.plausible", "audit.releases"): "totals are looked at for the release they are of",
+    ("cost", "errors"): "an error says what a release would cost; two kinds of cost raise one",
+    ("plan.encode", "plan.layout", "plan.tables"): "a layout encodes answers and reads totals",
+    ("plan.implied", "plan.parts"): "a part says which larger one it is read off",
     ("release.base", "release.frames", "release.plots"): "a table has methods that give frames",
     ("task.task", "task.verify_key"): "a task commits to a verify key that is sealed for a task",
 }

@@ -1,9 +1,9 @@
 """Answers to a sealed report. Run on the worker's device.
 
 Nothing here needs Numba, Arrow, NumPy or OpenDP, so that a small device can seal. The answers
-are checked before anything is drawn, intermediate values live as long as the call, and
-nothing is logged or kept: the report's bytes are what a device may store and send again; it
-never shards the same answers under the same nonce twice.
+are checked before anything is drawn, intermediate values live as long as the call, and nothing is
+logged or kept. What a device may store, and send again, are the report's bytes; sealing the same
+answers again draws another nonce.
 Source: docs/design.md, section 6; VDAF draft-20, 7.2.1 "Sharding"; docs/threats.md, section 2.
 """
 

@@ -1,4 +1,9 @@
-"""A budget that refuses: the one place where spending is decided."""
+"""A budget that refuses. Whoever charges asks two: the round's and the campaign's.
+
+It decides about sums alone. Whether a release may be at all, and whether the other ledgers can
+bear it, is for `aggregator.releases` and `aggregator.peers` to say; the audit adds costs up by
+code of its own.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """From the pool's noisy shares to a release. Anyone who can read the pool can run this.
 
-Nothing is taken on trust that can be checked: the leader ordered the release, everybody
-approved it, every aggregator charged it to its ledger on the same terms, all the others cosigned
-what it charged, and every noisy share is the one its ledger entry names.
+Checked here: the leader ordered the release, everybody approved it, every aggregator charged it to
+its ledger on the same terms, all the others cosigned what it charged, and every noisy share is the
+one its ledger entry names. Not checked here, but by the audit: which reports were accepted and why,
+whether a ledger was forked, and how the round began.
 Source: docs/design.md, section 10.
 """
 

@@ -1,8 +1,9 @@
 """Prio3: shares a measurement, lets aggregators check it together, adds the shares up.
 
-The client runs `shard`. Each aggregator runs `verify_init`; anyone who has all verifier
-shares runs `verifier_shares_to_message`; each aggregator runs `verify_next` and adds its
-output share to its aggregate share; the collector runs `unshard`.
+The client runs `shard`, or `_shard_with_rand` on randomness it has hedged. Each aggregator runs
+`verify_init`; anyone who has all verifier shares runs `verifier_shares_to_message`; each
+aggregator runs `verify_next` and adds its output share to its aggregate share; the collector
+runs `unshard`.
 
 This module keeps no state, so it cannot refuse a nonce that was verified before. Whoever
 calls `verify_init` must verify each nonce once, under one key that was fixed before any
@@ -100,7 +101,11 @@ class Prio3(Prio3Codec, Generic[Measurement, AggResult]):
     def _shard_with_rand(
         self, ctx: bytes, measurement: Measurement, nonce: bytes, rand: bytes
     ) -> tuple[PublicShare, list[InputShare]]:
-        """Shard with RAND_SIZE given bytes of randomness: for known answers."""
+        """Shard with RAND_SIZE given bytes, uniform and used once.
+
+        For known answers, and for a client that hedges its randomness (`client.seal`): with the
+        same bytes for two measurements of one nonce their difference would be in the open.
+        """
         return self._shard_encoded(ctx, self.circuit.encode(measurement), nonce, rand)
 
     def _shard_encoded(
