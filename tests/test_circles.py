@@ -30,7 +30,8 @@ FOR_TYPES = {
         "audit.trust",
         "audit.trustees",
     ): "a round is opened if somebody vouches, and who vouches is asked of an opened round",
-    ("audit.plausible", "audit.releases"): "totals are looked at for the release they are of",
+    ("audit.decisions", "audit.needs", "audit.plausible", "audit.releases"): "what must have come "
+    "before is asked of the decisions and releases that are being checked",
     ("cost", "errors"): "an error says what a release would cost; two kinds of cost raise one",
     ("plan.encode", "plan.layout", "plan.tables"): "a layout encodes answers and reads totals",
     ("plan.implied", "plan.parts"): "a part says which larger one it is read off",

@@ -84,7 +84,7 @@ class Source:
 
     def names_of(self, first_lines: Iterable[int]) -> list[str]:
         """The names of the functions that begin at these lines, in the file's order."""
-        return [name for _, _, name in sorted(set(self._of(first_lines)))]
+        return list(dict.fromkeys(name for _, _, name in sorted(self._of(first_lines))))
 
     def lines_of(self, first_lines: Iterable[int]) -> int:
         """How many lines of code these functions have."""
