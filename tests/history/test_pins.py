@@ -32,3 +32,14 @@ def test_every_reader_says_what_is_pinned(tmp_path: Path) -> None:
 
 def test_the_golden_pools_are_read_as_pinned() -> None:
     assert golden() == json.loads(PINS.read_text("utf-8"))["golden pools"]
+
+
+def test_until_a_release_is_out_somebody_is_waited_for() -> None:
+    """No state of the history is one in which everybody waits for nobody."""
+    looked = 0
+    for state in json.loads(PINS.read_text("utf-8"))["history"].values():
+        for reader, said in state.items() if isinstance(state, dict) else ():
+            if reader.startswith("status") and {"RELEASE: proposed", "RELEASE: approved"} & {*said}:
+                looked += 1
+                assert any("[grievance" in line for line in said), said
+    assert looked > 20
