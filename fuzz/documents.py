@@ -30,7 +30,7 @@ from grievance.audit.terms import read_terms
 from grievance.backup import archive, rehearsed, requests, sets
 from grievance.crypto.documents import b64encode, canonical, parse_document, sign_document
 from grievance.errors import GrievanceError, TaskError
-from grievance.ledger import asked, evidence, versions
+from grievance.ledger import asked, versions
 from grievance.ledger.log import LedgerLog
 from grievance.pool import decisions, noisy, order, proposals, waivers
 from grievance.pool.layout import RoundPaths
@@ -169,11 +169,6 @@ def _events(data: bytes) -> None:
             raise
 
 
-def _order_fork(data: bytes) -> None:
-    """Evidence of two events in one place, as an aggregator and as the audit reads it."""
-    parse_document(data, kind=order.FORK_KIND, signer=signing_key("south").public)
-
-
 def _decision(data: bytes) -> None:
     """Both readers of a decision: whoever acts on it, and whoever audits it."""
     task, batch = world().task, world().batch
@@ -247,12 +242,6 @@ def _entry(data: bytes) -> None:
     }
     same(sign_document(ledger.KIND, body, signing_key("south")), data)
     LedgerLog("south").append(found)
-
-
-def _ledger_fork(data: bytes) -> None:
-    found = evidence.parse_fork(data, signing_key("north").public)
-    notes = [head.data for head in found.heads]
-    same(evidence.sign_fork(found.ledger, found.size, notes, signing_key("south")), data)
 
 
 def _two_versions(data: bytes) -> None:
@@ -362,7 +351,6 @@ DOCUMENTS: Mapping[str, tuple[str, str, Callable[[bytes], None]]] = {
     "task-signature": (signatures.KIND, "north", _task_signature),
     "verify-key": (verify_key.KIND, "north", _verify_key),
     "order": (order.KIND, "north", _order),
-    "order-fork": (order.FORK_KIND, "south", _order_fork),
     "decision": (decisions.DECISION_KIND, "south", _decision),
     "proposal": (proposals.PROPOSAL_KIND, "north", _proposal),
     "approval": (proposals.APPROVAL_KIND, "south", _approval),
@@ -372,7 +360,6 @@ DOCUMENTS: Mapping[str, tuple[str, str, Callable[[bytes], None]]] = {
     "waiver": (waivers.KIND, "south", _waiver),
     "heads-request": (asked.REQUEST_KIND, "north", _heads_request),
     "heads-answer": (asked.ANSWER_KIND, "south", _heads_answer),
-    "ledger-fork": (evidence.KIND, "south", _ledger_fork),
     "two-versions": (versions.KIND, "north", _two_versions),
     "card-versions": (versions.KIND, "north", _card_versions),
     "backup-set": (sets.KIND, "north", _set),

@@ -19,13 +19,12 @@ from grievance.crypto.documents import b64encode, canonical, sign_document
 from grievance.ledger import AloneEvent, DestroyedEvent, LedgerEntry, ReleaseEvent
 from grievance.ledger.asked import make_answer
 from grievance.ledger.checkpoint import cosign, sign_checkpoint
-from grievance.ledger.evidence import sign_fork
 from grievance.ledger.versions import sign_versions
 from grievance.pool.decisions import Decision, Status
-from grievance.pool.layout import RoundPaths
+from grievance.pool.layout import RoundPaths, checkpoint_path
 from grievance.pool.noisy import KIND as SHARE_KIND
 from grievance.pool.noisy import sign_own_share
-from grievance.pool.order import OrderChain, admit_event, sign_order_fork
+from grievance.pool.order import OrderChain, admit_event
 from grievance.pool.proposals import Approval
 from grievance.pool.waivers import sign_waiver
 from grievance.release import Release
@@ -101,11 +100,15 @@ def decided() -> Seeds:
     ]
     signed = [one.sign(task, signing_key("south")) for one in decisions]
     where = RoundPaths(ROUND).decide(batch.seq, "south")
+    heads = [sign_checkpoint("north", 1, secret(label), north) for label in ("one", "two")]
     return {
-        "two-versions": [sign_versions(where, signed[0], signed[1], north)],
+        "two-versions": [
+            sign_versions(where, signed[0], signed[1], north),
+            sign_versions(RoundPaths(ROUND).order(1), first, other, north),
+            sign_versions(checkpoint_path("north", 1), *heads, north),
+        ],
         "decision": signed,
         "order": [first, other],
-        "order-fork": [sign_order_fork(1, first, other, signing_key("south"))],
         "order-events": [canonical(events)],
         "proposal": [world().proposal.sign(task, north)],
         "approval": [
@@ -155,7 +158,6 @@ def released() -> Seeds:
         )
     ]
     north = signing_key("north")
-    heads = [sign_checkpoint("north", 1, secret(label), north) for label in ("one", "two")]
     return {
         "noisy-share": [sign_document(SHARE_KIND, share, south)],
         "own-share": [sign_own_share(task, RELEASE, secret("box", 90), south)],
@@ -168,7 +170,6 @@ def released() -> Seeds:
         "waiver": [sign_waiver(task, RELEASE, "south", ["anna", "bert"], south)],
         "heads-request": [world().question.data],
         "heads-answer": [make_answer(world().question, "south", world().checkpoint, south)],
-        "ledger-fork": [sign_fork("north", 1, heads, south)],
         "checkpoint": [world().checkpoint.data, sign_checkpoint("north", 10**9, bytes(32), north)],
         "checkpoint-text": [world().checkpoint.text],
         "cosignature": [cosign(world().checkpoint, "south", 1_790_000_000, south)],

@@ -125,7 +125,6 @@ ledger.checkpoint LedgerError a checkpoint is not about the entries beside it
 ledger.cosignature LedgerError this is not that witness's cosignature
 ledger.destroyed LedgerError an entry is about a round that was destroyed before
 ledger.event LedgerError an entry is about nothing that we know
-ledger.evidence LedgerError what looks like evidence of two heads proves nothing
 ledger.fork LedgerError somebody signed two heads of one size of a ledger
 ledger.own StateError our own ledger in the pool does not read
 ledger.owner LedgerError an entry is another aggregator's

@@ -22,7 +22,7 @@ from grievance.crypto.documents import sign_document
 from grievance.crypto.merkle import root
 from grievance.ledger import DestroyedEvent, LedgerEntry, ReleaseEvent
 from grievance.ledger.checkpoint import sign_checkpoint
-from grievance.ledger.evidence import sign_fork
+from grievance.ledger.versions import sign_versions
 from grievance.pool.layout import RoundPaths, checkpoint_path, fork_path, ledger_path
 from grievance.release import collect
 
@@ -176,7 +176,7 @@ def a_fork_that_another_found(world: World) -> None:
     """West was shown another head of south's ledger, and north never."""
     key = world.federation.homes["south"].key
     heads = [sign_checkpoint("south", 9, bytes([n]) * 32, key) for n in (1, 2)]
-    proof = sign_fork("south", 9, heads, world.federation.homes["west"].key)
+    proof = sign_versions(checkpoint_path("south", 9), *heads, world.federation.homes["west"].key)
     world.federation.file(fork_path("south", 9, "west")).write_bytes(proof)
 
 
@@ -286,7 +286,8 @@ def test_what_south_did_not_sign_holds_nothing_up(world: World) -> None:
     pool(ledger_path("south", 2)).write_bytes(b"not an entry")
     pool(checkpoint_path("south", 2)).write_bytes(sign_checkpoint("south", 2, b"\1" * 32, carers))
     heads = [sign_checkpoint("south", 1, bytes([n]) * 32, carers) for n in (1, 2)]
-    pool(fork_path("south", 1, "carers")).write_bytes(sign_fork("south", 1, heads, carers))
+    fork = sign_versions(checkpoint_path("south", 1), *heads, carers)
+    pool(fork_path("south", 1, "carers")).write_bytes(fork)
     pool(fork_path("south", 2, "carers")).write_bytes(b"\xff" * 100)
     for name in ("Łódź.fork", "x y.fork", ".fork", "0.a.fork", f"{'9' * 200}.a.fork"):
         pool(f"ledger/south/{name}").write_bytes(b"x")

@@ -20,7 +20,7 @@ from grievance.audit import audit_pool
 from grievance.errors import ReleaseError
 from grievance.history import state
 from grievance.ledger.checkpoint import sign_checkpoint
-from grievance.ledger.evidence import parse_fork
+from grievance.ledger.versions import parse_versions
 from grievance.pool.layout import checkpoint_path, cosignature_path, fork_path
 from grievance.release import collect
 
@@ -249,8 +249,8 @@ def test_with_a_quorum_two_noisy_shares_never_leave(federation: Federation) -> N
     assert first and not second
     assert "ledger.fork" in codes
     evidence = federation.file(fork_path(SOUTH, 1, "nurses")).read_bytes()
-    proven = parse_fork(evidence, federation.homes[SOUTH].key.public)
-    assert (proven.ledger, proven.size) == (SOUTH, 1)
+    proven = parse_versions(evidence, federation.task)
+    assert proven.place.path == checkpoint_path(SOUTH, 1)
 
 
 def test_without_the_quorum_two_noisy_shares_leave(

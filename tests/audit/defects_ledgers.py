@@ -10,7 +10,7 @@ from audit_world import Pool
 
 from grievance.cost import Cost
 from grievance.ledger.checkpoint import cosign, parse_checkpoint, sign_checkpoint
-from grievance.ledger.evidence import sign_fork
+from grievance.ledger.versions import sign_versions
 
 
 @defect("ledger.chain", base="campaign")
@@ -83,7 +83,10 @@ def two_heads_of_one_size(pool: Pool) -> None:
     notes = [
         sign_checkpoint("north", 1, bytes([value]) * 32, pool.keys["north"]) for value in (1, 2)
     ]
-    pool.write("ledger/north/1.south.fork", sign_fork("north", 1, notes, pool.keys["south"]))
+    pool.write(
+        "ledger/north/1.south.fork",
+        sign_versions("ledger/north/1.checkpoint", *notes, pool.keys["south"]),
+    )
 
 
 @defect("cost.statistic")

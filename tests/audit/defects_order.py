@@ -8,9 +8,9 @@ from audit_defects import defect
 from audit_world import Pool
 
 from grievance.crypto.signing import SigningKey
+from grievance.ledger.versions import sign_versions
 from grievance.pool.batch import HEADER_SIZE, batch_digest
 from grievance.pool.batch import LABEL as BATCH_LABEL
-from grievance.pool.order import sign_order_fork
 from grievance.pool.relay import make_batches
 from grievance.task import make_identity
 
@@ -54,7 +54,7 @@ def two_events_for_one_place(pool: Pool) -> None:
     )
     second = pool.read(pool.paths.order(1))
     pool.write(pool.paths.order(1), first)
-    evidence = sign_order_fork(1, first, second, pool.keys["south"])
+    evidence = sign_versions(pool.paths.order(1), first, second, pool.keys["south"])
     pool.write(pool.paths.order_fork(1, "south"), evidence)
 
 

@@ -268,13 +268,13 @@ def test_a_copy_of_a_ledger_is_a_copy(pool: Pool) -> None:
 
 def test_a_fork_that_proves_nothing_accuses_nobody(pool: Pool) -> None:
     from grievance.ledger.checkpoint import sign_checkpoint
-    from grievance.ledger.evidence import sign_fork
+    from grievance.ledger.versions import sign_versions
 
     forger = SigningKey.generate()
     real = pool.read("ledger/north/1.checkpoint")
     forged = sign_checkpoint("north", 1, b"\x01" * 32, forger)
-    for notes in ([real, real], [real, forged], [real]):
-        data = sign_fork("north", 1, notes, pool.keys["south"])
+    for notes in ([real, real], [real, forged], [real, b"x"]):
+        data = sign_versions("ledger/north/1.checkpoint", *notes, pool.keys["south"])
         pool.write("ledger/north/1.south.fork", data)
         report = pool.audit()
         assert report.verdict == "pass"

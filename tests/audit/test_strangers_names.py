@@ -12,7 +12,7 @@ from grievance.audit import inspection, strangers
 from grievance.audit.leftovers import unfinished
 from grievance.crypto.signing import SigningKey
 from grievance.ledger.checkpoint import sign_checkpoint
-from grievance.ledger.evidence import sign_fork
+from grievance.ledger.versions import sign_versions
 
 if TYPE_CHECKING:
     from grievance.audit import AuditResult
@@ -103,7 +103,7 @@ def test_folders_of_tools_are_looked_into(pool: Pool) -> None:
 def test_forks_by_strangers_accuse_nobody(pool: Pool) -> None:
     stranger = SigningKey.generate()
     heads = [sign_checkpoint("north", 1, bytes([n]) * 32, stranger) for n in (1, 2)]
-    fork = sign_fork("north", 1, heads, stranger)
+    fork = sign_versions("ledger/north/1.checkpoint", *heads, stranger)
     for path in ("ledger/north/1.south.fork", "ledger/north/1.stranger.fork", "partners/fork.json"):
         pool.write(path, fork)
         report = pool.audit()
@@ -114,7 +114,8 @@ def test_forks_by_strangers_accuse_nobody(pool: Pool) -> None:
 def test_what_is_no_fork_becomes_a_fault_only_by_a_party(pool: Pool) -> None:
     """The control: two heads that north did sign, brought by a stranger, name north."""
     heads = [sign_checkpoint("north", 1, bytes([n]) * 32, pool.keys["north"]) for n in (1, 2)]
-    pool.write("partners/fork.json", sign_fork("north", 1, heads, SigningKey.generate()))
+    fork = sign_versions("ledger/north/1.checkpoint", *heads, SigningKey.generate())
+    pool.write("partners/fork.json", fork)
     report = pool.audit()
     assert report.verdict == "fail"
     assert [(f.rule, f.by) for f in report.faults] == [("ledger.fork", ("north",))]

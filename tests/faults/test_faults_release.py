@@ -25,7 +25,7 @@ from grievance.crypto.documents import b64decode, b64encode, canonical
 from grievance.errors import BudgetExceededError, GrievanceError
 from grievance.ledger import read_ledger
 from grievance.ledger.checkpoint import sign_checkpoint
-from grievance.ledger.evidence import parse_fork
+from grievance.ledger.versions import parse_versions
 from grievance.pool.layout import checkpoint_path, cosignature_path, fork_path, ledger_path
 from grievance.pool.noisy import digest_of
 from grievance.privacy import BudgetFilter
@@ -183,9 +183,9 @@ def test_d9_two_heads_of_one_size(at: Callable[[str], Stage]) -> None:
     assert where in ran.err
     assert "show the file to the other" in flat(ran.err)
     assert "ledger.fork" in codes_in(stage.type("north", *SYNC, "--json"))
-    fork = parse_fork((stage.pool / where).read_bytes(), key.public)
-    assert fork.size == 1
-    assert fork.heads[0].root != fork.heads[1].root
+    fork = parse_versions((stage.pool / where).read_bytes(), stage.federation.task)
+    assert fork.place.path == checkpoint_path("south", 1)
+    assert fork.versions[0].says != fork.versions[1].says
     assert where in {finding.file for finding in stage.audit().faults}
 
 

@@ -27,7 +27,6 @@ from grievance.aggregator import Office, releases, sightings, witness
 from grievance.aggregator.status import status
 from grievance.crypto.documents import parse_document
 from grievance.errors import GrievanceError, PoolError, StateError
-from grievance.ledger.evidence import parse_fork
 from grievance.ledger.versions import parse_versions, place_of, sign_versions
 from grievance.pool.decisions import VerifierShares, write_verify_file
 from grievance.pool.layout import checkpoint_path, cosignature_path, fork_path
@@ -300,9 +299,8 @@ def test_where_it_is_forced_on_nobody_cosigns_and_no_share_leaves(
     assert {p: coalition.hostile.files[p] for p in shares} == shares
     assert not [p for p in coalition.hostile.rewritten() if "/noisy/" in p]
     # Both heads are kept, to the letter, and the audit prints them.
-    owner = coalition.homes["south"].identity
-    fork = parse_fork(coalition.hostile.files[where], owner.key)
-    assert {head.data for head in fork.heads} == {old_note, new_note}
+    fork = parse_versions(coalition.hostile.files[where], coalition.task)
+    assert {head.kept for head in fork.versions} == {old_note, new_note}
     (finding,) = [f for f in coalition.audit().faults if f.rule == "ledger.fork"]
     assert finding.file == where
     assert set(finding.evidence) == {old_note.decode(), new_note.decode()}
@@ -362,19 +360,17 @@ def test_a_third_party_checks_a_fork_by_the_book(
     released: HostileCoalition, tmp_path: Path
 ) -> None:
     from grievance.ledger.checkpoint import sign_checkpoint
-    from grievance.ledger.evidence import sign_fork
 
     files, key = released.hostile.files, released.homes["south"].key
     notes = [files[checkpoint_path("south", 1)], sign_checkpoint("south", 1, b"\1" * 32, key)]
-    (tmp_path / "identity.json").write_bytes(files["partners/south.json"])
-    (tmp_path / "evidence.fork").write_bytes(sign_fork("south", 1, notes, released.leader.key))
+    (tmp_path / "task.json").write_bytes(released.task.data)
+    place, witness = checkpoint_path("south", 1), released.leader.key
+    (tmp_path / "evidence.fork").write_bytes(sign_versions(place, *notes, witness))
     ran = run_snippet("ledger.fork.md", tmp_path)
     assert ran.returncode == 0, ran.stderr
-    assert released.homes["south"].identity.fingerprint in ran.stdout
-    assert "01" * 32 in ran.stdout
-    (tmp_path / "evidence.fork").write_bytes(
-        sign_fork("south", 1, notes[:1] * 2, released.leader.key)
-    )
+    assert released.task.short_digest in ran.stdout
+    assert place in ran.stdout and "01" * 32 in ran.stdout
+    (tmp_path / "evidence.fork").write_bytes(sign_versions(place, *notes[:1] * 2, witness))
     assert run_snippet("ledger.fork.md", tmp_path).returncode != 0
 
 

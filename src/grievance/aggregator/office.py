@@ -14,9 +14,10 @@ from grievance.crypto import keys
 from grievance.crypto.documents import parse_document
 from grievance.errors import GrievanceError, OrderError, PoolError, StateError, UsageError
 from grievance.failpoints import failpoint
+from grievance.ledger.versions import sign_versions
 from grievance.pipelines import Seat
 from grievance.pool.layout import RoundPaths, verify_place
-from grievance.pool.order import KIND, OrderChain, is_about, read_chain, sign_order_fork
+from grievance.pool.order import KIND, OrderChain, is_about, read_chain
 from grievance.pool.store import OCCUPIED, SMALL_FILE_SIZE, find
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class Office:
             path = paths.order_fork(seq, self.home.name)
             if self.state.outgoing(path) is None:
                 with self.state.transaction():
-                    evidence = sign_order_fork(seq, first, bytes(second), self.home.key)
+                    evidence = sign_versions(paths.order(seq), first, bytes(second), self.home.key)
                     self.state.spool(path, evidence)
                 self.publish()
             raise OrderError(

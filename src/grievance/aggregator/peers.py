@@ -22,7 +22,7 @@ from grievance.cost import Cost
 from grievance.errors import GrievanceError, LedgerError, PrivacyError, ReleaseError
 from grievance.ledger import read_ledger
 from grievance.ledger.cosigned import read_checkpoint
-from grievance.ledger.evidence import parse_fork
+from grievance.ledger.versions import parse_versions
 from grievance.pool.layout import ledger_folder
 from grievance.pool.store import SMALL_FILE_SIZE, find
 
@@ -99,10 +99,10 @@ def _check_forks(bench: Bench, party: AggregatorEntry) -> None:
         if data is None:
             continue
         try:
-            proven = parse_fork(bytes(data), party.identity)
+            proven = parse_versions(bytes(data), bench.seat.task).place
         except GrievanceError:
             continue
-        if proven.ledger == party.name:
+        if (proven.kind, proven.author) == ("head", party.name):
             raise forked(party.name, f"{folder}/{name}")
 
 

@@ -21,7 +21,7 @@ from grievance.failpoints import failpoint
 from grievance.ledger import LedgerEntry, LedgerLog, read_ledger
 from grievance.ledger.checkpoint import Checkpoint, cosign
 from grievance.ledger.cosigned import has_cosigned, read_checkpoint
-from grievance.ledger.evidence import sign_fork
+from grievance.ledger.versions import sign_versions
 from grievance.pool.decisions import read_signed_header, verify_size
 from grievance.pool.layout import (
     RoundPaths,
@@ -165,7 +165,8 @@ def _check_fork(office: Office, name: str, key: VerifyingKey, stored: Head) -> N
     now = read_checkpoint(office.home.store, name, key, stored.size)
     if now is None or now.root == stored.root:
         return
-    evidence = sign_fork(name, stored.size, [stored.checkpoint, now.data], office.home.key)
+    place = checkpoint_path(name, stored.size)
+    evidence = sign_versions(place, stored.checkpoint, now.data, office.home.key)
     path = fork_path(name, stored.size, office.home.name)
     if office.state.outgoing(path) is None:
         with office.state.transaction():

@@ -67,8 +67,6 @@ SEVERAL: Final = frozenset(
         "grievance/2 verify key",  # sealed anew, it says the same
         PROPOSAL_KIND,  # named by what it says
         OWN_SHARE_KIND,  # sealed to its owner
-        "grievance/2 order fork",
-        "grievance/2 ledger fork",
         "grievance/2 two versions",
         "grievance/2 witness waiver",  # one more witness may be let go
         "grievance/2 heads request",  # a question is asked anew

@@ -5,16 +5,17 @@ something else (another decision about a batch, a refusal where it approved, ano
 of its ledger, a card or an invitation to other terms) tells different readers different
 things. Two such files, both with its signature, prove it to anybody who has the round's task,
 or for cards its key; the signature of the witness only says who noticed. A plan has no signature
-of its own: a leader's two cards that name two plans are its two versions. Heads of a ledger and
-events of the order have evidence of their own (`ledger.evidence`, `pool.order`). Source:
-docs/design.md, sections 7 and 10.
+of its own: a leader's two cards that name two plans are its two versions. Two heads of one size of
+a ledger, and two events for one place of the order, are proved in the same form; they are noticed
+elsewhere (`aggregator.witness`, `aggregator.office`). Source: docs/design.md, sections 7 and 10;
+docs/threats.md, section 3.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from grievance.crypto.documents import (
@@ -26,12 +27,15 @@ from grievance.crypto.documents import (
 )
 from grievance.crypto.strict import StrictObject
 from grievance.errors import GrievanceError, PoolError
+from grievance.ledger.checkpoint import parse_checkpoint
 from grievance.ledger.entry import KIND as ENTRY_KIND
 from grievance.ledger.entry import entry_size_limit
 from grievance.pool.decisions import DECISION_KIND, signed_head
 from grievance.pool.noisy import KIND as SHARE_KIND
 from grievance.pool.noisy import LIMIT as SHARE_LIMIT
+from grievance.pool.order import KIND as ORDER_KIND
 from grievance.pool.proposals import APPROVAL_KIND
+from grievance.pool.store import SMALL_FILE_SIZE
 from grievance.task.card import KIND as CARD_KIND
 from grievance.task.card import LIMIT as CARD_LIMIT
 from grievance.task.card import parse_card
@@ -56,10 +60,18 @@ _PLACE = re.compile(
     r"|ledger/(?P<e>[^/.]+)/(?P<entry>[1-9][0-9]{0,8})\.json"
 )
 
+_FORKED = re.compile(
+    r"rounds/(?P<round>[^/]+)/order/(?P<order>[1-9][0-9]{0,8})\.json"
+    r"|ledger/(?P<owner>[^/.]+)/(?P<head>[1-9][0-9]{0,8})\.checkpoint"
+)
+
 
 @dataclass(frozen=True)
 class Place:
-    """A path that one aggregator writes once: who, what kind of file, about what."""
+    """A path that one aggregator writes once: who, what kind of file, about what.
+
+    `author` is "" for an event of the order: that is the leader's, whoever leads the round.
+    """
 
     path: str
     author: str
@@ -99,12 +111,23 @@ def place_of(path: str) -> Place | None:
     return None
 
 
+def _proven_place(path: str) -> Place | None:
+    """What a path is for, also where others than `Sightings` watch it."""
+    match = _FORKED.fullmatch(path)
+    if match is None:
+        return place_of(path)
+    if match["order"] is not None:
+        return Place(path, "", "order", match["order"], match["round"])
+    return Place(path, match["owner"], "head", match["head"], None)
+
+
 def read_statement(place: Place, data: View, task: Task) -> Statement | None:
     """What the owner of a place signed for it; None for anything that is not that.
 
     `task` has the keys; a place of a round is about that task.
     """
-    owner = next((p.identity for p in task.aggregators if p.name == place.author), None)
+    author = place.author or task.aggregators[0].name
+    owner = next((p.identity for p in task.aggregators if p.name == author), None)
     if owner is None or place.round_id not in (None, task.round_id):
         return None
     try:
@@ -112,6 +135,8 @@ def read_statement(place: Place, data: View, task: Task) -> Statement | None:
             return _card(place, bytes(data), owner)
         if place.kind == "verify":
             return _verifier_shares(place, data, task, owner)
+        if place.kind == "head":
+            return _head(place, bytes(data), owner)
         return _document(place, bytes(data), task, owner)
     except (GrievanceError, TypeError, ValueError):
         return None
@@ -136,12 +161,18 @@ def _verifier_shares(place: Place, data: View, task: Task, owner: VerifyingKey) 
     )
 
 
+def _head(place: Place, data: bytes, owner: VerifyingKey) -> Statement | None:
+    head = parse_checkpoint(data, place.author, owner)
+    return Statement(data, head.root) if head.size == int(place.about) else None
+
+
 def _document(place: Place, data: bytes, task: Task, owner: VerifyingKey) -> Statement | None:
     kinds: Mapping[str, tuple[str, int]] = {
         "decide": (DECISION_KIND, _DECISION_LIMIT),
         "approved": (APPROVAL_KIND, 1 << 20),
         "shared": (SHARE_KIND, SHARE_LIMIT),
         "entry": (ENTRY_KIND, entry_size_limit()),
+        "order": (ORDER_KIND, SMALL_FILE_SIZE),
     }
     kind, limit = kinds[place.kind]
     body = parse_document(data, kind=kind, signer=owner, limit=limit).body
@@ -153,8 +184,8 @@ def _is_about(place: Place, body: dict[str, Any], task: Task) -> bool:
         return body.get("ledger") == place.author and body.get("size") == int(place.about)
     if body.get("task") != task.digest.hex():
         return False
-    if place.kind == "decide":
-        return bool(body.get("seq") == int(place.about))
+    if place.kind in ("order", "decide"):
+        return type(body.get("seq")) is int and body["seq"] == int(place.about)
     if body.get("aggregator") != place.author:
         return False
     if place.kind == "approved":
@@ -191,7 +222,9 @@ def parse_versions(data: bytes, task: Task) -> TwoVersions:
 
     Whoever relies on it has compared the task's digest or its keys' fingerprints elsewhere.
     """
-    return _parse(data, lambda place, version: read_statement(place, version, task))
+    found = _parse(data, lambda place, version: read_statement(place, version, task))
+    author = found.place.author or task.aggregators[0].name
+    return replace(found, place=replace(found.place, author=author))
 
 
 def parse_card_versions(data: bytes) -> tuple[TwoVersions, VerifyingKey]:
@@ -222,7 +255,7 @@ def _parse(data: bytes, read: Callable[[Place, bytes], Statement | None]) -> Two
         error=PoolError,
         code="pool.evidence",
     )
-    place = place_of(body.text("path"))
+    place = _proven_place(body.text("path"))
     if place is None:
         body.refuse("is about no file that has one author", "path")
     found = []

@@ -247,12 +247,3 @@ def is_about(document: Document, task: Task, seq: int) -> bool:
     """
     said = document.body.get("seq")
     return document.body.get("task") == task.digest.hex() and type(said) is int and said == seq
-
-
-FORK_KIND = "grievance/2 order fork"
-
-
-def sign_order_fork(seq: int, first: bytes, second: bytes, key: SigningKey) -> bytes:
-    """Write down two events the leader signed for one place. The two files prove it."""
-    files = [first.decode("utf-8"), second.decode("utf-8")]
-    return sign_document(FORK_KIND, {"seq": seq, "files": files}, key)
