@@ -8,27 +8,38 @@ import pytest
 from cli_shell import Town
 
 
-@pytest.fixture
-def town(tmp_path: Path) -> Town:
-    """Four organisations with identities, and no round yet."""
-    made = Town(tmp_path)
+@pytest.fixture(scope="session")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Town:
+    """Four organisations with identities, to be copied."""
+    made = Town(tmp_path_factory.mktemp("founded") / "town")
     made.found("north", "south", "nurses", "carers")
     return made
 
 
+@pytest.fixture(scope="session")
+def signed(founded: Town, tmp_path_factory: pytest.TempPathFactory) -> Town:
+    """A signed round, to be copied."""
+    made = founded.copied(tmp_path_factory.mktemp("signed") / "town")
+    made.open("nurses")
+    return made
+
+
 @pytest.fixture
-def opened(town: Town) -> Town:
+def town(founded: Town, tmp_path: Path) -> Town:
+    """Four organisations with identities, and no round yet."""
+    return founded.copied(tmp_path)
+
+
+@pytest.fixture
+def opened(signed: Town, tmp_path: Path) -> Town:
     """A signed round that admits nurses."""
-    town.open("nurses")
-    return town
+    return signed.copied(tmp_path)
 
 
 @pytest.fixture(scope="module")
-def released(tmp_path_factory: pytest.TempPathFactory) -> Town:
+def released(signed: Town, tmp_path_factory: pytest.TempPathFactory) -> Town:
     """A whole round, released; tests may read it and must not change it."""
-    made = Town(tmp_path_factory.mktemp("released") / "town")
-    made.found("north", "south", "nurses", "carers")
-    made.open("nurses")
+    made = signed.copied(tmp_path_factory.mktemp("released") / "town")
     made.collect()
     made.release()
     return made
