@@ -118,9 +118,8 @@ def test_one_digit_in_any_text_is_found_and_placed(
             assert found.outcome != "fits", (name, at)
             if name not in ("release.json", "made-from.json"):
                 line = data[:at].count(b"\n") + 1
-                assert found.wrong == (
-                    f"{name}, line {line}: it does not follow from release.json",
-                )
+                of = "release.json" + " and made-from.json" * (name == "release.html")
+                assert found.wrong == (f"{name}, line {line}: it does not follow from {of}",)
         (folder / name).write_bytes(data)
     assert check_folder(folder).outcome == "fits"
 

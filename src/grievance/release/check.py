@@ -181,7 +181,9 @@ class _Look:
         elif data is not None:
             lines = zip_longest(data.split(b"\n"), expected.split(b"\n"))
             line = next(at for at, (one, other) in enumerate(lines, start=1) if one != other)
-            self.wrong.append(f"{name}, line {line}: it does not follow from {CLAIM}")
+            # The page says who relayed how many: nobody can tell here which of two files was changed.
+            of = f"{CLAIM} and {MADE_FROM}" if name == beside.PAGE else CLAIM
+            self.wrong.append(f"{name}, line {line}: it does not follow from {of}")
 
     def compare_parquet(self, name: str, table: Table, made: MadeFrom) -> None:
         """By content: who wrote it, columns, types, words, and rows as far as CSV shows them."""
