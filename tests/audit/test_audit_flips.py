@@ -6,6 +6,7 @@ import itertools
 import json
 from pathlib import Path
 
+import pytest
 from audit_world import Pool, amiss
 
 from federation import Federation
@@ -38,6 +39,7 @@ def test_every_flipped_byte_is_noticed_and_named(pool: Pool) -> None:
     assert pool.audit().verdict == "pass"
 
 
+@pytest.mark.slow
 def test_every_byte_of_notes_and_headers_counts(pool: Pool) -> None:
     """Formats with a text or binary head of their own, every single bit of some files."""
     seq = pool.batch_places()[0]
@@ -72,6 +74,7 @@ def test_a_checkpoint_has_one_spelling(pool: Pool) -> None:
     assert pool.audit().verdict == "incomplete"
 
 
+@pytest.mark.slow
 def test_shortened_emptied_and_lengthened_files_are_named(pool: Pool) -> None:
     for path in pool.files():
         data = pool.read(path)

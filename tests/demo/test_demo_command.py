@@ -65,6 +65,7 @@ def test_the_demo(tmp_path: Path) -> None:
     assert re.search(r"After this, \d+ more rounds like this one fit into the campaign", ran.stdout)
 
 
+@pytest.mark.slow
 def test_the_demo_can_be_kept(tmp_path: Path) -> None:
     ran = run(tmp_path, "--workers", "120", "--seed", "7", "--keep", "kept")
     kept = tmp_path / "here" / "kept"

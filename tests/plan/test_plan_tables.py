@@ -137,6 +137,7 @@ def test_projection_is_linear(population, offset) -> None:
         assert [(a + b) % P for a, b in joined] == layout.project(name, total, P)
 
 
+@pytest.mark.slow
 @LENIENT
 @given(populations())
 def test_tables_over_the_same_people_have_equal_margins(population) -> None:

@@ -305,6 +305,7 @@ def test_metadata_does_not_get_in(task: Task, table: pa.Table) -> None:
     assert refusal(task, signed(task, sink.getvalue())) == "batch.malformed"
 
 
+@pytest.mark.slow
 def test_every_flipped_byte_signed_again_reads_as_the_rows_or_not_at_all(
     task: Task, good: bytes
 ) -> None:

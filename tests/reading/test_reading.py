@@ -32,6 +32,7 @@ def test_the_page_says_what_runs(page: str, trace: Trace) -> None:
     assert not wrong, "\n".join([*wrong, HOW])
 
 
+@pytest.mark.slow
 def test_a_function_that_moved_to_an_unlisted_file_is_noticed(page: str, tmp_path: Path) -> None:
     """The control: the same copy, with one function of a listed file moved out of it."""
     for part in ("src", "examples/round", "tests/reading"):
@@ -58,6 +59,7 @@ def test_a_function_that_moved_to_an_unlisted_file_is_noticed(page: str, tmp_pat
     assert any("_check_proof of pipelines/elsewhere.py" in line for line in wrong), wrong
 
 
+@pytest.mark.slow
 def test_a_figure_that_is_too_small_is_noticed(page: str, trace: Trace) -> None:
     reading = read_page(page)["A"]
     name, figure = next(iter(reading.listed.items()))
@@ -70,6 +72,7 @@ def test_a_figure_that_is_too_small_is_noticed(page: str, trace: Trace) -> None:
     assert f"A: nothing of {name} runs on the path" in complaints(page, without, SOURCE)
 
 
+@pytest.mark.slow
 def test_an_import_that_is_not_said_is_noticed(page: str, trace: Trace) -> None:
     shorter = re.sub(r"^Imported by .*$", "", page, flags=re.MULTILINE)
     assert shorter != page

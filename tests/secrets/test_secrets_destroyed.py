@@ -137,6 +137,7 @@ def everything(federation: Federation) -> list[Path]:
 ALL = {"reports of north", "reports of south", "verify key", "sums of north", "sums of south"}
 
 
+@pytest.mark.slow
 def test_no_byte_string_anywhere_opens_a_destroyed_round(released: Federation) -> None:
     target = Target(released)
     # The search has power: before, it finds every key where it lies.

@@ -181,7 +181,7 @@ class _Look:
         elif data is not None:
             lines = zip_longest(data.split(b"\n"), expected.split(b"\n"))
             line = next(at for at, (one, other) in enumerate(lines, start=1) if one != other)
-            # The page says who relayed how many: nobody can tell here which of two files was changed.
+            # The page says who relayed how many: which of the two was changed cannot be told.
             of = f"{CLAIM} and {MADE_FROM}" if name == beside.PAGE else CLAIM
             self.wrong.append(f"{name}, line {line}: it does not follow from {of}")
 
