@@ -209,6 +209,6 @@ def test_a_fault_that_both_sides_meet_is_told_once(
     ours = SyncResult(faults=[fault("of both")])
     theirs = SyncResult(faults=[fault("of both"), fault("of the helper")])
     monkeypatch.setattr("grievance.aggregator.sync", lambda _office, _progress: ours)
-    monkeypatch.setattr("grievance.aggregator.rehearsal.sync_helper", lambda _home: theirs)
+    monkeypatch.setattr("grievance.aggregator.rehearsal.sync_helper", lambda _home, **_: theirs)
     faults = sync_once(federation.leader).faults
     assert [f.message for f in faults] == ["of both", "of the helper"]

@@ -73,8 +73,12 @@ def test_a_ledger_entry_has_one_form(fields: dict[str, object]) -> None:
     is_refused("ledger-entry-body", changed("ledger-entry", **fields))
 
 
-def test_evidence_of_a_fork_holds_two_heads_and_nothing_else() -> None:
-    is_refused("ledger-fork-body", changed("ledger-fork", heads=[*body("ledger-fork")["heads"], 1]))
+@pytest.mark.parametrize("at", range(3))
+def test_evidence_holds_two_versions_and_nothing_else(at: int) -> None:
+    both = body("two-versions", at)["versions"]
+    assert judge(TARGETS["two-versions-body"], changed("two-versions", at))
+    for versions in ([*both, 1], both[:1], [both[0], both[0]]):
+        is_refused("two-versions-body", changed("two-versions", at, versions=versions))
 
 
 @pytest.mark.parametrize(

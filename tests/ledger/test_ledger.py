@@ -23,6 +23,7 @@ from grievance.ledger import KIND, LedgerEntry, LedgerLog, ReleaseEvent, read_le
 from grievance.pool.layout import ledger_path
 from grievance.pool.store import open_store
 from grievance.privacy import BudgetFilter
+from grievance.task.heads import LedgerHead
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +79,7 @@ def test_a_ledger_reads_back(tmp_path: Path) -> None:
     publish(tmp_path, log)
     found = read_ledger(open_store(tmp_path), "north", KEY.public)
     assert found == log
-    assert found.head == {"size": 3, "root": root([e.data for e in log.entries]).hex()}
+    assert found.head == LedgerHead(3, root([e.data for e in log.entries]))
     assert found.spent(CAMPAIGN, "zcdp") == Cost("zcdp", RHO * 6)
     assert found.spent("another", "zcdp") == Cost.zero("zcdp")
     assert read_ledger(open_store(tmp_path), "south", KEY.public).head is None
