@@ -108,6 +108,7 @@ def assert_part_of(mine: Any, published: Any, where: str) -> None:
         assert mine == pytest.approx(published, abs=1e-9), where
 
 
+@pytest.mark.slow
 def test_osmi_whole(shared: Path) -> None:
     out = run("osmi", "--data", str(shared / "data" / "osmi_2014.csv"))
     assert "All rows of osmi_2014.csv, compared with osmi_2014.truth.json." in out
@@ -144,6 +145,7 @@ def test_osmi_with_made_up_people(tmp_path: Path) -> None:
     assert (kept / "round" / "results" / "release.json").exists()
 
 
+@pytest.mark.slow
 def test_census_sample(shared: Path) -> None:
     data = str(shared / "data" / "census_ew_2011_workers.csv")
     out = run("census", "--data", data, "--sample", "400", "--workers", "1")
