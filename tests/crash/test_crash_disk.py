@@ -28,8 +28,11 @@ STEPS = {"full": "free some space", "io": "see to the disk"}
 
 
 def check_words(ended: Ended, action: str) -> None:
-    """Exit code 1, what failed and what to do next; no traceback."""
-    ended.refused(WORDS[action], STEPS[action])
+    """What failed and what to do next; no traceback.
+
+    Exit code 1, or 0 where the command's own step was done, and only the sync after it was not.
+    """
+    ended.refused(WORDS[action], STEPS[action], code=1 if ended.code else 0)
 
 
 def places(town: Town) -> dict[str, list[tuple[int, int]]]:

@@ -103,7 +103,7 @@ def test_a_cut_or_a_fault_around_the_puts_of_every_command(remote: Town, action:
             (ended,) = remote.cut({index: f"{label}:{number}:{action}"})
             assert ended.killed == (action == "kill"), (index, label, number)
             if not ended.killed:
-                ended.refused("cannot be written")
+                ended.refused("cannot be written", code=1 if ended.code else 0)
 
 
 @pytest.mark.slow
