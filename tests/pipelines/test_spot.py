@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from cli.cli_shell import Town, type_words
+from dishonest import TINY_ANSWERS, TINY_PLAN
 from federation import Federation, encode, seal_measurement
 from grievance.aggregator import Office, sync
 from grievance.aggregator.decisions import read_decision, read_findings
@@ -18,41 +18,15 @@ from grievance.kernels import BatchPrio3
 from grievance.pipelines import open_rows, paths, spot, workers
 from grievance.pool.batch import BatchFile, Span
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "cli"))
-from cli_shell import Town, type_words
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from grievance.kernels.batch import BatchVerified
     from grievance.pipelines import Seat
 
-SMALL = b"""
-title = "One question"
-campaign = "spot"
-opens = 2026-10-01
-closes = 2026-12-20
-envelope = "x25519"
-
-[privacy]
-epsilon = 2.0
-delta = 1e-6
-lifetime_epsilon = 4.0
-minimum_reports = 10
-hide_below = 0
-
-[fields.region]
-question = "Where do you work?"
-choices = ["London", "North", "Wales"]
-required = true
-
-[statistics.regions]
-count = ["region"]
-"""
 SEQ = 3
 """The batch's place in the chain, after two admissions."""
-
-ANSWERS: dict[str, object] = {"region": "North"}
 
 
 @pytest.fixture(autouse=True)
@@ -64,8 +38,8 @@ def kernels_for_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 def federation(tmp_path: Path) -> Federation:
     """A round with one batch of 100 reports, ordered and checked by nobody."""
     made = Federation(tmp_path / "world")
-    made.open_round(SMALL)
-    made.relay("nurses", made.seal(100, ANSWERS))
+    made.open_round(TINY_PLAN)
+    made.relay("nurses", made.seal(100, TINY_ANSWERS))
     return made
 
 
@@ -248,10 +222,10 @@ def refused_by_south(federation: Federation) -> set[int]:
 def test_the_reference_leaves_equal_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """300 reports, some of them bad: findings, decisions and sums, byte for byte."""
     made = Federation(tmp_path / "world")
-    task = made.open_round(SMALL)
-    meas = encode(task, ANSWERS)
+    task = made.open_round(TINY_PLAN)
+    meas = encode(task, TINY_ANSWERS)
     bad = [seal_measurement(task, [2, *meas[1:]], seed=bytes([i]) * 32) for i in range(1, 6)]
-    made.relay("nurses", [*made.seal(295, ANSWERS), *bad])
+    made.relay("nurses", [*made.seal(295, TINY_ANSWERS), *bad])
     shutil.copytree(made.folder, tmp_path / "before")
 
     def play(*, reference: bool) -> list[object]:
