@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from collecting import Collecting
 from fault_world import judge, nothing_changes, refused, tells, worker_reads
 
 from cli.cli_shell import type_words
@@ -43,41 +44,7 @@ if TYPE_CHECKING:
 
     from grievance.task import Task
 
-AGAIN = "seal your answers again"
 SEAL = sys.modules["grievance.client.seal"]
-
-
-class Collecting:
-    """A round that takes reports, and what it must have counted so far."""
-
-    def __init__(self, folder: Path) -> None:
-        self.federation = Federation(folder, relays=("nurses", "carers", "aardvark"))
-        self.federation.relays = ["nurses", "carers"]
-        self.task: Task = self.federation.open_round(TINY_PLAN)
-        self.one = encode(self.task, TINY_ANSWERS)[: self.task.layout.num_bits]
-        self.counted = 0
-
-    def honest(self) -> Report:
-        return seal(self.task, TINY_ANSWERS)
-
-    def hand_in(self, *reports: Report, relay: str = "nurses") -> list[str]:
-        """Publish a batch of exactly these rows; the public code of each."""
-        publish(self.federation, relay, reports)
-        self.federation.sync("north", "south", "north")
-        batch = self.federation.chain().batches[-1]
-        assert (batch.partner, batch.rows) == (relay, len(reports))
-        refused = self.federation.reasons()[batch.seq]
-        codes = [refused.get(row, "report.accepted") for row in range(len(reports))]
-        self.counted += codes.count("report.accepted")
-        assert exact_totals(self.federation) == [bit * self.counted for bit in self.one]
-        return codes
-
-    def reads(self, report: Report, code: str, *words: str) -> None:
-        """Assert what a worker reads about a refused report."""
-        said = worker_reads(self.federation, report)
-        assert said.startswith(f"refused ({code}): "), said
-        for word in (*words, f"  next: {AGAIN}"):
-            assert word in said, (word, said)
 
 
 @pytest.fixture(scope="module")
