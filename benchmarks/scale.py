@@ -32,6 +32,7 @@ from grievance.aggregator.releases import answer, propose
 from grievance.client.input_share import input_share_info
 from grievance.crypto.hpke import HpkePrivateKey
 from grievance.demo import generate
+from grievance.pool.events import Close
 from grievance.pool.order import read_chain
 from grievance.pool.proposals import Approval
 from grievance.release import collect
@@ -209,7 +210,7 @@ def _released(world: World, counted: Counter[tuple[object, ...]]) -> dict[str, A
     leader, helper = (world.homes[name] for name in AGGREGATORS)
     with Office.open(leader) as office:
         _, chain = office.open_bench(world.task.round_id)
-        office.order(chain, {"type": "close"})
+        office.order(chain, Close())
         office.publish()
     for _ in range(2):
         for name in AGGREGATORS:

@@ -21,10 +21,11 @@ from grievance.ledger.asked import make_answer
 from grievance.ledger.checkpoint import cosign, sign_checkpoint
 from grievance.ledger.versions import sign_versions
 from grievance.pool.decisions import Decision, Status
+from grievance.pool.events import Admit, Close, Expel, OrderBatch, OrderRelease, Void
 from grievance.pool.layout import RoundPaths, checkpoint_path
 from grievance.pool.noisy import KIND as SHARE_KIND
 from grievance.pool.noisy import sign_own_share
-from grievance.pool.order import OrderChain, admit_event
+from grievance.pool.order import OrderChain
 from grievance.pool.proposals import Approval
 from grievance.pool.waivers import sign_waiver
 from grievance.release import Release
@@ -82,21 +83,16 @@ def decided() -> Seeds:
     decisions = [
         Decision(batch.seq, batch.digest, ROWS, chosen, secret("root")) for chosen in ({}, refused)
     ]
-    first = OrderChain.start(task).sign_next(
-        admit_event("nurses", signing_key("nurses").public), north
-    )
-    other = OrderChain.start(task).sign_next({"type": "close"}, north)
-    batches = [
-        {"type": "batch", "partner": "nurses", "batch": secret(f"{n}").hex(), "rows": 5}
-        for n in range(2)
-    ]
+    first = OrderChain.start(task).sign_next(Admit("nurses", signing_key("nurses").public), north)
+    other = OrderChain.start(task).sign_next(Close(), north)
+    batches = [OrderBatch("nurses", secret(f"{n}"), 5) for n in range(2)]
     events = [
-        admit_event("nurses", signing_key("nurses").public),
+        Admit("nurses", signing_key("nurses").public),
         *batches,
-        {"type": "void", "batch": 2},
-        {"type": "expel", "partner": "nurses"},
-        {"type": "close"},
-        {"type": "release", "release": RELEASE, "proposal": secret("p").hex()},
+        Void(2),
+        Expel("nurses"),
+        Close(),
+        OrderRelease(RELEASE, secret("p")),
     ]
     signed = [one.sign(task, signing_key("south")) for one in decisions]
     where = RoundPaths(ROUND).decide(batch.seq, "south")
@@ -109,7 +105,7 @@ def decided() -> Seeds:
         ],
         "decision": signed,
         "order": [first, other],
-        "order-events": [canonical(events)],
+        "order-events": [canonical([event.to_json() for event in events])],
         "proposal": [world().proposal.sign(task, north)],
         "approval": [
             Approval("south", "approve", "").sign(task, world().proposal, signing_key("south")),

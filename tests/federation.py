@@ -19,6 +19,7 @@ from grievance.client import Report, seal
 from grievance.client.commitment import commitment_of, nonce_of, openings
 from grievance.client.seal import Drawn, seal_shares
 from grievance.home import Home
+from grievance.pool.events import Close
 from grievance.pool.layout import RoundPaths
 from grievance.pool.order import OrderChain, read_chain
 from grievance.pool.proposals import Approval, ReleaseView
@@ -184,7 +185,7 @@ class Federation:
     def close(self) -> None:
         with Office.open(self.leader) as office:
             _, chain = office.open_bench(self.round_id)
-            office.order(chain, {"type": "close"})
+            office.order(chain, Close())
             office.publish()
         self.settle()
 

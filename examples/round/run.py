@@ -16,6 +16,7 @@ from grievance.aggregator.outside import with_witnesses
 from grievance.aggregator.releases import answer, propose
 from grievance.aggregator.rounds import join_round, new_round
 from grievance.audit import AuditResult, audit_pool
+from grievance.pool.events import Close
 from grievance.pool.proposals import Approval
 from grievance.pool.relay import make_batches, publish_batch
 from grievance.pool.rounds import read_task_and_signatures
@@ -92,7 +93,7 @@ def run_round(folder: Path, num_workers: int = 12) -> tuple[Release, AuditResult
     # to their ledgers, all cosign, and only then do the noisy shares leave.
     with Office.open(leader) as office:
         bench, chain = office.open_bench(task.round_id)
-        office.order(chain, {"type": "close"})
+        office.order(chain, Close())
         release_id = propose(bench, chain, names=None).release_id
         office.publish()
     with Office.open(helper) as office:

@@ -12,6 +12,7 @@ from grievance.aggregator import Office
 from grievance.aggregator.destroy import destroy, key_files, order_again
 from grievance.errors import BatchError, GrievanceError, StateError, UsageError
 from grievance.ledger import read_ledger
+from grievance.pool.events import Void
 from grievance.release import collect
 
 
@@ -95,7 +96,7 @@ def test_a_crash_between_mark_and_deletion_is_finished(
 def void(federation: Federation, seq: int) -> None:
     with Office.open(federation.leader) as office:
         _, chain = office.open_bench(federation.round_id)
-        office.order(chain, {"type": "void", "batch": seq})
+        office.order(chain, Void(seq))
         office.publish()
 
 

@@ -21,6 +21,7 @@ from grievance.errors import ReleaseError
 from grievance.history import state
 from grievance.ledger.checkpoint import sign_checkpoint
 from grievance.ledger.versions import parse_versions
+from grievance.pool.events import Close
 from grievance.pool.layout import checkpoint_path, cosignature_path, fork_path
 from grievance.release import collect
 
@@ -134,7 +135,7 @@ def test_a_later_head_counts_for_an_earlier_entry(tmp_path: Path) -> None:
     federation.sync(NORTH, SOUTH)
     with Office.open(federation.leader) as office:
         _, chain = office.open_bench(federation.round_id)
-        office.order(chain, {"type": "close"})
+        office.order(chain, Close())
         office.publish()
     for _ in range(3):
         federation.sync(NORTH, SOUTH)

@@ -10,6 +10,7 @@ import pytest
 from federation import ANSWERS, HYBRID, Federation
 from grievance.aggregator import Office
 from grievance.errors import ReleaseError, TaskError
+from grievance.pool.events import Expel
 
 
 @pytest.fixture
@@ -195,7 +196,7 @@ def test_an_expelled_partner_relays_no_more_and_what_it_relayed_counts(
     federation.settle()
     with Office.open(federation.leader) as office:
         _, chain = office.open_bench(federation.round_id)
-        office.order(chain, {"type": "expel", "partner": "carers"})
+        office.order(chain, Expel("carers"))
         office.publish()
     federation.relay("carers", federation.seal(5))
     federation.relay("nurses", federation.seal(8))

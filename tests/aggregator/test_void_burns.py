@@ -17,6 +17,7 @@ from grievance.aggregator.asked import Told
 from grievance.aggregator.recover import recover
 from grievance.errors import StateError
 from grievance.pool.decisions import Status
+from grievance.pool.events import Expel, Void
 
 SEED = new_seed()
 
@@ -33,8 +34,8 @@ def voided(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     with Office.open(made.leader) as office:
         _, chain = office.open_bench(made.round_id)
         # The relay is expelled with it: else the batch, which is still there, gets a new place.
-        office.order(chain, {"type": "expel", "partner": "nurses"})
-        office.order(chain, {"type": "void", "batch": chain.batches[0].seq})
+        office.order(chain, Expel("nurses"))
+        office.order(chain, Void(chain.batches[0].seq))
         office.publish()
     made.settle()
     return Snapshot(made)

@@ -13,6 +13,7 @@ from grievance.aggregator.releases import own_ledger
 from grievance.errors import ReleaseError, StateError
 from grievance.ledger.checkpoint import parse_checkpoint, sign_checkpoint
 from grievance.ledger.versions import parse_versions
+from grievance.pool.events import Close
 from grievance.pool.layout import checkpoint_path, cosignature_path, fork_path, ledger_path
 from grievance.release import collect
 
@@ -171,7 +172,7 @@ def test_an_equivocating_leader_is_noticed_by_whoever_saw_the_other_event(
 
     first = OrderChain.start(federation.task)
     first.extend(parse_document(federation.file(federation.paths.order(1)).read_bytes(), kind=KIND))
-    other = first.sign_next({"type": "close"}, federation.leader.key)
+    other = first.sign_next(Close(), federation.leader.key)
     kept = path.read_bytes()
     path.write_bytes(other)
     assert chain.length > 2

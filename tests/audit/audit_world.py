@@ -19,6 +19,7 @@ from grievance.crypto.merkle import root
 from grievance.crypto.signing import SigningKey
 from grievance.ledger.checkpoint import cosign, parse_checkpoint, sign_checkpoint
 from grievance.pool.batch import BatchFile, row_digests
+from grievance.pool.events import Expel, Void
 from grievance.pool.layout import RoundPaths
 
 if TYPE_CHECKING:
@@ -239,8 +240,8 @@ def make_quarrel(folder: Path) -> Pool:
     federation.file(federation.paths.batch("carers", lost.digest)).unlink()
     with Office.open(federation.leader) as office:
         _, chain = office.open_bench(federation.round_id)
-        office.order(chain, {"type": "void", "batch": lost.seq})
-        office.order(chain, {"type": "expel", "partner": "carers"})
+        office.order(chain, Void(lost.seq))
+        office.order(chain, Expel("carers"))
         office.publish()
     federation.settle()
     federation.close()

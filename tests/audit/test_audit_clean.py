@@ -15,6 +15,7 @@ from grievance.audit.result import verdict_of
 from grievance.crypto.documents import canonical, sign_document
 from grievance.crypto.signing import SigningKey
 from grievance.errors import PoolError, TrustError, UsageError
+from grievance.pool.events import Expel, Void
 from grievance.pool.store import LocalStore
 from grievance.release import collect
 
@@ -141,7 +142,7 @@ def test_declined_releases_and_expelled_partners_are_no_faults(tmp_path: Path) -
     federation.settle()
     with Office.open(federation.leader) as office:
         _, chain = office.open_bench(federation.round_id)
-        office.order(chain, {"type": "expel", "partner": "carers"})
+        office.order(chain, Expel("carers"))
         office.publish()
     federation.relay("carers", federation.seal(3))
     federation.settle()
@@ -173,7 +174,7 @@ def test_a_voided_batch_and_a_destroyed_round_are_no_faults(
     place.unlink()
     with Office.open(federation.leader) as office:
         _, chain = office.open_bench(federation.round_id)
-        office.order(chain, {"type": "void", "batch": lost.seq})
+        office.order(chain, Void(lost.seq))
         office.publish()
     if comes_back:
         place.write_bytes(data)

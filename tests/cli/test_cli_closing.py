@@ -9,6 +9,7 @@ from cli_shell import PLAN, Town
 
 from grievance.aggregator import Office
 from grievance.home import Home
+from grievance.pool.events import Void
 
 
 def demanding(folder: Path, minimum: int) -> Town:
@@ -130,7 +131,7 @@ def test_a_batch_that_was_given_up_comes_back_by_order_alone(tmp_path: Path) -> 
     with Office.open(Home.open(town.home("north"))) as office:
         # As where an earlier batch is missing, so that the leader has not checked this one.
         _, chain = office.open_bench(town.round_id)
-        office.order(chain, {"type": "void", "batch": place})
+        office.order(chain, Void(place))
         office.publish()
     town.settle()
     assert len(list(order.iterdir())) == place + 1, "it lies there, and gets no place by itself"

@@ -12,6 +12,7 @@ from history_town import Town
 
 from grievance.aggregator import Office
 from grievance.audit import audit_pool
+from grievance.pool.events import Close
 from grievance.pool.noisy import parse_noisy_share
 from grievance.release import collect
 
@@ -233,7 +234,7 @@ def _close(town: Town) -> None:
 
     def close(office: Office) -> None:
         _, chain = office.open_bench(town.round_id)
-        office.order(chain, {"type": "close"})
+        office.order(chain, Close())
         office.publish()
 
     if all(event["type"] != "close" for event in town.events(town.round_id)):

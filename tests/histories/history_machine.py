@@ -35,6 +35,7 @@ from grievance.errors import (
     TaskError,
     UsageError,
 )
+from grievance.pool.events import Close, Event, Expel
 
 if TYPE_CHECKING:
     from history_model import Book
@@ -144,7 +145,7 @@ class History(RuleBasedStateMachine):
         self.step("settle")
         settle(self.town)
 
-    def lead(self, event: dict[str, object], cut: tuple[str, int] | None = None) -> bool:
+    def lead(self, event: Event, cut: tuple[str, int] | None = None) -> bool:
         """Order something; False where it was refused."""
         town = self.town
 
@@ -190,7 +191,7 @@ class History(RuleBasedStateMachine):
         look(self.town)
         admitted, expelled = self.partners()
         allowed = relay in admitted - expelled and not self.closed()
-        done = self.lead({"type": "expel", "partner": relay}, cut)
+        done = self.lead(Expel(relay), cut)
         assert done == allowed or cut or self.town.spoiled
 
     @precondition(lambda self: self.may("north") and expected(self.town, self.town.round_id))
@@ -255,7 +256,7 @@ class History(RuleBasedStateMachine):
         self.town.publish_waiting("north")
         look(self.town)
         open_yet = not self.closed()
-        assert self.lead({"type": "close"}, cut) == open_yet or self.town.spoiled
+        assert self.lead(Close(), cut) == open_yet or self.town.spoiled
 
     # Releases.
 

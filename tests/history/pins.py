@@ -25,6 +25,7 @@ from grievance.aggregator.status import status
 from grievance.audit import audit_pool
 from grievance.errors import GrievanceError
 from grievance.pool.bundle import BundleStore
+from grievance.pool.events import Close, Event, Expel
 from grievance.pool.rounds import read_task
 from grievance.release import collect
 
@@ -83,7 +84,7 @@ class Town:
         (path,) = self.federation.relay(name, self.federation.seal(number, TINY_ANSWERS))
         self.names[path] = f"BATCH of {name}"
 
-    def event(self, event: dict[str, object]) -> None:
+    def event(self, event: Event) -> None:
         with Office.open(self.federation.leader) as office:
             _, chain = office.open_bench(self.federation.round_id)
             office.order(chain, event)
@@ -169,8 +170,8 @@ def script(town: Town) -> list[tuple[str, Callable[[], object]]]:
         ("nurses relay", lambda: town.relay("nurses", 8)),
         ("carers relay", lambda: town.relay("carers", 4)),
         *acts("north", "south", "north", "south"),
-        ("north expels carers", lambda: town.event({"type": "expel", "partner": "carers"})),
-        ("north closes", lambda: town.event({"type": "close"})),
+        ("north expels carers", lambda: town.event(Expel("carers"))),
+        ("north closes", lambda: town.event(Close())),
         *acts("south"),
         ("north proposes", town.propose),
         ("south approves", lambda: town.federation.answer("south", town.release_id)),

@@ -15,7 +15,8 @@ import pytest
 from grievance import history
 from grievance.history import STEPS, needs
 from grievance.ledger import entry
-from grievance.pool import layout, order
+from grievance.pool import events as order_events
+from grievance.pool import layout
 from grievance.pool.layout import BackupPaths, RoundPaths
 
 PACKAGE = Path(inspect.getfile(history)).parent
@@ -93,8 +94,8 @@ def test_without_its_step_a_kind_is_missed(kind: str) -> None:
 def events() -> set[str]:
     """Every event of the order and of ledgers there is."""
     classes = [member.__name__ for member in get_args(entry.Event)]
-    ledger = [name.removesuffix("Event").lower() for name in classes]
-    return {f"order: {kind}" for kind in order._SHAPES} | {f"ledger: {kind}" for kind in ledger}
+    ledger = {f"ledger: {name.removesuffix('Event').lower()}" for name in classes}
+    return ledger | {f"order: {event.kind}" for event in get_args(order_events.Event)}
 
 
 def test_every_event_is_left_by_a_step() -> None:

@@ -16,6 +16,7 @@ from federation import Federation
 from grievance.aggregator import Office
 from grievance.audit import AuditResult, audit_pool
 from grievance.crypto.documents import sign_document
+from grievance.pool.events import Close
 from grievance.pool.order import OrderChain, read_chain
 from grievance.pool.rounds import read_task
 from grievance.release import Release, collect
@@ -60,7 +61,7 @@ class HostileCoalition(Federation):
         """The leader's steward closes the round; nobody syncs."""
         with Office.open(self.leader) as office:
             _, chain = office.open_bench(self.round_id)
-            office.order(chain, {"type": "close"})
+            office.order(chain, Close())
             office.publish()
 
     def seal(self, number: int, answers: Mapping[str, object] = TINY_ANSWERS) -> list[Report]:

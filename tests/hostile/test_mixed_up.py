@@ -19,6 +19,7 @@ from grievance.errors import GrievanceError, ReportError
 from grievance.ledger import LedgerLog, cosigned, read_ledger
 from grievance.ledger.checkpoint import cosign, parse_checkpoint
 from grievance.pool.decisions import Status
+from grievance.pool.events import Close
 from grievance.pool.layout import RoundPaths, checkpoint_path, cosignature_path
 from grievance.release import collect
 
@@ -115,7 +116,7 @@ def test_an_order_event_by_somebody_else(who: str, checked: HostileCoalition) ->
     """A helper, or a relay, closes the round: it does not, and the leader takes the place."""
     chain = checked.chain()
     path = checked.paths.order(chain.length + 1)
-    data = chain.sign_next({"type": "close"}, checked.leader.key)
+    data = chain.sign_next(Close(), checked.leader.key)
     place(checked, path, signed_by(checked.homes[who].key, data))
     assert checked.codes() == [] and not checked.chain().closed
     report = checked.audit()

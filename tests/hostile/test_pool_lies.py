@@ -33,6 +33,7 @@ from grievance.crypto.signing import SigningKey
 from grievance.errors import ReleaseError
 from grievance.ledger.checkpoint import sign_checkpoint
 from grievance.pool.batch import max_batch_size
+from grievance.pool.events import Close
 from grievance.pool.layout import checkpoint_path, cosignature_path
 from grievance.pool.order import KIND as ORDER
 from grievance.pool.order import OrderChain
@@ -401,6 +402,6 @@ def test_names_that_are_none_in_every_folder(opened: HostileCoalition) -> None:
 def test_a_chain_that_is_read_is_the_leaders(checked: HostileCoalition) -> None:
     """The control: what `fast_forward` signs is what the leader's own program would sign."""
     chain = checked.chain()
-    data = OrderChain.start(chain.task).sign_next({"type": "close"}, checked.leader.key)
+    data = OrderChain.start(chain.task).sign_next(Close(), checked.leader.key)
     body = parse_document(data, kind=ORDER).body
     assert set(body) == {"task", "seq", "previous", "event"} and body["seq"] == 1

@@ -34,6 +34,7 @@ from grievance.pool.batch import (
     write_batch,
 )
 from grievance.pool.decisions import Status
+from grievance.pool.events import OrderBatch
 from grievance.task import Identity, make_card
 from grievance.testing import make_coalition
 
@@ -181,7 +182,7 @@ def test_a_leader_that_orders_a_batch_with_another_number_of_rows(federation: Fe
     digest = path.rsplit("-", 1)[1]
     with Office.open(federation.leader) as office:
         _, chain = office.open_bench(federation.round_id)
-        office.order(chain, {"type": "batch", "partner": "nurses", "batch": digest, "rows": 2})
+        office.order(chain, OrderBatch("nurses", bytes.fromhex(digest), 2))
         office.publish()
     federation.settle()
     (batch,) = federation.chain().batches

@@ -5,18 +5,35 @@ Source: docs/design.md, section 7.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
 from dishonest import TINY_ANSWERS, TINY_PLAN, Snapshot, flip, publish
 from federation import Federation
 from grievance.aggregator import Office
-from grievance.crypto.documents import b64encode, parse_document, sign_document
+from grievance.crypto.documents import (
+    b64encode,
+    canonical,
+    parse_canonical,
+    parse_document,
+    sign_document,
+)
 from grievance.crypto.signing import SigningKey
 from grievance.errors import OrderError, PoolError
+from grievance.pool.batch import MAX_BATCH_ROWS
+from grievance.pool.events import (
+    Admit,
+    Close,
+    Event,
+    Expel,
+    OrderBatch,
+    OrderRelease,
+    Void,
+    read_event,
+)
 from grievance.pool.layout import RoundPaths
-from grievance.pool.order import KIND, OrderChain, admit_event, read_chain
+from grievance.pool.order import KIND, OrderChain, read_chain
 from grievance.pool.store import open_store
 from grievance.testing import make_coalition
 
@@ -58,7 +75,7 @@ def signed(coalition: Coalition, chain: OrderChain, event: Any, **changes: Any) 
 def grown(coalition: Coalition, *events: Any) -> tuple[OrderChain, list[bytes]]:
     chain, files = OrderChain.start(coalition.task), []
     for event in events:
-        files.append(chain.sign_next(event, coalition.signing_keys[0]))
+        files.append(chain.sign_next(read_event(event), coalition.signing_keys[0]))
         chain.extend(parse_document(files[-1], kind=KIND))
     return chain, files
 
@@ -67,8 +84,8 @@ def put(coalition: Coalition, store: Store, seq: int, data: bytes) -> None:
     store.put(RoundPaths(coalition.task.round_id).order(seq), data)
 
 
-ADMIT = admit_event("nurses", NURSES.public)
-ADMIT_2 = admit_event("carers", CARERS.public)
+ADMIT = Admit("nurses", NURSES.public).to_json()
+ADMIT_2 = Admit("carers", CARERS.public).to_json()
 
 
 def test_a_chain_grows_and_reads_back(coalition: Coalition, store: Store) -> None:
@@ -102,8 +119,8 @@ BROKEN_RULES: dict[str, tuple[list[Any], Any]] = {
     "no digest": ([ADMIT], {"type": "batch", "partner": "nurses", "rows": 5}),
     "one field more": ([ADMIT], BATCH | {"note": "hello"}),
     "admitted twice": ([ADMIT], ADMIT),
-    "one key twice": ([ADMIT], admit_event("carers", NURSES.public)),
-    "one name twice": ([ADMIT], admit_event("nurses", CARERS.public)),
+    "one key twice": ([ADMIT], Admit("carers", NURSES.public).to_json()),
+    "one name twice": ([ADMIT], Admit("nurses", CARERS.public).to_json()),
     "admitted again after expulsion": ([ADMIT, {"type": "expel", "partner": "nurses"}], ADMIT),
     "admitted after closing": ([{"type": "close"}], ADMIT),
     "a name that is none": ([], ADMIT | {"partner": "../nurses"}),
@@ -147,9 +164,44 @@ def test_a_leader_that_breaks_a_rule_stops_the_round(
     with pytest.raises(OrderError) as error:
         read_chain(store, coalition.task)
     assert error.value.hint
-    if isinstance(event, dict):
-        with pytest.raises(OrderError):
-            chain.sign_next(event, coalition.signing_keys[0])
+    with pytest.raises(OrderError):
+        chain.sign_next(read_event(event), coalition.signing_keys[0])
+
+
+EVENTS = [
+    Admit("nurses", NURSES.public),
+    Expel("nurses"),
+    OrderBatch("nurses", b"\xab" * 32, MAX_BATCH_ROWS),
+    Void(1),
+    Close(),
+    OrderRelease("0" * 16, b"\xcd" * 32),
+]
+
+
+def by_kind(event: Event) -> str:
+    return event.kind
+
+
+def test_every_kind_of_event_is_tried() -> None:
+    assert list(map(type, EVENTS)) == list(get_args(Event))
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=by_kind)
+def test_an_event_reads_back_as_it_was_written(event: Event) -> None:
+    assert read_event(parse_canonical(canonical(event.to_json()))) == event
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=by_kind)
+def test_an_event_has_one_form(event: Event) -> None:
+    """No field more or less, and none that is something else, or out of range."""
+    good = event.to_json()
+    others: list[Any] = [None, True, 0, -1, 2**53, [], {}, "", "../x", "AB" * 32, "ab" * 31]
+    bad = [good | {"note": "hello"}, *({k: good[k] for k in good if k != gone} for gone in good)]
+    bad += [good | {name: other} for name in good for other in others]
+    for value in bad:
+        with pytest.raises(OrderError) as error:
+            read_event(value)
+        assert error.value.code == "order"
 
 
 @pytest.mark.parametrize(
@@ -245,7 +297,7 @@ def test_two_events_for_one_place_are_noticed_by_whoever_saw_the_other(
     for seq in range(1, chain.length):
         data = federation.file(federation.paths.order(seq)).read_bytes()
         earlier.extend(parse_document(data, kind=KIND))
-    other = earlier.sign_next({"type": "expel", "partner": "carers"}, key)
+    other = earlier.sign_next(Expel("carers"), key)
     path = federation.file(federation.paths.order(chain.length))
     path.write_bytes(other)
     (result,) = federation.sync("south", clean=False)
@@ -273,9 +325,9 @@ def test_the_leader_never_signs_two_events_for_one_place(federation: Federation)
     with Office.open(federation.leader) as office:
         _, chain = office.open_bench(federation.round_id)
         stale = chain.copy()
-        office.order(chain, {"type": "expel", "partner": "nurses"})
+        office.order(chain, Expel("nurses"))
         with pytest.raises(Exception, match=r"other bytes|UNIQUE"):
-            office.order(stale, {"type": "expel", "partner": "carers"})
+            office.order(stale, Expel("carers"))
         office.publish()
     assert federation.chain().expelled == {"nurses"}
     federation.settle()

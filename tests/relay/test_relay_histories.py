@@ -31,6 +31,7 @@ from cuts import PowerCutError, power
 from grievance.client import read_report, write_report
 from grievance.errors import StateError
 from grievance.pool import relay
+from grievance.pool.events import Close
 from grievance.relay.memory import Memory
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class Spool(RuleBasedStateMachine):
 
         with Office.open(self.scene.leader) as office:
             _, chain = office.open_bench(self.scene.round_id)
-            office.order(chain, {"type": "close"})
+            office.order(chain, Close())
             office.publish()
         self.closed = True
 

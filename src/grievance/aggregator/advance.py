@@ -14,6 +14,7 @@ from grievance.aggregator.remembered import history_of
 from grievance.errors import BudgetExceededError, GrievanceError, ReleaseError
 from grievance.history import turns
 from grievance.history.steps import CHARGE, MEND, ORDER, PUBLISH
+from grievance.pool.events import OrderRelease
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,9 +76,8 @@ class _Releases:
     def _order(self, view: ReleaseView) -> None:
         log = releases.own_ledger(self.bench.state, self.bench.name, self.bench.key.public)
         releases.check_proposal(self.bench, self.chain, view.proposal, log)
-        digest = view.proposal.digest(self.chain.task).hex()
-        event: dict[str, object] = {"type": "release", "release": view.release_id}
-        self.office.order(self.chain, event | {"proposal": digest})
+        digest = view.proposal.digest(self.chain.task)
+        self.office.order(self.chain, OrderRelease(view.release_id, digest))
         self._tell("ordered release {}", view)
         self.publish()
 

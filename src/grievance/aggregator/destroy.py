@@ -15,6 +15,7 @@ from grievance.aggregator.releases import own_ledger, spool_entry
 from grievance.errors import BatchError, StateError, UsageError
 from grievance.failpoints import failpoint
 from grievance.ledger import DestroyedEvent, LedgerEntry
+from grievance.pool.events import OrderBatch, Void
 from grievance.pool.proposals import read_releases
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def void(office: Office, chain: OrderChain, seq: int) -> None:
             code="void.checked",
             hint="wait for the other aggregators; if the file is gone from the pool, put it back",
         )
-    office.order(chain, {"type": "void", "batch": seq})
+    office.order(chain, Void(seq))
 
 
 def order_again(office: Office, chain: OrderChain, seq: int) -> int:
@@ -64,8 +65,7 @@ def order_again(office: Office, chain: OrderChain, seq: int) -> int:
             hint=f"wait for the folder; `grievance sync` of {batch.partner} puts its files back",
         )
     file.check_rows()
-    event = {"type": "batch", "partner": batch.partner, "batch": batch.digest.hex()}
-    office.order(chain, {**event, "rows": file.header.rows})
+    office.order(chain, OrderBatch(batch.partner, batch.digest, file.header.rows))
     return chain.length
 
 

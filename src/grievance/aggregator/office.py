@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from grievance.home import Home
+    from grievance.pool.events import Event
     from grievance.pool.store import Store
     from grievance.task import Task
 
@@ -163,7 +164,7 @@ class Office:
     def order(
         self,
         chain: OrderChain,
-        event: dict[str, object],
+        event: Event,
         together_with: Callable[[], None] = lambda: None,
     ) -> None:
         """Sign and spool the next event, and extend `chain` by it. Run by the leader.

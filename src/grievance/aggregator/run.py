@@ -27,8 +27,9 @@ from grievance.aggregator.advance import advance_releases
 from grievance.aggregator.bench import find_batch, find_file
 from grievance.errors import BatchError, GrievanceError, OrderError, PoolError
 from grievance.pool import rounds as pool_rounds
+from grievance.pool.events import Admit, OrderBatch
 from grievance.pool.layout import parse_batch_name
-from grievance.pool.order import OrderedBatch, admit_event
+from grievance.pool.order import OrderedBatch
 from grievance.pool.preflight import check_writable
 from grievance.pool.store import OCCUPIED
 
@@ -219,7 +220,7 @@ def _admit_waiting(office: Office, chain: OrderChain, result: SyncResult) -> Non
         except GrievanceError as error:  # one that is not there yet stops nobody else
             result.faults.append(error)
             continue
-        office.order(chain, admit_event(name, identity.key))
+        office.order(chain, Admit(name, identity.key))
         result.done.append(f"{chain.task.round_id}: admitted {name}")
 
 
@@ -265,12 +266,7 @@ def _order_batch(
     view = find_batch(bench, batch)
     if view is None or view.refused:
         return
-    event: dict[str, object] = {
-        "type": "batch",
-        "partner": batch.partner,
-        "batch": batch.digest.hex(),
-        "rows": batch.rows,
-    }
+    event = OrderBatch(batch.partner, batch.digest, batch.rows)
     what = f"checking batch {batch.seq} from {batch.partner}"
 
     def verify() -> None:

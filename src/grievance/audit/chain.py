@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grievance.errors import OrderError
-from grievance.pool.batch import MAX_BATCH_ROWS
 from grievance.pool.order import KIND, OrderChain
 
 if TYPE_CHECKING:
@@ -24,15 +23,10 @@ _NUMBERED = re.compile(r"([1-9][0-9]{0,8})\.json")
 
 @dataclass
 class Order:
-    """The chain as far as it holds. `whole`: nothing of it was broken or is missing.
-
-    `voids` maps a voided batch to the event that voided it.
-    """
+    """The chain as far as it holds. `whole`: nothing of it was broken or is missing."""
 
     chain: OrderChain
     whole: bool = True
-    voids: dict[int, int] = field(default_factory=dict)
-    places: set[int] = field(default_factory=set)
 
 
 def walk(inspection: Inspection, opened: OpenedRound) -> Order:
@@ -93,7 +87,6 @@ def _take(inspection: Inspection, order: Order, path: str, document: Document) -
     if body["previous"] != chain.head.hex():
         inspection.fault("order.chain", path, "it does not name the event before it", leader)
         return False
-    event = body["event"]
     try:
         chain.extend(document)
     except OrderError as error:
@@ -102,13 +95,4 @@ def _take(inspection: Inspection, order: Order, path: str, document: Document) -
         # The event has no effect, but the leader signed the next one on top of it.
         chain.head, chain.length = document.digest, seq
         chain.files.append(document.data)
-        return True
-    if event["type"] == "void":
-        order.voids[event["batch"]] = seq
-    if event["type"] == "batch":
-        order.places.add(seq)
-        if event["rows"] > MAX_BATCH_ROWS:
-            message = "it orders more rows than a batch can have"
-            inspection.fault("order.event", path, message, leader)
-            chain.batches.pop()
     return True

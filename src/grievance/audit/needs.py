@@ -84,7 +84,7 @@ def check_void(
 ) -> None:
     """Nobody gives up a batch that all have decided."""
     if len(given) == len(opened.names):
-        path = opened.paths.order(order.voids[batch.seq])
+        path = opened.paths.order(order.chain.voided[batch.seq])
         message = f"it voids batch {batch.seq}, which all aggregators had decided"
         inspection.fault("order.event", path, message, opened.names[:1])
 

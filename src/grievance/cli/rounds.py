@@ -210,6 +210,7 @@ def close(
     """
     from grievance.aggregator.collected import collected
     from grievance.plan.period import closing_in_words, days_overdue
+    from grievance.pool.events import Close
 
     own = open_home(home)
     round_id = pick_round(own.store, round_, is_led_and_open, own)
@@ -227,7 +228,7 @@ def close(
         confirm(f"Close {round_id} for good? Reports that arrive later are not counted.", yes=yes)
         sync_quietly(own)
         with leading(own, round_id) as (office, chain):
-            office.order(chain, {"type": "close"})
+            office.order(chain, Close())
             office.publish()
     sync_quietly(own)
     with leading(own, round_id) as (office, chain):

@@ -165,6 +165,8 @@ def expel(
 
     Reports it relayed before still count.
     """
+    from grievance.pool.events import Expel
+
     own = open_home(home)
     round_id = pick_round(own.store, round_, is_led_and_open, own)
     with leading(own, round_id) as (office, chain):
@@ -178,7 +180,7 @@ def expel(
             )
         warn_of_rehearsal(chain.task.rehearsal)
         confirm(f"Take no further reports from {partner} in {round_id}?", yes=yes)
-        office.order(chain, {"type": "expel", "partner": partner})
+        office.order(chain, Expel(partner))
         office.publish()
     if as_json:
         emit_json({"round": round_id, "partner": partner, "expelled": True})

@@ -9,38 +9,29 @@ Source: docs/design.md, section 7.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from grievance.crypto.documents import (
-    Document,
-    b64decode,
-    b64encode,
-    parse_document,
-    sign_document,
-)
-from grievance.crypto.signing import VerifyingKey
+from grievance.crypto.documents import Document, parse_document, sign_document
 from grievance.errors import GrievanceError, OrderError
-from grievance.names import is_name
-from grievance.pool.batch import MAX_BATCH_ROWS
-from grievance.pool.layout import RoundPaths, is_release_id
+from grievance.pool.events import (
+    Admit,
+    Close,
+    Event,
+    Expel,
+    OrderBatch,
+    OrderRelease,
+    Void,
+    read_event,
+)
+from grievance.pool.layout import RoundPaths
 from grievance.pool.store import SMALL_FILE_SIZE, find
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from grievance.crypto.signing import SigningKey
+    from grievance.crypto.signing import SigningKey, VerifyingKey
     from grievance.pool.store import Store
     from grievance.task import Task
 
 KIND = "grievance/2 order"
-_SHAPES: dict[str, dict[str, type]] = {
-    "admit": {"partner": str, "identity": str},
-    "expel": {"partner": str},
-    "batch": {"partner": str, "batch": str, "rows": int},
-    "void": {"batch": int},
-    "close": {},
-    "release": {"release": str, "proposal": str},
-}
 
 
 @dataclass(frozen=True)
@@ -56,7 +47,7 @@ class OrderedBatch:
 
 @dataclass
 class OrderChain:
-    """The events so far, and what they add up to."""
+    """The events so far, and what they add up to. `voided`: a batch's place to that of its void."""
 
     task: Task
     head: bytes
@@ -65,7 +56,7 @@ class OrderChain:
     partners: dict[str, VerifyingKey] = field(default_factory=dict)
     expelled: set[str] = field(default_factory=set)
     batches: list[OrderedBatch] = field(default_factory=list)
-    voided: set[int] = field(default_factory=set)
+    voided: dict[int, int] = field(default_factory=dict)
     releases: dict[str, bytes] = field(default_factory=dict)
     closed_by: bytes | None = None
 
@@ -88,13 +79,13 @@ class OrderChain:
         """Whether a batch with this digest has its place; one that was voided may come again."""
         return any(batch.digest == digest for batch in self.counted)
 
-    def sign_next(self, event: Mapping[str, Any], key: SigningKey) -> bytes:
+    def sign_next(self, event: Event, key: SigningKey) -> bytes:
         """Make the file of the next event. Run by the leader; raises OrderError on a bad event."""
         body = {
             "task": self.task.digest.hex(),
             "seq": self.length + 1,
             "previous": self.head.hex(),
-            "event": dict(event),
+            "event": event.to_json(),
         }
         data = sign_document(KIND, body, key)
         try:
@@ -114,7 +105,7 @@ class OrderChain:
             dict(self.partners),
             set(self.expelled),
             list(self.batches),
-            set(self.voided),
+            dict(self.voided),
             dict(self.releases),
             self.closed_by,
         )
@@ -123,14 +114,18 @@ class OrderChain:
         """Take the next event. Raises OrderError, changing nothing, when it does not follow."""
         body = document.body
         seq = self.length + 1
-        if set(body) != {"task", "seq", "previous", "event"} or not isinstance(body["event"], dict):
+        if set(body) != {"task", "seq", "previous", "event"}:
             raise self._error(seq, "it does not have the form of an event")
         # To Python, true equals 1.
         if body["task"] != self.task.digest.hex() or (type(body["seq"]), body["seq"]) != (int, seq):
             raise self._error(seq, "it belongs to another round or place")
         if body["previous"] != self.head.hex():
             raise self._error(seq, "it does not follow the event before it", code="order.chain")
-        self._apply(seq, body["event"], document.digest)
+        try:
+            event = read_event(body["event"])
+        except OrderError as error:
+            raise self._error(seq, error.message) from None
+        self._apply(seq, event, document.digest)
         self.head, self.length = document.digest, seq
         self.files.append(document.data)
 
@@ -141,80 +136,54 @@ class OrderChain:
             hint="the leader signed this; keep the file as evidence and talk to the leader",
         )
 
-    def _apply(self, seq: int, event: dict[str, Any], digest: bytes) -> None:
-        kind = event.get("type")
-        shape = _SHAPES.get(kind) if isinstance(kind, str) else None
-        if shape is None or set(event) != {"type", *shape}:
-            raise self._error(seq, "the event is not known")
-        if any(type(event[name]) is not wanted for name, wanted in shape.items()):
-            raise self._error(seq, "a field of the event has the wrong type")
-        if kind not in ("release", "void") and self.closed:
+    def _apply(self, seq: int, event: Event, digest: bytes) -> None:
+        if self.closed and not isinstance(event, OrderRelease | Void):
             raise self._error(seq, "the round is closed", code="order.closed")
-        if "partner" in shape and not is_name(event["partner"]):
-            raise self._error(seq, "the partner's name is not a name")
-        getattr(self, f"_{kind}")(seq, event, digest)
+        match event:
+            case Admit():
+                self._admit(seq, event)
+            case Expel():
+                self._check_admitted(seq, event.partner)
+                self.expelled.add(event.partner)
+            case OrderBatch():
+                self._batch(seq, event)
+            case Void():
+                self._void(seq, event)
+            case Close():
+                self.closed_by = digest
+            case OrderRelease():
+                self._release(seq, event)
 
-    def _admit(self, seq: int, event: dict[str, Any], _digest: bytes) -> None:
-        try:
-            key = VerifyingKey(b64decode(event["identity"]))
-        except GrievanceError as error:
-            raise self._error(seq, str(error)) from None
-        name = event["partner"]
-        if name in self.partners or key in self.partners.values():
+    def _check_admitted(self, seq: int, partner: str) -> None:
+        if partner not in self.partners or partner in self.expelled:
+            raise self._error(seq, f"{partner} is not admitted")
+
+    def _admit(self, seq: int, event: Admit) -> None:
+        if event.partner in self.partners or event.identity in self.partners.values():
             raise self._error(seq, "this partner, or this key, was admitted before")
-        self.partners[name] = key
+        self.partners[event.partner] = event.identity
 
-    def _expel(self, seq: int, event: dict[str, Any], _digest: bytes) -> None:
-        name = event["partner"]
-        if name not in self.partners or name in self.expelled:
-            raise self._error(seq, "there is no such partner to expel")
-        self.expelled.add(name)
-
-    def _batch(self, seq: int, event: dict[str, Any], _digest: bytes) -> None:
-        name = event["partner"]
-        if name not in self.partners or name in self.expelled:
-            raise self._error(seq, "the batch is from nobody who is admitted")
-        digest = _digest_from(event["batch"])
-        if digest is None or not 1 <= event["rows"] <= MAX_BATCH_ROWS:
-            raise self._error(seq, "the batch's digest or size is out of range")
-        if self.has_batch(digest):
+    def _batch(self, seq: int, event: OrderBatch) -> None:
+        name = event.partner
+        self._check_admitted(seq, name)
+        if self.has_batch(event.batch):
             raise self._error(seq, "the batch was ordered before")
-        self.batches.append(OrderedBatch(seq, name, self.partners[name], digest, event["rows"]))
+        self.batches.append(OrderedBatch(seq, name, self.partners[name], event.batch, event.rows))
 
-    def _void(self, seq: int, event: dict[str, Any], _digest: bytes) -> None:
-        place = event["batch"]
+    def _void(self, seq: int, event: Void) -> None:
+        place = event.batch
         if place in self.voided or all(batch.seq != place for batch in self.batches):
             raise self._error(seq, "there is no such batch to void")
         if self.releases:
             raise self._error(seq, "a batch is voided after a release", code="order.closed")
-        self.voided.add(place)
+        self.voided[place] = seq
 
-    def _close(self, _seq: int, _event: dict[str, Any], digest: bytes) -> None:
-        self.closed_by = digest
-
-    def _release(self, seq: int, event: dict[str, Any], _digest: bytes) -> None:
+    def _release(self, seq: int, event: OrderRelease) -> None:
         if not self.closed:
             raise self._error(seq, "a release before the round is closed")
-        proposal = _digest_from(event["proposal"])
-        if not is_release_id(event["release"]) or proposal is None:
-            raise self._error(seq, "the release's id or digest is out of range")
-        if event["release"] in self.releases:
+        if event.release in self.releases:
             raise self._error(seq, "the release was ordered before")
-        self.releases[event["release"]] = proposal
-
-
-def _digest_from(text: str) -> bytes | None:
-    """32 bytes written as 64 lowercase hex digits; None for any other text."""
-    try:
-        digest = bytes.fromhex(text)
-    except ValueError:
-        return None
-    return digest if len(digest) == 32 and digest.hex() == text else None
-
-
-def admit_event(name: str, key: VerifyingKey) -> dict[str, Any]:
-    """Admit a partner as a relay."""
-    return {"type": "admit", "partner": name, "identity": b64encode(key.raw)}
+        self.releases[event.release] = event.proposal
 
 
 def read_chain(store: Store, task: Task) -> OrderChain:

@@ -22,6 +22,7 @@ from grievance.crypto.documents import parse_document
 from grievance.errors import LedgerError, PoolError, StateError
 from grievance.ledger import read_ledger
 from grievance.pool.batch import BatchFile, max_batch_size, read_header
+from grievance.pool.events import Admit, read_event
 from grievance.pool.layout import RoundPaths, parse_batch_name
 from grievance.pool.order import KIND, read_chain
 from grievance.pool.proposals import read_releases
@@ -235,8 +236,8 @@ def _admitted_at(home: Home, chain: OrderChain) -> datetime | None:
     """
     leader = chain.task.aggregators[0].identity
     for seq, data in enumerate(chain.files, 1):
-        event = parse_document(data, kind=KIND, signer=leader).body["event"]
-        if event["type"] == "admit" and event["partner"] == home.name:
+        event = read_event(parse_document(data, kind=KIND, signer=leader).body["event"])
+        if isinstance(event, Admit) and event.partner == home.name:
             path = home.store.local_path(RoundPaths(chain.task.round_id).order(seq))
             try:
                 return datetime.fromtimestamp(Path(path).stat().st_mtime, UTC) if path else None
