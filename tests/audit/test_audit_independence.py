@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import grievance
 from grievance.audit import RULES
+from grievance.audit.terms import AuditedTask
+from grievance.task import Task
 
 SOURCE = Path(grievance.__file__).parent
 PAGES = SOURCE.parent.parent / "docs" / "audit"
@@ -54,6 +58,77 @@ def test_no_code_is_shared_with_the_releasing_side(path: Path) -> None:
         if head == "grievance":
             assert rest.split(".")[0] in ALLOWED or rest in ALLOWED_MODULES, module
         assert head not in ("pyarrow", "numpy", "opendp", "numba"), module
+
+
+MADE_FOR_RELEASES = {f"grievance.task.{n}" for n in ("Task", "parse_task", "load_task", "task")}
+
+
+def names_taken(path: Path) -> set[str]:
+    """Every name that a file imports, with its module, for types too."""
+    nodes = [
+        n for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.ImportFrom)
+    ]
+    return {f"{node.module}.{alias.name}" for node in nodes for alias in node.names} | imported(
+        path
+    )
+
+
+@pytest.mark.parametrize("path", sorted((SOURCE / "audit").glob("*.py")), ids=lambda p: p.name)
+def test_terms_are_read_by_a_type_of_its_own(path: Path) -> None:
+    """No file of the audit names `Task`, nor what makes one."""
+    assert not names_taken(path) & MADE_FOR_RELEASES
+    assert not issubclass(AuditedTask, Task)
+
+
+def test_a_file_that_names_a_task_is_seen() -> None:
+    assert names_taken(SOURCE / "client" / "seal.py") & MADE_FOR_RELEASES
+    assert names_taken(SOURCE / "task" / "anchor.py") & MADE_FOR_RELEASES
+
+
+AUDIT_ALL = """
+import sys, tempfile
+from pathlib import Path
+sys.path.insert(0, {conformance!r})
+import run
+from grievance.audit.run import audit_pool
+said = set()
+for case in run.cases():
+    with tempfile.TemporaryDirectory() as folder:
+        case.write(pool := Path(folder) / "pool")
+        said.add(audit_pool(pool, trust=case.trust).verdict)
+print(*sorted(said))
+"""
+
+
+def loaded(code: str) -> tuple[list[str], set[str]]:
+    """What `code` says in a process of its own, and which packages that make releases it loads."""
+    code += "\nprint(*(m for m in sys.modules if m.startswith('grievance.')))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    *said, modules = out.stdout.splitlines()
+    own = {module.split(".")[1] for module in modules.split()}
+    return said, own & {"privacy", "aggregator", "release"}
+
+
+def test_nothing_that_makes_releases_is_loaded() -> None:
+    """Whatever pool is audited: every conformance case, so every golden pool."""
+    code = AUDIT_ALL.format(conformance=str(SOURCE.parents[1] / "conformance"))
+    assert loaded(code) == (["fail incomplete pass untrusted"], set())
+
+
+def test_what_is_loaded_is_seen() -> None:
+    """The control: a task is read by the type that computes its costs."""
+    base = SOURCE.parents[1] / "conformance" / "pools" / "round.zip"
+    code = f"""
+import sys
+from grievance.audit.run import audit_pool
+from grievance.pool.rounds import read_task
+from grievance.pool.store import open_store
+store = open_store({str(base)!r})
+(name,) = store.names("rounds")
+print(audit_pool(store).verdict, read_task(store, name).campaign)
+import grievance.aggregator, grievance.release
+"""
+    assert loaded(code) == (["untrusted trial"], {"privacy", "aggregator", "release"})
 
 
 def test_the_arithmetic_of_costs_needs_nothing() -> None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from grievance.aggregator.bench import find_file
 from grievance.aggregator.releases import own_ledger, spool_entry
 from grievance.errors import BatchError, StateError, UsageError
 from grievance.failpoints import failpoint
 from grievance.ledger import DestroyedEvent, LedgerEntry
+from grievance.pool.batch import find_batch_file
 from grievance.pool.events import OrderBatch, Void
+from grievance.pool.layout import RoundPaths
 from grievance.pool.proposals import read_releases
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from grievance.aggregator.office import Office
     from grievance.home import Home
     from grievance.pool.order import OrderChain
-    from grievance.task import Task
+    from grievance.task import RoundTerms
 
 
 def void(office: Office, chain: OrderChain, seq: int) -> None:
@@ -57,7 +58,7 @@ def order_again(office: Office, chain: OrderChain, seq: int) -> int:
             code="order.batch",
             hint="`grievance status` lists the batches that were given up",
         )
-    file = find_file(office.bench(task), batch.partner, batch.digest)
+    file = find_batch_file(office.home.store, task, batch.partner, batch.digest)
     if file is None:
         raise BatchError(
             f"batch {seq} from {batch.partner} has not arrived whole",
@@ -80,7 +81,7 @@ def pending(office: Office, chain: OrderChain) -> list[str]:
     if undecided:
         found.append(f"{len(undecided)} batches are not decided")
     for view in read_releases(office.home.store, task):
-        path = office.bench(task).paths.noisy(view.release_id, office.home.name)
+        path = RoundPaths(task.round_id).noisy(view.release_id, office.home.name)
         if view.declined_by is None and state.outgoing(path) is None:
             found.append(f"release {view.release_id} is not complete")
     return found
@@ -101,7 +102,7 @@ def still_needed(round_id: str, waiting: list[str]) -> StateError:
     )
 
 
-def key_files(office: Office, task: Task) -> list[Path]:
+def key_files(office: Office, task: RoundTerms) -> list[Path]:
     """What is deleted from this machine: every file in the round's own folder."""
     return files_of(office.home, task.round_id)
 
@@ -112,7 +113,7 @@ def is_destroyed(office: Office, round_id: str) -> bool:
     return task is not None and office.state.is_destroyed(task.digest)
 
 
-def unfinished(office: Office, task: Task) -> bool:
+def unfinished(office: Office, task: RoundTerms) -> bool:
     """Whether a round that is marked destroyed still has something to delete."""
     return office.home.round_files(task.round_id).folder.is_dir()
 
@@ -146,7 +147,7 @@ def destroy(office: Office, chain: OrderChain) -> list[str]:
     return [str(path) for path in finish(office, task)]
 
 
-def finish(office: Office, task: Task) -> list[Path]:
+def finish(office: Office, task: RoundTerms) -> list[Path]:
     """Delete the key files of a round that is marked destroyed, before its entry is published."""
     files = key_files(office, task)
     for path in files:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from grievance.audit.chain import Order
     from grievance.audit.inspection import Inspection
     from grievance.audit.opening import OpenedRound
+    from grievance.audit.terms import AuditedTask
     from grievance.pool.order import OrderedBatch
-    from grievance.task import Task
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ DAMAGED: Final = "damaged"
 
 def read_batch(
     inspection: Inspection,
-    task: Task,
+    task: AuditedTask,
     path: str,
     digest: bytes,
     key: VerifyingKey | None,
@@ -149,7 +149,7 @@ def _not_as_named(header: Header | None, digest: bytes, size: int) -> str | None
 
 
 def _misordered(
-    inspection: Inspection, task: Task, path: str, problem: str, *, ordered: bool
+    inspection: Inspection, task: AuditedTask, path: str, problem: str, *, ordered: bool
 ) -> None:
     """Tell of a batch that is what its name says, and none of this round."""
     if ordered:
@@ -189,7 +189,7 @@ def _header(file: BinaryIO) -> Header | None:
         return None
 
 
-def _header_problem(inspection: Inspection, task: Task, header: Header) -> str | None:
+def _header_problem(inspection: Inspection, task: AuditedTask, header: Header) -> str | None:
     """What is wrong with a header, in words."""
     if header.task_digest != task.digest:
         return "it belongs to another round"
@@ -215,7 +215,13 @@ def _place_problem(
 
 
 def _leaves(
-    inspection: Inspection, task: Task, path: str, file: BinaryIO, header: Header, *, ordered: bool
+    inspection: Inspection,
+    task: AuditedTask,
+    path: str,
+    file: BinaryIO,
+    header: Header,
+    *,
+    ordered: bool,
 ) -> list[bytes] | None:
     """Commitment || digest of every row; None where the content is not what was signed."""
     window = cast("BinaryIO", _Window(file, HEADER_SIZE))
@@ -245,7 +251,7 @@ def _leaves(
     return leaves
 
 
-def leaves_of(task: Task, rows: Iterator[tuple[bytes, ...]]) -> Iterator[bytes]:
+def leaves_of(task: AuditedTask, rows: Iterator[tuple[bytes, ...]]) -> Iterator[bytes]:
     """Commitment || report digest of rows in the order of `columns(task)`."""
     head = b"grievance/2 report" + task.digest
     number = bytes([len(task.aggregators)])

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from grievance.audit.inspection import Inspection
     from grievance.audit.opening import OpenedRound
+    from grievance.audit.terms import AuditedTask
     from grievance.crypto.signing import VerifyingKey
-    from grievance.task import Task
 
 
 def check_campaigns(inspection: Inspection, rounds: Sequence[OpenedRound]) -> None:
@@ -43,7 +43,7 @@ def check_campaigns(inspection: Inspection, rounds: Sequence[OpenedRound]) -> No
             inspection.fault("task.campaign", path, why, opened.signed)
 
 
-def _broken_terms(task: Task, before: Task) -> list[str]:
+def _broken_terms(task: AuditedTask, before: AuditedTask) -> list[str]:
     old, new = before.plan.privacy, task.plan.privacy
     found = []
     if task.campaign != before.campaign:

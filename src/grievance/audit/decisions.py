@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from grievance.audit.chain import Order
     from grievance.audit.inspection import Inspection
     from grievance.audit.opening import OpenedRound
+    from grievance.audit.terms import AuditedTask
     from grievance.pool.order import OrderedBatch
-    from grievance.task import Task
 
 _STATUSES = {status.code: status for status in Status if status is not Status.OK}
 _KEYS = ("accepted", "batch", "bits", "refused", "root", "rows", "seq", "task")
@@ -192,7 +192,12 @@ def read_decisions(
 
 
 def _decision(
-    inspection: Inspection, task: Task, batch: OrderedBatch, path: str, name: str, value: object
+    inspection: Inspection,
+    task: AuditedTask,
+    batch: OrderedBatch,
+    path: str,
+    name: str,
+    value: object,
 ) -> Decision | None:
     body = StrictObject(value, _KEYS, where="the decision")
     about = (body.digest("task"), body.integer("seq"), body.digest("batch"))
@@ -220,7 +225,7 @@ def _decision(
 
 
 def _bits_problem(
-    task: Task,
+    task: AuditedTask,
     batch: OrderedBatch,
     rows: int,
     accepted: int,

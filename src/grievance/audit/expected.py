@@ -29,10 +29,9 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from grievance.audit.releases import AuditedRelease
-    from grievance.audit.terms import Mechanism
+    from grievance.audit.terms import AuditedTask, Mechanism
     from grievance.cost import Kind
     from grievance.plan import Part, Plan, StatisticLayout
-    from grievance.task import Task
 
 FORMAT: Final = "grievance/2 release"
 _SIX_DIGITS: Final = Context(prec=6)
@@ -90,7 +89,7 @@ def expected_release(
 
 
 def _statistic(
-    task: Task, statistic: StatisticLayout, totals: Mapping[str, Sequence[int]]
+    task: AuditedTask, statistic: StatisticLayout, totals: Mapping[str, Sequence[int]]
 ) -> dict[str, Any]:
     source = statistic.implied_by
     given = task.allocations[source or statistic.name]
@@ -162,7 +161,7 @@ def deviation(mechanism: Mechanism, scale: Fraction, draws: int) -> str:
     return f"{_SIX_DIGITS.plus(wide).normalize():f}"
 
 
-def _privacy(task: Task, charged: Iterable[str]) -> dict[str, Any]:
+def _privacy(task: AuditedTask, charged: Iterable[str]) -> dict[str, Any]:
     terms, kind = task.plan.privacy, task.cost.kind
     whole = _sum(kind, (true_cost(task, name) for name in task.allocations))
     blanked = _sum(kind, (_blanked(task, name) for name in task.allocations))
@@ -185,7 +184,7 @@ def _sum(kind: Kind, costs: Iterable[Cost]) -> Cost:
     return sum(costs, Cost.zero(kind))
 
 
-def _blanked(task: Task, name: str) -> Cost:
+def _blanked(task: AuditedTask, name: str) -> Cost:
     """What a charged statistic costs when a report is only ever exchanged for a blank one.
 
     A blank report sets no bit: as many change as are 1, and of a mean one total and one number
@@ -200,7 +199,7 @@ def _blanked(task: Task, name: str) -> Cost:
 
 
 def _suspects(
-    task: Task, totals: Mapping[str, Sequence[int]], accepted: int, listed: object
+    task: AuditedTask, totals: Mapping[str, Sequence[int]], accepted: int, listed: object
 ) -> list[dict[str, Any]]:
     # Nobody can list more totals than there are; a hostile list is not searched for long.
     most = sum(len(each) for each in totals.values())

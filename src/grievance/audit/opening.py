@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from grievance.audit.inspection import Inspection
+    from grievance.audit.terms import AuditedTask
     from grievance.crypto.documents import Document
-    from grievance.task import AggregatorEntry, Card, Task
+    from grievance.task import AggregatorEntry, Card
 
 
 @dataclass
@@ -45,7 +46,7 @@ class OpenedRound:
     `after` is the round that follows one that never opened (see `note_followed`).
     """
 
-    task: Task
+    task: AuditedTask
     paths: RoundPaths
     signed: set[str] = field(default_factory=set)
     after: str = ""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from grievance.audit.ledgers import Ledger
     from grievance.audit.opening import OpenedRound
     from grievance.audit.releases import AuditedRelease
-    from grievance.task import Task
+    from grievance.audit.terms import AuditedTask
 
 
 def _plain(value: Fraction) -> str:
@@ -26,7 +26,7 @@ def _plain(value: Fraction) -> str:
     return f"{float(value):g}".replace("e-0", "e-")
 
 
-def unit_of(task: Task) -> str:
+def unit_of(task: AuditedTask) -> str:
     """In what a task counts its costs."""
     return "rho" if task.lifetime.kind == "zcdp" else "epsilon"
 
@@ -78,7 +78,7 @@ def round_facts(
     )
 
 
-def _charged(ledger: Ledger | None, task: Task) -> Fraction:
+def _charged(ledger: Ledger | None, task: AuditedTask) -> Fraction:
     entries = ledger.of_round(task.digest) if ledger else ()
     charged = (e.cost for e in entries if isinstance(e.event, ReleaseEvent))
     return sum((c.amount for c in charged if c.kind == task.lifetime.kind), Fraction(0))

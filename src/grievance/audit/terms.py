@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 from grievance.audit import accounting
 from grievance.cost import Cost, parse_fraction
@@ -23,7 +23,7 @@ from grievance.task.backup import read_backup_claim
 from grievance.task.card import read_hpke_key
 from grievance.task.heads import LedgerHead
 from grievance.task.identity import check_members, check_round_id, read_identity_fields
-from grievance.task.task import AggregatorEntry, Task
+from grievance.task.terms import AggregatorEntry, RoundTerms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,10 +72,17 @@ class Stated:
 
 
 @dataclass(frozen=True)
+class AuditedTask(RoundTerms):
+    """A task as it reads: noise and costs as they are stated."""
+
+    allocations: Mapping[str, Stated]
+
+
+@dataclass(frozen=True)
 class Terms:
     """A task as it reads, and every (rule, message) about its costs."""
 
-    task: Task
+    task: AuditedTask
     problems: tuple[tuple[str, str], ...]
 
 
@@ -91,7 +98,7 @@ def moved_by(statistic: StatisticLayout, kind: Kind) -> int:
     return accounting.moved_by_counts(blocks)
 
 
-def true_cost(task: Task, name: str) -> Cost:
+def true_cost(task: AuditedTask, name: str) -> Cost:
     """What a charged statistic costs with the noise its task states, recomputed."""
     kind, reports = task.cost.kind, task.plan.privacy.reports_per_worker
     moved = moved_by(task.layout.statistics[name], kind)
@@ -131,7 +138,7 @@ def read_terms(data: bytes) -> Terms:
     noise = _noise(privacy, plan)
     mechanism, kind, _ = noise
     stated = _stated(privacy, layout, noise)
-    task = Task(
+    task = AuditedTask(
         data=data,
         digest=hashlib.sha256(data).digest(),
         round_id=check_round_id(fields.text("round")),
@@ -141,7 +148,7 @@ def read_terms(data: bytes) -> Terms:
         layout=layout,
         aggregators=parties,
         mechanism=mechanism,
-        allocations=cast("Any", MappingProxyType(stated)),
+        allocations=MappingProxyType(stated),
         cost=_cost(privacy, "cost", kind),
         lifetime=_cost(privacy, "lifetime", kind),
         reserved=_cost(fields, "reserved", kind),
@@ -260,7 +267,7 @@ def _heads(fields: StrictObject, names: list[str]) -> Mapping[str, LedgerHead | 
     return found
 
 
-def _cost_problems(task: Task) -> list[tuple[str, str]]:
+def _cost_problems(task: AuditedTask) -> list[tuple[str, str]]:
     """Hold every stated cost against our own; (rule, message) for each that differs."""
     terms, found = task.plan.privacy, []
     total = Cost.zero(task.cost.kind)

@@ -17,8 +17,8 @@ from grievance.wire import Reader
 if TYPE_CHECKING:
     from grievance.audit.inspection import Inspection
     from grievance.audit.opening import OpenedRound
+    from grievance.audit.terms import AuditedTask
     from grievance.pool.order import OrderedBatch
-    from grievance.task import Task
 
 _PIECE = 1 << 20
 
@@ -45,7 +45,7 @@ def check_verify_files(
 
 def _check_verify(
     inspection: Inspection,
-    task: Task,
+    task: AuditedTask,
     batch: OrderedBatch,
     sender: int,
     path: str,
@@ -85,7 +85,7 @@ def _check_verify(
         _check_body(inspection, path, name, file, verify_size(task, rows) - covered - 64, body)
 
 
-def _signer(task: Task, signed: bytes, signature: bytes) -> int | None:
+def _signer(task: AuditedTask, signed: bytes, signature: bytes) -> int | None:
     """The index of the aggregator whose signature this is."""
     for index, party in enumerate(task.aggregators):
         try:

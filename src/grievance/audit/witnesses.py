@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
     from grievance.audit.ledgers import Ledger
     from grievance.audit.opening import OpenedRound
-    from grievance.task import Task
+    from grievance.audit.terms import AuditedTask
 
 
-def named_witnesses(task: Task) -> dict[str, VerifyingKey]:
+def named_witnesses(task: AuditedTask) -> dict[str, VerifyingKey]:
     """The organisations that a round's plan names to watch it; nobody watches a rehearsal."""
     if task.rehearsal:
         return {}
     return {name: VerifyingKey(b64decode(text)) for name, text in task.plan.witnesses.items()}
 
 
-def wanted(task: Task) -> int:
+def wanted(task: AuditedTask) -> int:
     """How many of them have to have seen what a release cost."""
     return 0 if task.rehearsal else task.plan.witness_quorum
 
@@ -44,7 +44,7 @@ def may_cosign(
     return found
 
 
-def seen_by(task: Task, ledger: Ledger, size: int) -> list[str]:
+def seen_by(task: AuditedTask, ledger: Ledger, size: int) -> list[str]:
     """The witnesses of a round that have seen an entry of a ledger."""
     return sorted(
         name

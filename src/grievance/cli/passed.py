@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from grievance.home import Home
     from grievance.pool.order import OrderChain
     from grievance.relay import Left, Look, Passed, Refused, Rule
-    from grievance.task import Task
+    from grievance.task import RoundTerms
 
 
 def tell_look(
@@ -65,7 +65,7 @@ def _until(rule: Rule) -> str:
     return ", or ".join(filter(None, (number, hours)))
 
 
-def tell_left(task: Task, left: Left | None) -> None:
+def tell_left(task: RoundTerms, left: Left | None) -> None:
     """Say what a closed round does not count."""
     if left is None:
         say(f"{task.round_id} is closed; everything we passed on has its place in it.")
@@ -89,7 +89,7 @@ def tell_left(task: Task, left: Left | None) -> None:
         )
 
 
-def passed_json(task: Task, passed: Passed, *, admitted: bool) -> dict[str, Any]:
+def passed_json(task: RoundTerms, passed: Passed, *, admitted: bool) -> dict[str, Any]:
     """What was passed on, for programs."""
     return {
         "round": task.round_id,
@@ -103,7 +103,7 @@ def passed_json(task: Task, passed: Passed, *, admitted: bool) -> dict[str, Any]
     }
 
 
-def tell_passed(own: Home, task: Task, passed: Passed, *, admitted: bool) -> None:
+def tell_passed(own: Home, task: RoundTerms, passed: Passed, *, admitted: bool) -> None:
     """Say what was passed on, and what was left out and why."""
     for path in passed.paths:
         emit(path)

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from grievance.task import Task
+    from grievance.task import RoundTerms, Task
 
 _TASK_KEY = b"grievance.task"
 _AS_WRITTEN = "ask for the file again, as it was written"
 
 
-def report_schema(task: Task) -> pa.Schema:
+def report_schema(task: RoundTerms) -> pa.Schema:
     """Return the Arrow schema of reports of this task, without metadata."""
     import pyarrow as pa
 

@@ -17,13 +17,13 @@ from grievance.wire import length_prefixed
 
 if TYPE_CHECKING:
     from grievance.crypto.hpke import HpkePrivateKey
-    from grievance.task import Task
+    from grievance.task import RoundTerms, Task
 
 _COMMITMENT_LENGTH = COMMITMENT_SIZE.to_bytes(4, "big")
 _DIGEST_LENGTH = hashlib.sha256().digest_size.to_bytes(4, "big")
 
 
-def ciphertext_size(task: Task, index: int) -> int:
+def ciphertext_size(task: RoundTerms, index: int) -> int:
     """Bytes of aggregator `index`'s ciphertext, the same in every report of the task."""
     plaintext = opening_size(len(task.aggregators)) + task.vdaf.input_share_size(index)
     return task.aggregators[index].hpke.ciphertext_size(plaintext)

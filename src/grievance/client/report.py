@@ -23,7 +23,7 @@ from grievance.wire import Reader, length_prefixed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from grievance.task import Task
+    from grievance.task import RoundTerms
 
 MAGIC = b"GRVR"
 VERSION = 1
@@ -67,7 +67,7 @@ class Report:
         return head + length_prefixed(*self.ciphertexts)
 
     @classmethod
-    def from_bytes(cls, data: bytes | memoryview, task: Task | None = None) -> Self:
+    def from_bytes(cls, data: bytes | memoryview, task: RoundTerms | None = None) -> Self:
         """Read a report strictly, and with `task` also check that it belongs there.
 
         Raises WireError for bytes that are not a report, ReportError `report.task` for a
@@ -91,7 +91,7 @@ class Report:
             report.check(task)
         return report
 
-    def check(self, task: Task) -> None:
+    def check(self, task: RoundTerms) -> None:
         """Raise ReportError unless this report has the digest and the exact sizes of `task`."""
         if self.task_digest != task.digest:
             raise ReportError(
@@ -111,7 +111,7 @@ class Report:
         return f"<Report sealed to {len(self.ciphertexts)} aggregators>"
 
 
-def columns(task: Task) -> list[tuple[str, int]]:
+def columns(task: RoundTerms) -> list[tuple[str, int]]:
     """Names and widths in bytes of a report's parts, in order: its columns in a table.
 
     `commitment`, `public_share`, `ciphertext_0` and so on, the same for every report of the task.
@@ -123,7 +123,7 @@ def columns(task: Task) -> list[tuple[str, int]]:
     ]
 
 
-def report_size(task: Task) -> int:
+def report_size(task: RoundTerms) -> int:
     """Bytes of every report of this task."""
     widths = [width for _, width in columns(task)[1:]]
     return FRAME_SIZE + sum(widths) + LENGTH_SIZE * len(task.aggregators)

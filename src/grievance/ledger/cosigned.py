@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from grievance.crypto.signing import VerifyingKey
     from grievance.ledger.log import LedgerLog
     from grievance.pool.store import Store
-    from grievance.task import AggregatorEntry, Task
+    from grievance.task.terms import AggregatorEntry, RoundTerms
 
 
 def read_checkpoint(store: Store, name: str, key: VerifyingKey, size: int) -> Checkpoint | None:
@@ -54,7 +54,7 @@ def has_cosigned(store: Store, head: Checkpoint, ledger: str, name: str, key: Ve
 
 
 def missing_cosignatures(
-    store: Store, task: Task, name: str, log: LedgerLog, size: int
+    store: Store, task: RoundTerms, name: str, log: LedgerLog, size: int
 ) -> list[str]:
     """Aggregators of a task that have not signed this size of a ledger, its owner first.
 
@@ -68,12 +68,12 @@ def missing_cosignatures(
     return [p.name for p in others if not has_cosigned(store, head, name, p.name, p.identity)]
 
 
-def witnesses_of(task: Task) -> dict[str, VerifyingKey]:
+def witnesses_of(task: RoundTerms) -> dict[str, VerifyingKey]:
     """Whose cosignatures count towards a round's quorum. A rehearsal is watched by nobody."""
     return {} if task.rehearsal else witness_keys(task.plan)
 
 
-def quorum_of(task: Task) -> int:
+def quorum_of(task: RoundTerms) -> int:
     """How many of them have to cosign before a noisy share leaves."""
     return 0 if task.rehearsal else task.plan.witness_quorum
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from grievance.crypto.signing import VerifyingKey
     from grievance.pool.store import View
-    from grievance.task import Task
+    from grievance.task import RoundTerms
 
 KIND = "grievance/2 two versions"
 LIMIT = 64 << 20
@@ -121,7 +121,7 @@ def _proven_place(path: str) -> Place | None:
     return Place(path, match["owner"], "head", match["head"], None)
 
 
-def read_statement(place: Place, data: View, task: Task) -> Statement | None:
+def read_statement(place: Place, data: View, task: RoundTerms) -> Statement | None:
     """What the owner of a place signed for it; None for anything that is not that.
 
     `task` has the keys; a place of a round is about that task.
@@ -150,7 +150,9 @@ def _card(place: Place, data: bytes, owner: VerifyingKey | None) -> Statement:
     return Statement(data, canonical(body))
 
 
-def _verifier_shares(place: Place, data: View, task: Task, owner: VerifyingKey) -> Statement | None:
+def _verifier_shares(
+    place: Place, data: View, task: RoundTerms, owner: VerifyingKey
+) -> Statement | None:
     head = signed_head(data, task)
     head.check(owner)
     about = (task.digest, int(place.about), task.index_of(place.author))
@@ -166,7 +168,7 @@ def _head(place: Place, data: bytes, owner: VerifyingKey) -> Statement | None:
     return Statement(data, head.root) if head.size == int(place.about) else None
 
 
-def _document(place: Place, data: bytes, task: Task, owner: VerifyingKey) -> Statement | None:
+def _document(place: Place, data: bytes, task: RoundTerms, owner: VerifyingKey) -> Statement | None:
     kinds: Mapping[str, tuple[str, int]] = {
         "decide": (DECISION_KIND, _DECISION_LIMIT),
         "approved": (APPROVAL_KIND, 1 << 20),
@@ -179,7 +181,7 @@ def _document(place: Place, data: bytes, task: Task, owner: VerifyingKey) -> Sta
     return Statement(data, canonical(body)) if _is_about(place, body, task) else None
 
 
-def _is_about(place: Place, body: dict[str, Any], task: Task) -> bool:
+def _is_about(place: Place, body: dict[str, Any], task: RoundTerms) -> bool:
     if place.kind == "entry":
         return body.get("ledger") == place.author and body.get("size") == int(place.about)
     if body.get("task") != task.digest.hex():
@@ -217,7 +219,7 @@ def sign_versions(path: str, first: bytes, second: bytes, key: Any) -> bytes:
     )
 
 
-def parse_versions(data: bytes, task: Task) -> TwoVersions:
+def parse_versions(data: bytes, task: RoundTerms) -> TwoVersions:
     """Check evidence against a task's keys. Raises PoolError `pool.evidence` if it proves nothing.
 
     Whoever relies on it has compared the task's digest or its keys' fingerprints elsewhere.

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from grievance.client.report import Report
     from grievance.pool.store import Source, Store, View
-    from grievance.task import Task
+    from grievance.task import RoundTerms
 
 MAGIC = b"GRVB"
 VERSION = 1
@@ -63,23 +63,23 @@ class BatchHeader:
     digest: bytes
 
 
-def max_batch_size(task: Task) -> int:
+def max_batch_size(task: RoundTerms) -> int:
     """No batch of this task is larger, in bytes."""
     return HEADER_SIZE + _max_payload_size(task, MAX_BATCH_ROWS)
 
 
-def _max_payload_size(task: Task, rows: int) -> int:
+def _max_payload_size(task: RoundTerms, rows: int) -> int:
     widths = columns(task)
     groups = -(-rows // rows_per_group(widths))
     return rows * row_width(task) + (groups + 1) * (len(widths) + 1) * _OVERHEAD_PER_CHUNK
 
 
-def row_width(task: Task) -> int:
+def row_width(task: RoundTerms) -> int:
     """Bytes of one report in a batch."""
     return sum(width for _, width in columns(task))
 
 
-def write_batch(task: Task, reports: Sequence[Report], key: SigningKey) -> bytes:
+def write_batch(task: RoundTerms, reports: Sequence[Report], key: SigningKey) -> bytes:
     """Sign and serialise reports of one task. Run by a relay.
 
     Raises BatchError when there are none or too many, ReportError for a report of another round.
@@ -112,7 +112,7 @@ def content_digest(frame: bytes, digests: Iterable[bytes]) -> bytes:
     return found.digest()
 
 
-def row_digests(task: Task, rows: Iterable[tuple[bytes, ...]]) -> Iterator[bytes]:
+def row_digests(task: RoundTerms, rows: Iterable[tuple[bytes, ...]]) -> Iterator[bytes]:
     """The report digest of rows in the order of `columns(task)`."""
     for commitment, *parts in rows:
         hashes = [hashlib.sha256(part).digest() for part in parts]
@@ -129,7 +129,7 @@ def batch_digest(data: View) -> bytes:
     return hashlib.sha256(memoryview(data)[:HEADER_SIZE]).digest()
 
 
-def read_header(source: Source, task: Task) -> BatchHeader:
+def read_header(source: Source, task: RoundTerms) -> BatchHeader:
     """Check size, task and signature on raw bytes; the content is not looked at.
 
     Raises BatchError (`batch.short`, `batch.task`, `batch.size`, `batch.signature`, ...).
@@ -178,7 +178,7 @@ class BatchFile:
     laid out exactly as `write_batch` does it; PoolError when it gets shorter meanwhile.
     """
 
-    def __init__(self, source: Source | View, task: Task) -> None:
+    def __init__(self, source: Source | View, task: RoundTerms) -> None:
         if isinstance(source, (bytes, bytearray, memoryview)):
             source = BytesSource(source)
         self.header = read_header(source, task)
@@ -249,7 +249,9 @@ class BatchFile:
             raise BatchError("the reports are not those the relay signed", code="batch.digest")
 
 
-def find_batch_file(store: Store, task: Task, partner: str, digest: bytes) -> BatchFile | None:
+def find_batch_file(
+    store: Store, task: RoundTerms, partner: str, digest: bytes
+) -> BatchFile | None:
     """A batch file whose header, signature and frame are those of its name; else None.
 
     Its content is held against the header when it is verified.

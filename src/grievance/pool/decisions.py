@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from grievance.crypto.signing import SigningKey, VerifyingKey
     from grievance.pool.order import OrderedBatch
     from grievance.pool.store import Store, View
-    from grievance.task import Task
+    from grievance.task import RoundTerms
 
 MAGIC = b"GRVV"
 VERSION = 1
@@ -130,7 +130,7 @@ _KEY_SIZE, _TAG_SIZE = 32, 16
 _FILE_NONCE = bytes(12)  # one key, one message
 
 
-def _key_info(task: Task, seq: int, sender: int, recipient: int, digest: bytes) -> bytes:
+def _key_info(task: RoundTerms, seq: int, sender: int, recipient: int, digest: bytes) -> bytes:
     return hashlib.sha256(
         length_prefixed(
             LABEL.encode(), task.digest, seq.to_bytes(4, "big"), bytes([sender, recipient]), digest
@@ -138,27 +138,27 @@ def _key_info(task: Task, seq: int, sender: int, recipient: int, digest: bytes) 
     ).digest()
 
 
-def header_size(task: Task) -> int:
+def header_size(task: RoundTerms) -> int:
     """Bytes of a verify file before its body, the signature among them."""
     return signed_size(task) + 64
 
 
-def signed_size(task: Task) -> int:
+def signed_size(task: RoundTerms) -> int:
     """Bytes of a verify file that its signature covers."""
     return 4 + 1 + 32 + 4 + 32 + 1 + 4 + 32 + 32 + sum(_sealed_key_sizes(task))
 
 
-def _sealed_key_sizes(task: Task) -> list[int]:
+def _sealed_key_sizes(task: RoundTerms) -> list[int]:
     return [party.hpke.ciphertext_size(_KEY_SIZE) for party in task.aggregators]
 
 
-def verify_size(task: Task, rows: int) -> int:
+def verify_size(task: RoundTerms, rows: int) -> int:
     """Every verify file about `rows` reports has so many bytes."""
     return header_size(task) + rows * (1 + task.vdaf.VERIFIER_SHARE_SIZE) + _TAG_SIZE
 
 
 def write_verify_file(
-    task: Task, batch: OrderedBatch, sender: int, found: VerifierShares, key: SigningKey
+    task: RoundTerms, batch: OrderedBatch, sender: int, found: VerifierShares, key: SigningKey
 ) -> bytes:
     """Seal findings to all aggregators and sign. Run by each aggregator, once per batch."""
     plaintext = found.plaintext()
@@ -175,7 +175,12 @@ def write_verify_file(
 
 
 def open_verify_file(
-    data: View, task: Task, batch: OrderedBatch, sender: int, recipient: int, key: HpkePrivateKey
+    data: View,
+    task: RoundTerms,
+    batch: OrderedBatch,
+    sender: int,
+    recipient: int,
+    key: HpkePrivateKey,
 ) -> VerifierShares:
     """Check and open what `sender` says about a batch. Run by every aggregator.
 
@@ -204,7 +209,7 @@ def open_verify_file(
     return VerifierShares(statuses, plaintext[batch.rows :])
 
 
-def signed_head(data: View, task: Task) -> VerifyHeader:
+def signed_head(data: View, task: RoundTerms) -> VerifyHeader:
     """Read the head of a verify file; whose it is, is for the caller to check. Raises WireError."""
     view = memoryview(data)[: header_size(task)]
     reader = Reader(view)
@@ -217,7 +222,9 @@ def signed_head(data: View, task: Task) -> VerifyHeader:
     return VerifyHeader(digest, seq, batch, sender, rows, plaintext, body, keys, bytes(view))
 
 
-def read_signed_header(data: View, task: Task, batch: OrderedBatch, sender: int) -> VerifyHeader:
+def read_signed_header(
+    data: View, task: RoundTerms, batch: OrderedBatch, sender: int
+) -> VerifyHeader:
     """Check what lies in the open.
 
     Raises SignatureError when `sender` did not sign these bytes, PoolError when it signed
@@ -261,7 +268,7 @@ class Decision:
         """How many rows count."""
         return self.rows - len(self.refused)
 
-    def body(self, task: Task) -> dict[str, object]:
+    def body(self, task: RoundTerms) -> dict[str, object]:
         """The document's body; equal decisions give equal bodies at every aggregator."""
         bits = bytearray(-(-self.rows // 8))
         for row in range(self.rows):
@@ -280,12 +287,12 @@ class Decision:
             "root": self.root.hex(),
         }
 
-    def sign(self, task: Task, key: SigningKey) -> bytes:
+    def sign(self, task: RoundTerms, key: SigningKey) -> bytes:
         """Make the signed file."""
         return sign_document(DECISION_KIND, self.body(task), key)
 
 
-def parse_decision(data: bytes, task: Task, batch: OrderedBatch, aggregator: int) -> Decision:
+def parse_decision(data: bytes, task: RoundTerms, batch: OrderedBatch, aggregator: int) -> Decision:
     """Read an aggregator's decision.
 
     Raises SignatureError when it signed nothing for this place (a true decision about another
@@ -316,7 +323,7 @@ def parse_decision(data: bytes, task: Task, batch: OrderedBatch, aggregator: int
 
 
 def find_decision(
-    store: Store, task: Task, batch: OrderedBatch, aggregator: int
+    store: Store, task: RoundTerms, batch: OrderedBatch, aggregator: int
 ) -> Decision | None:
     """An aggregator's decision about a batch; None until one it signed has arrived.
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from grievance.crypto.signing import SigningKey, VerifyingKey
-    from grievance.task import Task
+    from grievance.task import RoundTerms
 
 KIND = "grievance/2 noisy share"
 LIMIT = 8 << 20
@@ -42,7 +42,7 @@ def digest_of(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-def parse_noisy_share(data: bytes, task: Task, aggregator: int) -> PublishedNoisyShare:
+def parse_noisy_share(data: bytes, task: RoundTerms, aggregator: int) -> PublishedNoisyShare:
     """Read a noisy share. Raises SignatureError, WireError, or ReleaseError `noisy.share`."""
     party = task.aggregators[aggregator]
     document = parse_document(data, kind=KIND, signer=party.identity, limit=LIMIT)
@@ -69,13 +69,13 @@ def parse_noisy_share(data: bytes, task: Task, aggregator: int) -> PublishedNois
 OWN_KIND = "grievance/2 own noisy share"
 
 
-def sign_own_share(task: Task, release: str, box: bytes, key: SigningKey) -> bytes:
+def sign_own_share(task: RoundTerms, release: str, box: bytes, key: SigningKey) -> bytes:
     """Write down a noisy share that an aggregator sealed to itself, against losing its state."""
     body = {"task": task.digest.hex(), "release": release, "box": b64encode(box)}
     return sign_document(OWN_KIND, body, key)
 
 
-def parse_own_share(data: bytes, task: Task, release: str, key: VerifyingKey) -> bytes:
+def parse_own_share(data: bytes, task: RoundTerms, release: str, key: VerifyingKey) -> bytes:
     """Read the sealed share back. Raises SignatureError, WireError, ReleaseError `noisy.share`."""
     document = parse_document(data, kind=OWN_KIND, signer=key, limit=LIMIT)
     where = "a noisy share that was put by"

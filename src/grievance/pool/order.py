@@ -29,7 +29,7 @@ from grievance.pool.store import SMALL_FILE_SIZE, find
 if TYPE_CHECKING:
     from grievance.crypto.signing import SigningKey, VerifyingKey
     from grievance.pool.store import Store
-    from grievance.task import Task
+    from grievance.task import RoundTerms
 
 KIND = "grievance/2 order"
 
@@ -49,7 +49,7 @@ class OrderedBatch:
 class OrderChain:
     """The events so far, and what they add up to. `voided`: a batch's place to that of its void."""
 
-    task: Task
+    task: RoundTerms
     head: bytes
     length: int = 0
     files: list[bytes] = field(default_factory=list)
@@ -61,7 +61,7 @@ class OrderChain:
     closed_by: bytes | None = None
 
     @classmethod
-    def start(cls, task: Task) -> OrderChain:
+    def start(cls, task: RoundTerms) -> OrderChain:
         """Return the empty chain, whose head is the task's digest."""
         return cls(task, task.digest)
 
@@ -186,7 +186,7 @@ class OrderChain:
         self.releases[event.release] = event.proposal
 
 
-def read_chain(store: Store, task: Task) -> OrderChain:
+def read_chain(store: Store, task: RoundTerms) -> OrderChain:
     """Read the chain as far as it has arrived.
 
     Raises OrderError when the leader signed an event that breaks a rule. A missing file, or
@@ -208,7 +208,7 @@ def read_chain(store: Store, task: Task) -> OrderChain:
         chain.extend(document)
 
 
-def is_about(document: Document, task: Task, seq: int) -> bool:
+def is_about(document: Document, task: RoundTerms, seq: int) -> bool:
     """Whether an event says that it stands at this place of this round.
 
     Anybody who can write to the pool can put a true event of another place there; that is

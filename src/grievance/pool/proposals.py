@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from grievance.crypto.signing import SigningKey
     from grievance.pool.store import Store
-    from grievance.task import Task
+    from grievance.task import RoundTerms
 
 PROPOSAL_KIND = "grievance/2 release proposal"
 APPROVAL_KIND = "grievance/2 release approval"
@@ -41,7 +41,7 @@ class Proposal:
     root: bytes
     attempt: int
 
-    def body(self, task: Task) -> dict[str, object]:
+    def body(self, task: RoundTerms) -> dict[str, object]:
         """The document's body."""
         return {
             "task": task.digest.hex(),
@@ -53,20 +53,20 @@ class Proposal:
             "attempt": self.attempt,
         }
 
-    def release_id(self, task: Task) -> str:
+    def release_id(self, task: RoundTerms) -> str:
         """The id under which this is released."""
         return hashlib.sha256(canonical(self.body(task))).hexdigest()[:16]
 
-    def digest(self, task: Task) -> bytes:
+    def digest(self, task: RoundTerms) -> bytes:
         """What approvals and the order chain name: SHA-256 of the body."""
         return hashlib.sha256(canonical(self.body(task))).digest()
 
-    def sign(self, task: Task, key: SigningKey) -> bytes:
+    def sign(self, task: RoundTerms, key: SigningKey) -> bytes:
         """Make the signed file."""
         return sign_document(PROPOSAL_KIND, self.body(task), key)
 
 
-def parse_proposal(data: bytes, task: Task) -> Proposal:
+def parse_proposal(data: bytes, task: RoundTerms) -> Proposal:
     """Read a proposal signed by one of the task's aggregators. Raises GrievanceError."""
     document = parse_document(data, kind=PROPOSAL_KIND, limit=SMALL_FILE_SIZE)
     body = StrictObject(
@@ -102,7 +102,7 @@ class Approval:
     answer: Answer
     reason: str
 
-    def sign(self, task: Task, proposal: Proposal, key: SigningKey) -> bytes:
+    def sign(self, task: RoundTerms, proposal: Proposal, key: SigningKey) -> bytes:
         """Make the signed file."""
         body = {
             "task": task.digest.hex(),
@@ -114,7 +114,7 @@ class Approval:
         return sign_document(APPROVAL_KIND, body, key)
 
 
-def parse_approval(data: bytes, task: Task, proposal: Proposal, aggregator: int) -> Approval:
+def parse_approval(data: bytes, task: RoundTerms, proposal: Proposal, aggregator: int) -> Approval:
     """Read an answer to `proposal` signed by aggregator number `aggregator`."""
     party = task.aggregators[aggregator]
     document = parse_document(data, kind=APPROVAL_KIND, signer=party.identity)
@@ -151,12 +151,12 @@ class ReleaseView:
         """The first refusal, if there is one."""
         return next((a for a in self.answers.values() if a.answer == "decline"), None)
 
-    def missing(self, task: Task) -> list[str]:
+    def missing(self, task: RoundTerms) -> list[str]:
         """Aggregators that have not answered."""
         return [a.name for a in task.aggregators if a.name not in self.answers]
 
 
-def read_releases(store: Store, task: Task) -> Sequence[ReleaseView]:
+def read_releases(store: Store, task: RoundTerms) -> Sequence[ReleaseView]:
     """All valid proposals of a round with their answers, sorted by id."""
     paths = RoundPaths(task.round_id)
     views = []

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from grievance.crypto.signing import SigningKey
     from grievance.pool.store import Store
-    from grievance.task import Task
+    from grievance.task import RoundTerms
 
 KIND = "grievance/2 witness waiver"
 
 
 def sign_waiver(
-    task: Task, release: str, aggregator: str, witnesses: Sequence[str], key: SigningKey
+    task: RoundTerms, release: str, aggregator: str, witnesses: Sequence[str], key: SigningKey
 ) -> bytes:
     """Write down which witnesses of a round an aggregator does not wait for in one release."""
     body = {
@@ -38,7 +38,7 @@ def sign_waiver(
     return sign_document(KIND, body, key)
 
 
-def parse_waiver(data: bytes, task: Task, release: str, aggregator: int) -> frozenset[str]:
+def parse_waiver(data: bytes, task: RoundTerms, release: str, aggregator: int) -> frozenset[str]:
     """Whom a waiver names. Raises SignatureError, WireError, or ReleaseError `release.waiver`."""
     party = task.aggregators[aggregator]
     document = parse_document(data, kind=KIND, signer=party.identity, limit=SMALL_FILE_SIZE)
@@ -58,7 +58,7 @@ def parse_waiver(data: bytes, task: Task, release: str, aggregator: int) -> froz
     return frozenset(names)
 
 
-def read_waivers(store: Store, task: Task, release: str) -> dict[str, frozenset[str]]:
+def read_waivers(store: Store, task: RoundTerms, release: str) -> dict[str, frozenset[str]]:
     """The waivers of a release that hold, by aggregator."""
     found = {}
     for index, party in enumerate(task.aggregators):
@@ -73,7 +73,7 @@ def read_waivers(store: Store, task: Task, release: str) -> dict[str, frozenset[
     return found
 
 
-def waived_by_all(task: Task, waivers: dict[str, frozenset[str]]) -> frozenset[str]:
+def waived_by_all(task: RoundTerms, waivers: dict[str, frozenset[str]]) -> frozenset[str]:
     """The witnesses that every aggregator named; nobody until all have spoken."""
     if len(waivers) < len(task.aggregators):
         return frozenset()

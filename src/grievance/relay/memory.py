@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from grievance.aggregator import Office
     from grievance.home import Home
     from grievance.pool.order import OrderChain, OrderedBatch
-    from grievance.task import Task
+    from grievance.task import RoundTerms
 
 KEEP_DAYS = 90
 """How long batches are kept after the last release, and uncounted files after the close."""
@@ -66,7 +66,7 @@ class Memory:
 
 
 def recall(
-    office: Office, task: Task, chain: OrderChain, now: datetime, *, lost: bool = False
+    office: Office, task: RoundTerms, chain: OrderChain, now: datetime, *, lost: bool = False
 ) -> Memory:
     """What we passed on in a round, by our own memory and by our own batches in the pool.
 
@@ -93,7 +93,7 @@ def recall(
     return Memory.of(state.relayed(task.digest), found)
 
 
-def remember(office: Office, task: Task, path: str, data: bytes) -> int:
+def remember(office: Office, task: RoundTerms, path: str, data: bytes) -> int:
     """Keep a batch byte for byte, with the digest of every row. Returns how many rows it has.
 
     Inside the caller's transaction.
@@ -104,7 +104,7 @@ def remember(office: Office, task: Task, path: str, data: bytes) -> int:
     return file.header.rows
 
 
-def _found(home: Home, task: Task, known: Container[str]) -> dict[str, bytes]:
+def _found(home: Home, task: RoundTerms, known: Container[str]) -> dict[str, bytes]:
     """Whole batches of ours that lie in the pool and are not known, by path."""
     found = {}
     for path in own_batches(home, task):
@@ -119,7 +119,7 @@ def _found(home: Home, task: Task, known: Container[str]) -> dict[str, bytes]:
     return found
 
 
-def own_batches(home: Home, task: Task) -> dict[str, int]:
+def own_batches(home: Home, task: RoundTerms) -> dict[str, int]:
     """Paths of the batches in the pool whose header this organisation signed, with their rows."""
     paths, found = RoundPaths(task.round_id), {}
     for name in home.store.names(paths.batches):
@@ -138,7 +138,7 @@ def own_batches(home: Home, task: Task) -> dict[str, int]:
 
 
 def tidy(
-    office: Office, task: Task, chain: OrderChain, now: datetime, keep_days: int | None
+    office: Office, task: RoundTerms, chain: OrderChain, now: datetime, keep_days: int | None
 ) -> bool:
     """Note what is over, and forget the round when nobody needs our batches any more.
 
@@ -214,7 +214,7 @@ def _refuse_blank(home: Home, chain: OrderChain, found: int, now: datetime) -> N
         )
 
 
-def _missing(task: Task, missing: list[OrderedBatch]) -> StateError:
+def _missing(task: RoundTerms, missing: list[OrderedBatch]) -> StateError:
     places = ", ".join(str(batch.seq) for batch in missing)
     several = len(missing) != 1
     return StateError(
@@ -246,7 +246,7 @@ def _admitted_at(home: Home, chain: OrderChain) -> datetime | None:
     return None
 
 
-def _is_whole(home: Home, task: Task, release_id: str) -> bool:
+def _is_whole(home: Home, task: RoundTerms, release_id: str) -> bool:
     """Whether every aggregator's noisy share of a release lies in the pool."""
     paths = RoundPaths(task.round_id)
     return all(there(home, paths.noisy(release_id, party.name)) for party in task.aggregators)
@@ -257,7 +257,7 @@ def there(home: Home, path: str) -> bool:
     return find_source(home.store, path, SMALL_FILE_SIZE) is not None
 
 
-def is_decided(home: Home, task: Task, seq: int) -> bool:
+def is_decided(home: Home, task: RoundTerms, seq: int) -> bool:
     """Whether a decision of every aggregator about a batch lies in the pool.
 
     Whether they hold is for aggregators and auditors to say: here nothing hangs on it, for the
@@ -267,7 +267,7 @@ def is_decided(home: Home, task: Task, seq: int) -> bool:
     return all(there(home, paths.decide(seq, party.name)) for party in task.aggregators)
 
 
-def _all_destroyed(home: Home, task: Task) -> bool:
+def _all_destroyed(home: Home, task: RoundTerms) -> bool:
     """Whether every aggregator's ledger says that its keys of this round are gone."""
     try:
         ledgers = [read_ledger(home.store, p.name, p.identity) for p in task.aggregators]

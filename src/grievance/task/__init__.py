@@ -20,12 +20,12 @@ from grievance.task.signatures import (
     sign_task,
 )
 from grievance.task.task import (
-    AggregatorEntry,
     Task,
     build_task,
     check_mechanism_stays,
     parse_task,
 )
+from grievance.task.terms import AggregatorEntry, RoundTerms
 from grievance.task.verify_key import commitment, open_verify_key, seal_verify_key
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "BackupClaim",
     "Card",
     "Identity",
+    "RoundTerms",
     "Task",
     "TrustAnchor",
     "build_task",

@@ -11,30 +11,27 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from grievance.cost import Cost
-from grievance.crypto.documents import b64encode, canonical, parse_canonical
-from grievance.crypto.fingerprint import TASK_GROUPS, short
+from grievance.crypto.documents import canonical, parse_canonical
 from grievance.crypto.strict import StrictObject
 from grievance.errors import PrivacyError, TaskError
 from grievance.plan import Layout, Plan
 from grievance.plan.budget import AUTO, round_budget
-from grievance.privacy.filter import BudgetFilter
-from grievance.privacy.mechanisms import noise_of
-from grievance.task.backup import BackupClaim, read_backup_claim
+from grievance.task.backup import read_backup_claim
 from grievance.task.card import card_matches, check_envelope, read_hpke_key
 from grievance.task.heads import LedgerHead, LedgerHeads
 from grievance.task.identity import (
     ONE_EACH,
-    Identity,
     check_members,
     check_round_id,
     read_identity_fields,
 )
 from grievance.task.later import check_later, later_fields, ticks_of
+from grievance.task.terms import AggregatorEntry, RoundTerms
 from grievance.task.trustees import check_trustees
 from grievance.task.verify_key import commitment
 from grievance.task.witnesses import check_outside
@@ -42,12 +39,9 @@ from grievance.task.witnesses import check_outside
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from grievance.crypto.hpke import HpkePublicKey
-    from grievance.crypto.signing import VerifyingKey
-    from grievance.privacy.mechanisms import Allocation, Mechanism
+    from grievance.privacy.mechanisms import Allocation
     from grievance.secret import VerifyKey
     from grievance.task.card import Card
-    from grievance.vdaf import Prio3BlockCountVec
 
 KIND = "grievance/2 task"
 LIMIT = 1 << 20
@@ -77,85 +71,10 @@ _AGGREGATOR_KEYS = ("backup", "card", "display_name", "hpke", "identity", "kem",
 
 
 @dataclass(frozen=True)
-class AggregatorEntry:
-    """One aggregator of a task: who it is, and the HPKE key it offered in which card.
+class Task(RoundTerms):
+    """A consistent task. Made by `parse_task` and `load_task` only."""
 
-    `backup` repeats what its card says about the backup of its keys.
-    """
-
-    name: str
-    display_name: str
-    identity: VerifyingKey
-    card: bytes
-    hpke: HpkePublicKey
-    backup: BackupClaim | None = None
-
-    @property
-    def member(self) -> Identity:
-        """The organisation alone, without the round's key."""
-        return Identity(self.name, self.display_name, self.identity)
-
-    def to_json(self) -> dict[str, Any]:
-        """Write the entry as it stands in a task."""
-        keys = {"card": self.card.hex(), "hpke": b64encode(self.hpke.raw), "kem": self.hpke.kem}
-        backup = None if self.backup is None else self.backup.to_json()
-        return {**self.member.to_json(), **keys, "backup": backup}
-
-
-@dataclass(frozen=True)
-class Task:
-    """A consistent task. Made by `parse_task` and `load_task` only.
-
-    `data` is the file, `digest` its SHA-256, `ctx` the VDAF application context. `mechanism` is
-    the noise: the plan's, or what "auto" stood for when the task was built. `allocations`
-    maps each charged statistic to its noise and cost, in the plan's order; `cost` is their
-    sum, `lifetime` the campaign's budget, `reserved` what all its rounds so far may spend,
-    this one included in full. `aggregators[0]` is the leader.
-    """
-
-    data: bytes
-    digest: bytes
-    round_id: str
-    rehearsal: bool
-    plan: Plan
-    plan_sha256: bytes
-    layout: Layout
-    aggregators: tuple[AggregatorEntry, ...]
-    mechanism: Mechanism
     allocations: Mapping[str, Allocation]
-    cost: Cost
-    lifetime: Cost
-    reserved: Cost
-    verify_key_commitment: bytes
-    previous: bytes | None
-    ledger_heads: LedgerHeads
-
-    @property
-    def campaign(self) -> str:
-        """The campaign this round belongs to."""
-        return self.plan.campaign
-
-    @property
-    def ctx(self) -> bytes:
-        """The VDAF application context: every share is bound to this task."""
-        return b"grievance/2" + self.digest
-
-    @cached_property
-    def vdaf(self) -> Prio3BlockCountVec:
-        """Prio3 with this task's circuit and number of aggregators."""
-        return self.layout.vdaf(len(self.aggregators))
-
-    @property
-    def short_digest(self) -> str:
-        """The digest as it is read aloud."""
-        return short(self.digest, TASK_GROUPS)
-
-    def index_of(self, name: str) -> int:
-        """Return the index of an aggregator. Raises TaskError when `name` is not one."""
-        for index, entry in enumerate(self.aggregators):
-            if entry.name == name:
-                return index
-        raise TaskError(f"{name!r:.60} is no aggregator of this round", code="plan.aggregators")
 
 
 def build_task(
@@ -222,6 +141,8 @@ def check_mechanism_stays(plan: Plan, previous: Task | None) -> None:
 
     Raises TaskError `task.mechanism`, in words for a steward.
     """
+    from grievance.privacy.mechanisms import noise_of
+
     said = plan.privacy.mechanism
     if previous is None or said == previous.mechanism:
         return
@@ -312,6 +233,8 @@ class _Terms:
         ledger_heads: LedgerHeads,
     ) -> dict[str, Any]:
         """Write the one body a task with these parts has."""
+        from grievance.privacy.mechanisms import noise_of
+
         return {
             "aggregators": [entry.to_json() for entry in aggregators],
             "campaign": self.plan.campaign,
@@ -393,6 +316,8 @@ def _check_version(vdaf: Mapping[str, Any]) -> None:
 
 def _read_reserved(fields: StrictObject, terms: _Terms) -> Cost:
     """Read `reserved` and check that it holds this round in full and stays in the budget."""
+    from grievance.privacy.filter import BudgetFilter
+
     try:
         reserved = Cost.from_json(fields.raw("reserved"))
         covered = terms.cost <= reserved
