@@ -10,10 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer.main
 from cli_shell import Town, type_words
 
-from grievance.cli.app import app
+from grievance.cli.app import tree
 from grievance.cli.output import counted, exit_code, table
 from grievance.errors import (
     GrievanceError,
@@ -31,7 +30,7 @@ COMMAND = [sys.executable, "-c", "from grievance.cli import main; main()"]
 
 def commands() -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
-    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+    for name, command in tree().commands.items():
         inner = getattr(command, "commands", None)
         found += [(name,)] if inner is None else [(name, other) for other in inner]
     return found

@@ -25,7 +25,6 @@ def load() -> None:
     """Import what commands import, and build the tree of commands, so that a fork need not."""
     import opendp.prelude
     import pyarrow.parquet
-    import typer.main
 
     import grievance.aggregator
     import grievance.audit
@@ -36,8 +35,7 @@ def load() -> None:
 
     assert opendp.prelude
     assert pyarrow.parquet
-    tree = typer.main.get_command(grievance.cli.app.app)
-    typer.main.get_command = lambda _app: tree
+    grievance.cli.app.tree()
     # Relays pad to 100 reports; a hundred rows instead of a dozen would show nothing more here.
     relay.PAD_TO = 1
     relay.make_batches.__kwdefaults__["pad_to"] = 1

@@ -15,7 +15,6 @@ Comments above a block say what the test needs:
 
 from __future__ import annotations
 
-import functools
 import itertools
 import re
 import shlex
@@ -24,14 +23,12 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 import cli_shell
-import typer
 from cli_shell import Ran, Terminal, type_words
 
-from grievance.cli.app import app
+from grievance.cli.app import tree
 
 PROJECT = Path(__file__).resolve().parents[2]
 DOCS = PROJECT / "docs"
@@ -232,18 +229,12 @@ SHELL = ("<", ">", "|", "&&")
 """Where a command ends and something else begins."""
 
 
-@functools.cache
-def _commands() -> Any:
-    """The whole tree of commands."""
-    return typer.main.get_command(app)
-
-
 def parses(words: list[str], *, whole: bool) -> None:
     """Hold a command line against the real commands: names, options, and with `whole` arity.
 
     Raises AssertionError. Nothing is run and no file is looked at.
     """
-    command = _commands()
+    command = tree()
     rest = list(itertools.takewhile(lambda word: word not in SHELL, words))
     while getattr(command, "commands", None):
         if not rest or rest[0].startswith("-"):

@@ -113,8 +113,8 @@ def test_osmi_whole(shared: Path) -> None:
     out = run("osmi", "--data", str(shared / "data" / "osmi_2014.csv"))
     assert "All rows of osmi_2014.csv, compared with osmi_2014.truth.json." in out
     check_output(out, 1259)
-    # Nine people are too few to say anything of: hidden, unknown, or an interval that says so. (Which
-    # depends on the noise: once in fifty releases they look like more than they are.)
+    # Nine people are too few to say anything of: hidden, unknown, or an interval that says so.
+    # (Which depends on the noise: once in fifty releases they look like more than they are.)
     small = [line for line in out.splitlines() if line.startswith("Non-binary or other, quantile")]
     assert len(small) == 3
     for line in small:

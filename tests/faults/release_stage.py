@@ -7,7 +7,6 @@ process, and commands in forks that are killed or kept waiting (`crash_town.Runn
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import shutil
 import sqlite3
@@ -15,9 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
-import typer.main
 from cli_shell import Ran, type_words
 
 from dishonest import TINY_ANSWERS, TINY_PLAN, Snapshot
@@ -32,17 +29,10 @@ if TYPE_CHECKING:
 
     from grievance.audit import AuditResult
 
-_get_command = typer.main.get_command
 SYNC = ("sync",)
 ROWS, FEW = 12, 5
 KEPT = ("burns", "accepted", "batches", "outgoing", "ledger", "noisy_shares", "witnessed")
 """Tables of an aggregator's state that a refused step must leave as they were."""
-
-
-@functools.cache
-def _tree(app: Any) -> Any:
-    """The tree of commands, built once: that is most of the time a short command takes."""
-    return _get_command(app)
 
 
 def _rows(db: sqlite3.Connection, table: str) -> list[dict[str, Any]]:
@@ -106,8 +96,7 @@ class Stage:
     def type(self, name: str, *words: str, **how: Any) -> Ran:
         """Type a command as an organisation does."""
         failpoints._reached.clear()
-        with mock.patch.object(typer.main, "get_command", _tree):
-            return type_words(*words, home=self.federation.homes[name].root, **how)
+        return type_words(*words, home=self.federation.homes[name].root, **how)
 
     def killed(self, runner: Runner, name: str, point: str) -> None:
         """`grievance sync` in a process of its own, ended by SIGKILL at a failpoint."""

@@ -8,7 +8,6 @@ looked at. `--leaky` puts a leak into every channel, to show that each would be 
 
 from __future__ import annotations
 
-import functools
 import importlib
 import json
 import os
@@ -33,9 +32,6 @@ def main(folder: Path, *, leaky: bool) -> None:
     for name in ("cli.app", "pipelines.rows", "privacy", "aggregator", "release", "audit"):
         importlib.import_module(f"grievance.{name}")
 
-    # Typer builds its tree of commands for every command that is typed; once is enough here.
-    typer = importlib.import_module("typer.main")
-    typer.get_command = functools.cache(typer.get_command)
     watch = Watch(folder)
     record_channels(watch)
     record_secrets(watch)

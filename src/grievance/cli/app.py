@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import sys
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+import typer.main
 
 from grievance.cli import (
     auditor,
@@ -96,6 +98,12 @@ def _speak_utf8() -> None:
                 stream.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
+@functools.cache
+def tree() -> Any:
+    """Return all commands as Click runs them, built once: it takes longer than a short command."""
+    return typer.main.get_command(app)
+
+
 def run(words: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code. `words`: what was typed, else `sys.argv`."""
     _speak_utf8()
@@ -103,7 +111,7 @@ def run(words: Sequence[str] | None = None) -> NoReturn:
     code: object = 0
     choice.typed.set(tuple(typed))
     with errors_to_words(as_json="--json" in typed):
-        code = app(args=typed, prog_name="grievance", standalone_mode=False)
+        code = tree()(args=typed, prog_name="grievance", standalone_mode=False)
     if code == INTERRUPTED:
         interrupted()
     sys.exit(code if isinstance(code, int) else 0)

@@ -66,7 +66,7 @@ class Stage:
         come, progress bars included. Returns its stdout. Raises what the command raises,
         unless it `may_fail`: then the error is shown as a person would see it.
         """
-        from grievance.cli.app import app
+        from grievance.cli.app import tree
 
         shown = [word.replace(str(self.folder), ".") for word in words]
         quoted = [f'"{word}"' if " " in word else word for word in shown]
@@ -77,7 +77,7 @@ class Stage:
         typed.set(tuple(words))
         with self._at_home(name), contextlib.redirect_stdout(out), listening:
             try:
-                code = app(list(words), prog_name="grievance", standalone_mode=False)
+                code = tree()(list(words), prog_name="grievance", standalone_mode=False)
                 if code == INTERRUPTED:
                     raise KeyboardInterrupt
                 failed = bool(code)
