@@ -36,10 +36,23 @@ def opened(signed: Town, tmp_path: Path) -> Town:
     return signed.copied(tmp_path)
 
 
-@pytest.fixture(scope="module")
-def released(signed: Town, tmp_path_factory: pytest.TempPathFactory) -> Town:
-    """A whole round, released; tests may read it and must not change it."""
-    made = signed.copied(tmp_path_factory.mktemp("released") / "town")
+@pytest.fixture(scope="session")
+def checked(signed: Town, tmp_path_factory: pytest.TempPathFactory) -> Town:
+    """A signed round with a batch of a hundred that both have checked, to be copied."""
+    made = signed.copied(tmp_path_factory.mktemp("checked") / "town")
     made.collect()
+    return made
+
+
+@pytest.fixture
+def collected(checked: Town, tmp_path: Path) -> Town:
+    """A signed round with a batch of a hundred that both have checked."""
+    return checked.copied(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def released(checked: Town, tmp_path_factory: pytest.TempPathFactory) -> Town:
+    """A whole round, released; tests may read it and must not change it."""
+    made = checked.copied(tmp_path_factory.mktemp("released") / "town")
     made.release()
     return made

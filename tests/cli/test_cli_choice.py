@@ -18,16 +18,13 @@ RELEASED, OPEN, INVITED = 0, 1, 2
 
 
 @pytest.fixture(scope="module")
-def three(tmp_path_factory: pytest.TempPathFactory) -> tuple[Town, list[str]]:
+def three(released: Town, tmp_path_factory: pytest.TempPathFactory) -> tuple[Town, list[str]]:
     """A round that is released, one that is open, and one to which south is invited.
 
     Tests may read it, and be refused in it; they must not change it.
     """
-    town = Town(tmp_path_factory.mktemp("three") / "town")
-    town.found("north", "south", "nurses", "carers")
-    found = [town.open("nurses")]
-    town.collect()
-    town.release()
+    town = released.copied(tmp_path_factory.mktemp("three") / "town")
+    found = [town.round_id]
     found.append(town.open("nurses"))
     found.append(town.new(f"--with={town.named('south')}", "--yes").done().out.strip())
     assert len(set(found)) == 3
@@ -106,11 +103,10 @@ def test_admitting_is_possible_before_a_round_is_signed_so_two_remain(
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Town, list[str]]:
+def two(signed: Town, tmp_path_factory: pytest.TempPathFactory) -> tuple[Town, list[str]]:
     """Two open rounds; tests must not change them."""
-    town = Town(tmp_path_factory.mktemp("two") / "town")
-    town.found("north", "south", "nurses", "carers")
-    rounds = sorted([town.open("nurses"), town.open("nurses")])
+    town = signed.copied(tmp_path_factory.mktemp("two") / "town")
+    rounds = sorted([town.round_id, town.open("nurses")])
     # Nurses have compared the keys; a digest typed with --trust would name one of the two.
     town.type("nurses", "sync", "--trust", town.digest).done()
     return town, rounds
@@ -206,20 +202,15 @@ def test_a_round_whose_events_do_not_hold_is_no_choice(
     assert (seen.chain, seen.is_open, seen.stage) == (None, False, "its events do not hold")
 
 
-def test_a_release_is_read_in_its_own_round(tmp_path: Path) -> None:
+def test_a_release_is_read_in_its_own_round(released: Town, tmp_path: Path) -> None:
     """Two released rounds: the release's own name says which is meant; without it, it asks."""
-    town = Town(tmp_path / "town")
-    town.found("north", "south", "nurses", "carers")
-    releases = {}
-    for _ in range(2):
-        round_id = town.open("nurses")
-        town.bundle.write_bytes((town.folder / f"{round_id}.json").read_bytes())
-        town.collect()
-        town.type("north", "round", "close", "--yes").done()
-        town.settle()
-        releases[round_id] = town.type("north", "release", "propose", "--yes").done().out.strip()
-        town.type("south", "release", "approve", "--yes").done()
-        town.settle()
+    town = released.copied(tmp_path)
+    first = town.type("south", "release", "show", "--json").done().json
+    releases = {first["round"]: first["release"]}
+    round_id = town.open("nurses")
+    town.bundle.write_bytes((town.folder / f"{round_id}.json").read_bytes())
+    town.collect()
+    releases[round_id] = town.release()
     for round_id, release in releases.items():
         shown = town.type("south", "release", "show", release, "--json").done().json
         assert shown["round"] == round_id

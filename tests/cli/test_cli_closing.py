@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from cli_shell import PLAN, Town
 
@@ -12,18 +11,17 @@ from grievance.home import Home
 from grievance.pool.events import Void
 
 
-def demanding(folder: Path, minimum: int) -> Town:
-    """A town whose plan asks for so many reports, with a round that admits nurses and carers."""
-    town = Town(folder)
+def demanding(town: Town, minimum: int) -> Town:
+    """A town whose plan asks for so many reports, with a round in which a hundred were checked."""
     town.plan.write_text(PLAN.replace("minimum_reports = 10", f"minimum_reports = {minimum}"))
-    town.found("north", "south", "nurses", "carers")
-    town.open("nurses", "carers")
+    town.open("nurses")
+    town.collect()
     return town
 
 
-def test_closing_shows_who_has_passed_on_what(tmp_path: Path) -> None:
-    town = demanding(tmp_path / "town", 10)
-    town.collect()
+def test_closing_shows_who_has_passed_on_what(collected: Town) -> None:
+    town = collected
+    town.type("north", "admit", town.named("carers")).done()
     assert "no batch so far from: carers" in town.type("north", "status").done().out
     asked = town.type("north", "round", "close", keyboard="n\n")
     assert asked.code == 1
@@ -47,9 +45,8 @@ def test_closing_shows_who_has_passed_on_what(tmp_path: Path) -> None:
     assert closed["relays"][1]["last"] is None
 
 
-def test_a_round_that_cannot_be_released_says_so_before_and_after(tmp_path: Path) -> None:
-    town = demanding(tmp_path / "town", 101)
-    town.collect()
+def test_a_round_that_cannot_be_released_says_so_before_and_after(town: Town) -> None:
+    demanding(town, 101)
     asked = town.type("north", "round", "close", keyboard="n\n")
     assert "Closed now, it can never be released." in asked.err
     status = town.type("north", "status").done().out
@@ -70,9 +67,8 @@ def test_a_round_that_cannot_be_released_says_so_before_and_after(tmp_path: Path
     assert "asks for 101" in line["cannot_be_released"]
 
 
-def test_control_a_round_that_can_be_released(tmp_path: Path) -> None:
-    town = demanding(tmp_path / "town", 100)
-    town.collect()
+def test_control_a_round_that_can_be_released(town: Town) -> None:
+    demanding(town, 100)
     town.close()
     assert "[decided]" in town.type("north", "status").done().out
     (line,) = town.type("north", "status", "--json").done().json
@@ -84,9 +80,8 @@ def test_control_a_round_that_can_be_released(tmp_path: Path) -> None:
     assert "it can never be released: south has destroyed its keys of it" in shown
 
 
-def test_what_came_after_the_close_is_told_at_the_relay(tmp_path: Path) -> None:
-    town = demanding(tmp_path / "town", 10)
-    town.collect()
+def test_what_came_after_the_close_is_told_at_the_relay(collected: Town) -> None:
+    town = collected
     inbox = town.fill(3)
     town.type("nurses", "relay", str(inbox)).done()
     waits = town.type("nurses", "status").done().out
@@ -121,8 +116,8 @@ def placed(town: Town) -> list[str]:
     return found
 
 
-def test_a_batch_that_was_given_up_comes_back_by_order_alone(tmp_path: Path) -> None:
-    town = demanding(tmp_path / "town", 10)
+def test_a_batch_that_was_given_up_comes_back_by_order_alone(opened: Town) -> None:
+    town = opened
     town.type("nurses", "relay", str(town.fill(3)), "--trust", town.digest).done()
     town.type("north", "sync").done()
     order = town.pool / "rounds" / town.round_id / "order"

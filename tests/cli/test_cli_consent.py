@@ -184,14 +184,13 @@ def test_files_of_a_home(town: Town) -> None:
 
 
 def test_a_proposal_that_is_exchanged_is_not_approved(
-    opened: Town, monkeypatch: pytest.MonkeyPatch
+    collected: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ids are short: a proposer can make two proposals with one id, and show one of them."""
     from grievance.aggregator import releases
 
-    opened.collect()
-    opened.close()
-    release_id = opened.type("north", "release", "propose", "--yes").done().out.strip()
+    collected.close()
+    release_id = collected.type("north", "release", "propose", "--yes").done().out.strip()
     real, shown = releases.find_release, []
 
     def find(bench: Any, wanted: str) -> Any:
@@ -204,6 +203,6 @@ def test_a_proposal_that_is_exchanged_is_not_approved(
 
     with monkeypatch.context() as patch:
         patch.setattr(releases, "find_release", find)
-        ran = opened.type("south", "release", "approve", release_id, "--yes")
+        ran = collected.type("south", "release", "approve", release_id, "--yes")
     ran.refused(1, "is another one by now", "nothing was signed")
-    opened.type("south", "release", "approve", release_id, "--yes").done()
+    collected.type("south", "release", "approve", release_id, "--yes").done()

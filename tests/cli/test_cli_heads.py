@@ -13,12 +13,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Town:
+def watched(checked: Town, tmp_path_factory: pytest.TempPathFactory) -> Town:
     """A released round whose witnesses have synced, and a copy of the folder as it was before."""
-    town = Town(tmp_path_factory.mktemp("watched") / "town")
-    town.found("north", "south", "nurses", "carers")
-    town.open("nurses")
-    town.collect()
+    town = checked.copied(tmp_path_factory.mktemp("watched") / "town")
     town.close()
     shutil.copytree(town.pool, town.folder / "older")
     town.release()

@@ -15,15 +15,14 @@ from cli_shell import Town, type_words
 from grievance.release import Release, release_schema
 
 
-def test_from_proposal_to_tables(opened: Town) -> None:
-    opened.collect()
-    opened.type("north", "release", "show").refused(1, "hint: ")
-    opened.close()
-    proposed = opened.type("north", "release", "propose", "--yes").done()
+def test_from_proposal_to_tables(collected: Town) -> None:
+    collected.type("north", "release", "show").refused(1, "hint: ")
+    collected.close()
+    proposed = collected.type("north", "release", "propose", "--yes").done()
     release_id = proposed.out.strip()
     assert f"south now runs: grievance release approve {release_id}" in proposed.err
-    opened.type("north", "release", "show").refused(3, "is not complete", "hint: ")
-    approved = opened.type("south", "release", "approve", release_id[:6], "--yes").done()
+    collected.type("north", "release", "show").refused(3, "is not complete", "hint: ")
+    approved = collected.type("south", "release", "approve", release_id[:6], "--yes").done()
     for said in (proposed.err, approved.err):
         assert "Released: problems_by_region, hours_mean." in said
         assert (
@@ -31,9 +30,11 @@ def test_from_proposal_to_tables(opened: Town) -> None:
         )
         assert "over 100 sealed reports, blank ones that partners add as cover" in said.lower()
     assert approved.out == ""
-    opened.type("north", "release", "export", str(opened.folder / "x")).refused(3, "not complete")
-    opened.settle()
-    shown = opened.type("south", "release", "show").done()
+    collected.type("north", "release", "export", str(collected.folder / "x")).refused(
+        3, "not complete"
+    )
+    collected.settle()
+    shown = collected.type("south", "release", "show").done()
     assert "people answered.\n100 sealed reports count, blank ones" in shown.out or (
         shown.out.startswith("How many people answered is not known: the noise is too large.")
     )
@@ -42,75 +43,73 @@ def test_from_proposal_to_tables(opened: Town) -> None:
     assert shown.err == ""
 
 
-def test_too_early(opened: Town) -> None:
-    opened.collect()
-    early = opened.type("north", "release", "propose", keyboard="y\n")
+def test_too_early(collected: Town) -> None:
+    early = collected.type("north", "release", "propose", keyboard="y\n")
     early.refused(3, "is not closed yet", "grievance round close")
     assert "Released:" not in early.err
-    inbox = opened.fill(3)
-    opened.type("nurses", "relay", str(inbox), "--trust", opened.digest).done()
-    opened.type("north", "round", "close", "--yes").done()
-    opened.type("north", "release", "propose", "--yes").refused(3, "not all batches", "sync")
-    opened.settle()
-    opened.type("north", "release", "propose", "--yes").done()
+    inbox = collected.fill(3)
+    collected.type("nurses", "relay", str(inbox), "--trust", collected.digest).done()
+    collected.type("north", "round", "close", "--yes").done()
+    collected.type("north", "release", "propose", "--yes").refused(3, "not all batches", "sync")
+    collected.settle()
+    collected.type("north", "release", "propose", "--yes").done()
 
 
-def test_consent(opened: Town) -> None:
-    opened.collect()
-    opened.close()
-    opened.type("north", "release", "propose").refused(2, "needs a person's consent")
-    opened.type("north", "release", "propose", keyboard="no\n").refused(1, "not confirmed")
-    opened.type("north", "release", "propose", keyboard="y\n").done()
+def test_consent(collected: Town) -> None:
+    collected.close()
+    collected.type("north", "release", "propose").refused(2, "needs a person's consent")
+    collected.type("north", "release", "propose", keyboard="no\n").refused(1, "not confirmed")
+    collected.type("north", "release", "propose", keyboard="y\n").done()
     for answer in ("approve", "decline"):
-        opened.type("south", "release", answer).refused(2, "needs a person's consent")
-        opened.type("south", "release", answer, keyboard="\n").refused(1, "not confirmed")
-    opened.type("south", "release", "approve", keyboard="y\n").done()
+        collected.type("south", "release", answer).refused(2, "needs a person's consent")
+        collected.type("south", "release", answer, keyboard="\n").refused(1, "not confirmed")
+    collected.type("south", "release", "approve", keyboard="y\n").done()
 
 
-def test_some_statistics_in_json(opened: Town) -> None:
-    opened.collect()
-    opened.close()
-    opened.type("north", "release", "propose", "hours", "--yes").refused(
+def test_some_statistics_in_json(collected: Town) -> None:
+    collected.close()
+    collected.type("north", "release", "propose", "hours", "--yes").refused(
         1, "no statistic called 'hours'", "hint: it has: problems_by_region"
     )
-    found = opened.type("north", "release", "propose", "hours_mean", "--yes", "--json").done().json
+    found = (
+        collected.type("north", "release", "propose", "hours_mean", "--yes", "--json").done().json
+    )
     assert found["statistics"] == ["hours_mean"]
     assert found["missing"] == ["south"]
     words = ("release", "approve", found["release"], "--yes", "--json")
-    answered = opened.type("south", *words).done().json
+    answered = collected.type("south", *words).done().json
     assert answered == {"release": found["release"], "answer": "approve"}
-    opened.settle()
-    assert "problems_by_region" not in opened.type("north", "release", "show").done().out
+    collected.settle()
+    assert "problems_by_region" not in collected.type("north", "release", "show").done().out
     # The rest may be released later; then one has to say which.
-    opened.type("north", "release", "propose", "--yes").refused(1, "released before", "hint: ")
-    rest = opened.type("north", "release", "propose", "problems_by_region", "--yes").done()
+    collected.type("north", "release", "propose", "--yes").refused(1, "released before", "hint: ")
+    rest = collected.type("north", "release", "propose", "problems_by_region", "--yes").done()
     # South answers the one that waits for its answer, without having to say which.
-    assert rest.out.strip() in opened.type("south", "release", "approve", "--yes").done().err
-    opened.settle()
-    opened.type("north", "release", "show").refused(1, "hint: name one of")
-    shown = opened.type("north", "release", "show", rest.out.strip()).done()
+    assert rest.out.strip() in collected.type("south", "release", "approve", "--yes").done().err
+    collected.settle()
+    collected.type("north", "release", "show").refused(1, "hint: name one of")
+    shown = collected.type("north", "release", "show", rest.out.strip()).done()
     assert "problems_by_region" in shown.out
 
 
-def test_declining(opened: Town) -> None:
-    opened.collect()
-    opened.close()
-    first = opened.type("north", "release", "propose", "--yes").done().out.strip()
-    opened.type("south", "release", "decline", "--yes", "--reason", "x" * 9999).refused(
+def test_declining(collected: Town) -> None:
+    collected.close()
+    first = collected.type("north", "release", "propose", "--yes").done().out.strip()
+    collected.type("south", "release", "decline", "--yes", "--reason", "x" * 9999).refused(
         2, "at most"
     )
     words = ("release", "decline", first, "--yes", "--reason", "not yet", "--json")
-    assert opened.type("south", *words).done().json == {"release": first, "answer": "decline"}
-    opened.type("south", "release", "approve", first, "--yes").refused(1, "an answer stands")
-    opened.settle()
-    assert f"release {first}: declined by south" in opened.type("north", "status").done().out
-    second = opened.type("north", "release", "propose", "--yes").done().out.strip()
+    assert collected.type("south", *words).done().json == {"release": first, "answer": "decline"}
+    collected.type("south", "release", "approve", first, "--yes").refused(1, "an answer stands")
+    collected.settle()
+    assert f"release {first}: declined by south" in collected.type("north", "status").done().out
+    second = collected.type("north", "release", "propose", "--yes").done().out.strip()
     assert second != first
-    opened.type("south", "release", "approve", second, "--yes").done()
+    collected.type("south", "release", "approve", second, "--yes").done()
     # Approving twice is no error, and asks nothing.
-    assert "south approves" in opened.type("south", "release", "approve", second).done().err
-    opened.settle()
-    opened.type("north", "release", "show").done()
+    assert "south approves" in collected.type("south", "release", "approve", second).done().err
+    collected.settle()
+    collected.type("north", "release", "show").done()
 
 
 def test_asking_twice_is_refused(released: Town) -> None:

@@ -247,14 +247,13 @@ def test_status_for_everybody(opened: Town) -> None:
     assert opened.type("north", "round", "status").done().out == north
 
 
-def test_status_in_json(opened: Town) -> None:
-    opened.collect()
-    (north,) = opened.type("north", "status", "--json").done().json
+def test_status_in_json(collected: Town) -> None:
+    (north,) = collected.type("north", "status", "--json").done().json
     assert (north["role"], north["stage"], north["accepted"]) == ("aggregator", "open", 100)
-    (nurses,) = opened.type("nurses", "status", "--json").done().json
+    (nurses,) = collected.type("nurses", "status", "--json").done().json
     assert nurses == {
         "role": "relay",
-        "round": opened.round_id,
+        "round": collected.round_id,
         "title": "Pressure at work",
         "stage": "open",
         "rehearsal": False,
@@ -271,7 +270,7 @@ def test_status_in_json(opened: Town) -> None:
         "closes": "2026-12-20",
         "overdue_days": 0,
     }
-    relayed = opened.type("nurses", "status").done().out
+    relayed = collected.type("nurses", "status").done().out
     assert "100 sealed reports of ours, cover included, in 1 batch" in relayed
 
 
@@ -280,21 +279,20 @@ def test_status_before_anything(town: Town) -> None:
     assert town.type("north", "status", "--json").done().json == []
 
 
-def test_status_walks_a_round_through(opened: Town) -> None:
-    opened.collect()
-    opened.close()
-    north = opened.type("north", "status").done().out
+def test_status_walks_a_round_through(collected: Town) -> None:
+    collected.close()
+    north = collected.type("north", "status").done().out
     assert "[decided]" in north
     assert "next: grievance release propose" in north
     assert "100 sealed reports, cover included, in 1 batch; 1 batch decided, in which" in north
     assert "in which 100 sealed reports count\n" in north
-    release_id = opened.type("north", "release", "propose", "--yes").done().out.strip()
-    waiting = opened.type("south", "status").done().out
+    release_id = collected.type("north", "release", "propose", "--yes").done().out.strip()
+    waiting = collected.type("south", "status").done().out
     assert f"waits for you: approves or declines release {release_id}" in waiting
     assert f"grievance release approve {release_id}" in waiting
-    opened.type("south", "release", "approve", "--yes").done()
-    opened.settle()
-    assert "next: grievance release show" in opened.type("south", "status").done().out
+    collected.type("south", "release", "approve", "--yes").done()
+    collected.settle()
+    assert "next: grievance release show" in collected.type("south", "status").done().out
 
 
 TRUSTED = ("digest", "prints")

@@ -22,12 +22,9 @@ from grievance.task import load_task
 
 
 @pytest.fixture(scope="module")
-def round_(tmp_path_factory: pytest.TempPathFactory) -> Town:
+def round_(signed: Town, tmp_path_factory: pytest.TempPathFactory) -> Town:
     """A signed round; sealing does not change it."""
-    made = Town(tmp_path_factory.mktemp("sealing") / "town")
-    made.found("north", "south", "nurses", "carers")
-    made.open("nurses")
-    return made
+    return signed.copied(tmp_path_factory.mktemp("sealing") / "town")
 
 
 @pytest.fixture(autouse=True)

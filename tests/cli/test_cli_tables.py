@@ -29,12 +29,9 @@ PEOPLE = 'person = "id"\n[fields.problems]\nseparator = ";"\n'
 
 
 @pytest.fixture(scope="module")
-def round_(tmp_path_factory: pytest.TempPathFactory) -> Town:
+def round_(signed: Town, tmp_path_factory: pytest.TempPathFactory) -> Town:
     """A signed round; sealing does not change it."""
-    made = Town(tmp_path_factory.mktemp("tables") / "town")
-    made.found("north", "south", "nurses", "carers")
-    made.open("nurses")
-    return made
+    return signed.copied(tmp_path_factory.mktemp("tables") / "town")
 
 
 @pytest.fixture(autouse=True)
