@@ -31,9 +31,14 @@ pytest.register_assert_rewrite(
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Time says nothing about a test on a busy machine. Where CI is set, hypothesis has a profile of
+# Time says nothing about a test on a busy machine, nor how much a generator threw away by chance
+# about what is tested. Where CI is set, hypothesis has a profile of
 # its own, which also tries the same examples every time: a change is judged by what it changed.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "patient",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
 if "CI" not in os.environ:
     settings.load_profile("patient")
 

@@ -1,12 +1,12 @@
-"""Aggregators that draw their noise wrongly, one fault each; and a stand-in that is quick."""
+"""Noise that a test has again in every run; and aggregators that draw wrongly, one fault each."""
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
-from benchmarks.sampler.noise import library_noise
 
 from grievance.privacy import NoiseLaw
 
@@ -24,8 +24,8 @@ def no_noise(scales: Sequence[Fraction], releases: int) -> Integers:
 
 
 def narrowed_by(square: int, mechanism: Mechanism = "gaussian") -> Noise:
-    """The library's noise with its scale divided by the root of `square`."""
-    draw = library_noise(mechanism)
+    """Noise with its scale divided by the root of `square`."""
+    draw = by_the_law(mechanism, b"narrow")
 
     def narrow(scales: Sequence[Fraction], releases: int) -> Integers:
         less = [Fraction(round(64 * float(scale) / square**0.5), 64) for scale in scales]
@@ -35,8 +35,8 @@ def narrowed_by(square: int, mechanism: Mechanism = "gaussian") -> Noise:
 
 
 def repeated_after(coordinates: int, mechanism: Mechanism = "gaussian") -> Noise:
-    """The library's noise, where coordinate i gets the draw of i modulo `coordinates` again."""
-    draw = library_noise(mechanism)
+    """Noise where coordinate i gets the draw of i modulo `coordinates` again."""
+    draw = by_the_law(mechanism, b"repeat")
 
     def repeat(scales: Sequence[Fraction], releases: int) -> Integers:
         fresh = draw(scales[:coordinates], releases)
@@ -56,13 +56,17 @@ def quick(seed: int, factor: float = 1.0) -> Noise:
     return draw
 
 
-def by_the_law(mechanism: Mechanism, seed: bytes) -> Noise:
-    """Noise of the stated law, the same every time."""
+def by_the_law(mechanism: Mechanism, seed: bytes = b"") -> Noise:
+    """Noise of the stated law: the same in every run of a test, other noise at every call."""
+    calls = itertools.count()
 
     def draw(scales: Sequence[Fraction], releases: int) -> Integers:
-        (scale,) = set(scales)
-        drawn = NoiseLaw(mechanism, scale, 1).sample(releases * len(scales), seed)
-        return drawn.reshape(releases, len(scales))
+        call = next(calls)
+        columns = [
+            NoiseLaw(mechanism, scale, 1).sample(releases, seed + b" %d %d" % (call, at))
+            for at, scale in enumerate(scales)
+        ]
+        return np.stack(columns, axis=1)
 
     return draw
 

@@ -44,7 +44,7 @@ class Place:
 
     def answer(self, owner: str, request: str, *names: str) -> None:
         for name in names:
-            words = ("backup", "answer", owner, request[:4], "--fingerprint", request, "--yes")
+            words = ("backup", "answer", owner, request[:9], "--fingerprint", request, "--yes")
             self.type(name, *words).done()
 
     def rehearse(self, owner: str = "north", *names: str) -> Ran:

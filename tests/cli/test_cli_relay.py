@@ -200,7 +200,7 @@ def test_at_an_hour(opened: Town, inbox: Path, monkeypatch: pytest.MonkeyPatch) 
     ran = opened.type("nurses", "relay", *words, "--at", hour).done()
     assert "Waiting until " in ran.err
     assert len(slept) == 1
-    assert 23 * 3600 < slept[0] <= 24 * 3600
+    assert 22 * 3600 < slept[0] <= 25 * 3600  # a day, or one on which the clocks are changed
     opened.type("nurses", "relay", *words, "--at", "8 pm").refused(2, "is not an hour like 20:00")
 
 

@@ -1,4 +1,7 @@
-"""The threshold test on the real noise: it passes the truth, and sees four kinds of fault.
+"""The threshold test on noise of the stated law: it passes the truth, and sees four faults.
+
+The noise is the same in every run, so that nothing here happens by chance; the slow tests take
+what this library draws.
 
 Figures of power are in docs/statistical-audit.md, made by `power_of` below.
 """
@@ -19,7 +22,7 @@ from benchmarks.sampler.tester import ALPHA, PairResult, compare
 
 from grievance.cost import Cost
 from grievance.testing import EXAMPLE_PLAN, make_coalition
-from noise_doubles import narrowed_by, no_noise, quick, repeated_after
+from noise_doubles import by_the_law, narrowed_by, no_noise, quick, repeated_after
 
 DELTA = 1e-6
 LAPLACE_PLAN = EXAMPLE_PLAN.replace("[privacy]\n", '[privacy]\nmechanism = "laplace"\n')
@@ -61,17 +64,16 @@ EACH = pytest.mark.parametrize(("name", "most"), STATISTICS.items())
 @EACH
 def test_one_honest_aggregator_keeps_the_promise_and_hardly_more(task, name, most) -> None:
     """The others' noise is known or missing: the stated budget is for exactly this reader."""
-    found = audit(task, [name], [library_noise("gaussian"), no_noise], 6000, most)
+    found = audit(task, [name], [by_the_law("gaussian"), no_noise], 6000, most)
     assert not found.flagged
-    # Seven standard deviations below what such a run shows: this must not fail by chance.
     assert found.normal_rho > 0.3 * found.stated
     assert found.rho > 0.1 * found.stated
     assert found.epsilon > 0.05 * found.stated_epsilon
 
 
 def test_the_public_sees_half_of_that(task) -> None:
-    noise = library_noise("gaussian")
-    found = audit(task, ["hours_spread"], [noise, noise], 4000, most=2)
+    noises = [by_the_law("gaussian", name) for name in (b"north", b"south")]
+    found = audit(task, ["hours_spread"], noises, 4000, most=2)
     assert not found.flagged
     assert 0.1 * found.stated < found.normal_rho < 0.5 * found.stated
 
@@ -80,7 +82,7 @@ def test_pure_epsilon_is_kept_and_nearly_reached() -> None:
     """A table of two cells under Laplace noise: the likelihood ratio is e^epsilon in the tails."""
     claim = Claim(Cost("pure", Fraction(1, 10)), 10)
     exact = (10, 0), (0, 10)
-    rows = [released(totals, PAIR, [library_noise("laplace")], 10_000) for totals in exact]
+    rows = [released(totals, PAIR, [by_the_law("laplace")], 10_000) for totals in exact]
     found = compare(rows[0], rows[1], exact, PAIR, claim, DELTA)
     assert not found.flagged and found.rho is None and found.delta == 0
     assert 0.3 * found.stated < found.epsilon <= found.stated
@@ -96,13 +98,10 @@ def test_laplace_noise_that_is_too_small_is_flagged() -> None:
 
 @EACH
 def test_laplace_statistics_keep_their_promise(name: str, most: int) -> None:
-    """With many coordinates only one corner in 2^most shows all of epsilon: less is seen.
-
-    In 4000 releases so little that once in a thousand runs it is nothing at all.
-    """
+    """With many coordinates only one corner in 2^most shows all of epsilon: less is seen."""
     task = make_coalition(LAPLACE_PLAN).task
     releases = 12_000 if most > 2 else 4000
-    found = audit(task, [name], [library_noise("laplace")], releases, most)
+    found = audit(task, [name], [by_the_law("laplace")], releases, most)
     assert not found.flagged
     assert found.epsilon > (0.02 if most > 2 else 0.15) * found.stated
 
@@ -120,7 +119,7 @@ def test_noise_dropped_by_the_honest_one_is_flagged() -> None:
     found = two_cells([no_noise], 1000)
     assert found.flagged and found.rho > 4 * found.stated
     # To the public the cheat's own noise hides the fault: it looks like one honest aggregator.
-    assert not two_cells([no_noise, library_noise("gaussian")], 2000).flagged
+    assert not two_cells([no_noise, by_the_law("gaussian")], 2000).flagged
 
 
 def test_noise_used_twice_is_flagged(task) -> None:
@@ -136,7 +135,7 @@ def test_noise_used_twice_is_flagged(task) -> None:
     rows = [released(exact, scales, [repeated_after(3)], 1500) for exact in (near, far)]
     found = compare(rows[0], rows[1], (near, far), scales, claim, DELTA)
     assert found.flagged and found.score == "learnt" and found.rho > 2 * found.stated
-    rows = [released(exact, scales, [library_noise("gaussian")], 1500) for exact in (near, far)]
+    rows = [released(exact, scales, [by_the_law("gaussian")], 1500) for exact in (near, far)]
     assert not compare(rows[0], rows[1], (near, far), scales, claim, DELTA).flagged
 
 
@@ -146,7 +145,7 @@ def test_noise_used_again_in_the_next_round_is_flagged() -> None:
     claim = Claim(PAIR_COST + PAIR_COST, 14)
     rows = [released(totals, scales, [repeated_after(2)], 1000) for totals in exact]
     assert compare(rows[0], rows[1], exact, scales, claim, DELTA).flagged
-    rows = [released(totals, scales, [library_noise("gaussian")], 1000) for totals in exact]
+    rows = [released(totals, scales, [by_the_law("gaussian")], 1000) for totals in exact]
     assert not compare(rows[0], rows[1], exact, scales, claim, DELTA).flagged
 
 
@@ -159,7 +158,7 @@ def test_the_sensitivity_of_another_relation_is_flagged(task) -> None:
 def test_the_law_of_draws_sees_a_wrong_scale() -> None:
     draws = narrowed_by(2)([Fraction(20)], 3000)
     assert fit(draws, "gaussian", Fraction(20)).p_value < 1e-12
-    right = fit(library_noise("gaussian")([Fraction(20)], 3000), "gaussian", Fraction(20))
+    right = fit(by_the_law("gaussian")([Fraction(20)], 3000), "gaussian", Fraction(20))
     assert right.p_value > 1e-9
 
 
