@@ -78,7 +78,7 @@ mean = "hours"
 by = ["place", "role"]
 """
 AGGREGATORS = ("north-union", "south-network")
-RELEASES = 30
+RELEASES = 10
 MAIN = "from grievance.cli import main; main()"
 Draws = dict[str, list[list[int]]]  # what: for each release its coordinates
 
@@ -224,11 +224,11 @@ def test_too_little_noise_would_be_noticed(
 ) -> None:
     draw, law = privacy.draw, stated(task)[what]
     monkeypatch.setattr(noise.privacy, "draw", lambda m, s: draw(m, quarters(s, 1 / sqrt(2))))
-    halved = flat(draw_releases(task, 10)[what])
+    halved = flat(draw_releases(task)[what])
     assert not variance_holds(halved, law)
     assert not chi_square_holds(halved, law)
     monkeypatch.setattr(noise.privacy, "draw", lambda _, s: [0] * len(s))
-    dropped = flat(draw_releases(task, 10)[what])
+    dropped = flat(draw_releases(task)[what])
     assert not variance_holds(dropped, law)
     assert not chi_square_holds(dropped, law)
 
@@ -240,7 +240,7 @@ def test_the_other_mechanisms_noise_would_be_noticed(
     draw, law = privacy.draw, stated(task)[what]
     other = "laplace" if task.mechanism == "gaussian" else "gaussian"
     monkeypatch.setattr(noise.privacy, "draw", lambda _, s: draw(other, s))
-    assert not chi_square_holds(flat(draw_releases(task, 10)[what]), law)
+    assert not chi_square_holds(flat(draw_releases(task)[what]), law)
 
 
 def test_a_task_that_was_charged_too_little_draws_nothing(

@@ -13,7 +13,7 @@ import pytest
 from grievance.errors import PrivacyError
 from grievance.privacy import MAX_SCALE, MIN_SCALE, NoiseLaw, draw, noise, opendp_cost
 
-NUM_DRAWS = 200_000
+NUM_DRAWS = 60_000
 
 
 MECHANISMS = ("gaussian", "laplace")
