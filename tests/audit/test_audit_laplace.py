@@ -27,7 +27,6 @@ from grievance.pool.store import open_store
 from grievance.privacy import NoiseLaw
 from grievance.release import Release, collect
 from grievance.task import parse_task
-from grievance.task.later import ticks_of
 
 LAPLACE = PLAN.replace(b"hide_below = 0", b'hide_below = 0\nmechanism = "laplace"')
 AUTO = PLAN.replace(b"hide_below = 0", b'hide_below = 0\nmechanism = "auto"')
@@ -280,7 +279,7 @@ def with_plan_of(mechanism: str) -> Change:
                     name: {
                         "cost": given.cost.to_json(),
                         "sigma": str(given.scale),
-                        **ticks_of(Layout(plan).statistics[name]),
+                        **_ticks(found.layout.statistics[name]),
                     }
                     for name, given in found.allocations.items()
                 },

@@ -12,7 +12,7 @@ import pytest
 
 import grievance.privacy
 from grievance.cost import Cost
-from grievance.privacy import Allocation, StatisticShape, count_l2_squared, rho_for, split
+from grievance.privacy import Allocation, StatisticShape, count_moved, rho_for, split
 
 FOLDER = Path(grievance.privacy.__file__).parent
 ACCOUNTING = ["sensitivity.py", "zcdp.py", "mechanisms.py", "filter.py"]
@@ -74,7 +74,7 @@ def test_the_search_for_floats_finds_them(code: str) -> None:
 
 def test_results_are_exact_types() -> None:
     assert type(rho_for(Fraction(1), Fraction(1, 1000))) is Fraction
-    assert type(count_l2_squared([(3, 1)])) is int
+    assert type(count_moved(3)) is int
     for kind in ("zcdp", "pure"):
         budget = Cost(kind, Fraction(1, 7))
         for allocation in split([StatisticShape("x", 2, 3, l1=2)], budget, 2).values():

@@ -26,7 +26,9 @@ Dwork, McSherry, Nissim, Smith, "Calibrating Noise to Sensitivity" (2006), Propo
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -45,14 +47,70 @@ _STEPS = 200
 _LARGEST = Fraction(10**300)
 
 
-def moved_by_counts(blocks: Iterable[tuple[int, int]]) -> int:
-    """How far one exchanged report can move the totals of some blocks.
+def moved_by_count(cells: int) -> int:
+    """How far one exchanged report can move a count or distribution, L1 or squared L2.
 
-    `blocks` are (length, k): at most k of `length` bits are 1 before and after, so at most 2k
-    bits, and never more than there are, change by one. That is both the squared L2 distance and
-    the L1 distance.
+    At most one of its bits is 1 before, and one after.
     """
-    return sum(min(2 * most, length) for length, most in blocks)
+    return min(2, cells)
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """A table of ticks: T = 64 ticks - a answered by groups, with t times the noise of people.
+
+    `labels` can be ticked, at most `most` by one person; `power` is 2 for squared L2, 1 for L1.
+    """
+
+    labels: int
+    most: int
+    groups: int
+    required: bool
+    power: int
+
+    def centre(self) -> tuple[int, int]:
+        """What `a` and `t` have to be: t is the largest at which other moves cost no more."""
+        if self.power == 2:
+            a = min(64 * self.most // self.labels, 32)
+        else:
+            a = 32 if 5 * (self.labels + 2) ** 2 <= 16 * (self.most + 1) ** 2 else 0
+        moves, t = self._moves(a), 64
+        while all(self._far(moves, people, t + 1) <= moves[0] for people in moves if people):
+            t += 1
+        return a, t
+
+    def moved(self, a: int, t: int) -> Fraction:
+        """How far one exchanged report can move the table, in units of the noise."""
+        moves = self._moves(a)
+        most = max(self._far(moves, people, t) for people in moves)
+        return Fraction(most, t**self.power)
+
+    def blanked(self, a: int, t: int) -> Fraction:
+        """The same for a report that becomes blank."""
+        return Fraction(self._far(self._moves(a), 1, t), t**self.power)
+
+    def _far(self, moves: dict[int, int], people: int, t: int) -> int:
+        """The farthest exchange that changes so many numbers of people, in units of T."""
+        return moves[people] + int(people * t**self.power)
+
+    def _moves(self, a: int) -> dict[int, int]:
+        """For exchanges that change no, one and two numbers of people: the farthest T moves.
+
+        One person with i ticks is exchanged for one of the same group with j; for nothing; and for
+        one of another group with j, or for one who did not answer.
+        """
+        walk = range(self.most + 1)
+        ticked, not_ticked = (64 - a) ** self.power, a**self.power
+        rows = [int(i * ticked + (self.labels - i) * not_ticked) for i in walk]
+        moves = {0: 0, 1: max(rows)}
+        if not self.required:
+            moves[2] = max(rows)
+        for i, j in itertools.product(walk, walk):
+            alike = max(0, i + j - self.labels)  # ticks that cannot but be the same
+            moves[0] = max(moves[0], (i + j - 2 * alike) * int(64**self.power))
+            if self.groups > 1:
+                moves[2] = max(moves.get(2, 0), rows[i] + rows[j])
+        return moves
 
 
 def _moves_of_mean(grid_size: int, groups: int) -> Iterable[list[Fraction]]:
@@ -80,7 +138,7 @@ def shifted_by_mean(grid_size: int, groups: int) -> int:
     return math.ceil(max(sum(each) for each in _moves_of_mean(grid_size, groups)))
 
 
-def rho_of(moved: int, sigma: Fraction, reports_per_worker: int) -> Fraction:
+def rho_of(moved: int | Fraction, sigma: Fraction, reports_per_worker: int) -> Fraction:
     """Rho of one use of discrete Gaussian noise: (m^2 `moved`) / (2 sigma^2), exactly.
 
     `moved` is the squared L2 distance for one report; m reports move m times as far.
@@ -88,7 +146,7 @@ def rho_of(moved: int, sigma: Fraction, reports_per_worker: int) -> Fraction:
     return Fraction(reports_per_worker**2 * moved) / (2 * sigma * sigma)
 
 
-def epsilon_of(shifted: int, b: Fraction, reports_per_worker: int) -> Fraction:
+def epsilon_of(shifted: int | Fraction, b: Fraction, reports_per_worker: int) -> Fraction:
     """Epsilon of one use of discrete Laplace noise: (m `shifted`) / b, exactly.
 
     `shifted` is the L1 distance for one report.

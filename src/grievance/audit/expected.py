@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from grievance.audit import accounting
 from grievance.audit.plausible import DEVIATIONS, noise_reach
 from grievance.audit.promised import statement
-from grievance.audit.terms import true_cost
+from grievance.audit.terms import ticks_of, true_cost
 from grievance.cost import Cost
 from grievance.crypto.documents import parse_canonical
 from grievance.plan import NumberField
@@ -103,6 +103,7 @@ def _statistic(
                     {"name": axis.name, "title": axis.title, "labels": list(axis.labels)}
                     for axis in part.axes
                 ],
+                "adds": [part.low, part.high],
                 "scale": part.scale,
                 "terms": part.terms,
                 "sd": deviation(given.mechanism, given.scale * part.scale, parties * part.terms),
@@ -187,12 +188,14 @@ def _sum(kind: Kind, costs: Iterable[Cost]) -> Cost:
 def _blanked(task: AuditedTask, name: str) -> Cost:
     """What a charged statistic costs when a report is only ever exchanged for a blank one.
 
-    A blank report sets no bit: as many change as are 1, and of a mean one total and one number
-    by one unit of their noise each.
+    A blank report adds nothing anywhere: of a count one cell changes by 1, and of a mean one
+    total and one number by one unit of their noise each.
     """
     statistic, kind = task.layout.statistics[name], task.cost.kind
-    blocks = [(length, most) for length, most, _ in statistic.block_specs() if most is not None]
-    moved = 2 if statistic.kind == "mean" else sum(min(most, length) for length, most in blocks)
+    ticks = ticks_of(statistic, kind)
+    moved: int | Fraction = 2 if statistic.kind == "mean" else 1
+    if ticks is not None:
+        moved = ticks.blanked(*ticks.centre())
     price = accounting.rho_of if kind == "zcdp" else accounting.epsilon_of
     scale, reports = task.allocations[name].scale, task.plan.privacy.reports_per_worker
     return Cost(kind, price(moved, scale, reports))
@@ -211,8 +214,7 @@ def _suspects(
         terms = task.allocations[name]
         near, far = limits_of_noise(terms.mechanism, terms.scale, len(task.aggregators))
         for index, (part, total) in enumerate(_by_part(statistic, totals[name])):
-            least = -part.scale * accepted if part.name == "totals" else 0
-            beyond = max(least - total, total - part.scale * accepted)
+            beyond = max(part.low * accepted - total, total - part.high * accepted)
             entry = {"statistic": name, "index": index}
             sure = beyond > math.ceil(part.scale * far) + 1
             if sure or (beyond > math.ceil(part.scale * near) - 1 and entry in given):

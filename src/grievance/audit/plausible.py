@@ -71,13 +71,12 @@ def _outside(
 ) -> list[int]:
     """The totals that lie farther out than people and noise go.
 
-    A report adds at most a part's `scale` to a total, and takes away as much where totals are
-    centred, as those of means are.
+    A report adds from a part's `low` to its `high`; below 0 where totals are centred.
     """
     found, at = [], 0
     for part in statistic.parts:
-        most, slack = part.scale * accepted, math.ceil(part.scale * reach)
-        least = -most if part.name == "totals" else 0
+        slack = math.ceil(part.scale * reach)
+        least, most = part.low * accepted, part.high * accepted
         listed = totals[at : at + part.size]
         found += [total for total in listed if not least - slack <= total <= most + slack]
         at += part.size

@@ -7,6 +7,7 @@ costs are taken as they are stated and held against `grievance.audit.accounting`
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -86,7 +87,19 @@ class Terms:
     problems: tuple[tuple[str, str], ...]
 
 
-def moved_by(statistic: StatisticLayout, kind: Kind) -> int:
+def ticks_of(statistic: StatisticLayout, kind: Kind) -> accounting.Ticks | None:
+    """What the costs of a table of ticks depend on; None for other tables."""
+    multi = next((axis for axis in statistic.axes if axis.kind == "multi"), None)
+    if multi is None:
+        return None
+    groups = math.prod(axis.size for axis in statistic.axes if axis is not multi)
+    required = statistic.parts[0].size == groups
+    return accounting.Ticks(
+        multi.size, statistic.pick, groups, required, 2 if kind == "zcdp" else 1
+    )
+
+
+def moved_by(statistic: StatisticLayout, kind: Kind) -> int | Fraction:
     """How far one report moves a charged statistic, in units of its noise.
 
     It is the squared L2 distance for costs of zCDP, and the L1 distance for pure ones.
@@ -94,8 +107,10 @@ def moved_by(statistic: StatisticLayout, kind: Kind) -> int:
     if statistic.kind == "mean":
         far = accounting.moved_by_mean if kind == "zcdp" else accounting.shifted_by_mean
         return far(statistic.grid_size, statistic.cells)
-    blocks = [(length, most) for length, most, _ in statistic.block_specs() if most is not None]
-    return accounting.moved_by_counts(blocks)
+    ticks = ticks_of(statistic, kind)
+    if ticks is None:
+        return accounting.moved_by_count(statistic.cells)
+    return ticks.moved(*ticks.centre())
 
 
 def true_cost(task: AuditedTask, name: str) -> Cost:
@@ -128,15 +143,15 @@ def read_terms(data: bytes) -> Terms:
     if any(party.hpke.kem != kem for party in parties):
         fields.refuse("have keys for another envelope than the plan's", "aggregators")
     _check_witnesses(plan, parties)
-    layout = Layout(plan)
+    privacy = _strict(fields.raw("privacy"), "cost lifetime mechanism statistics", "privacy")
+    noise = _noise(privacy, plan)
+    mechanism, kind, _ = noise
+    layout = Layout(plan, mechanism)
     _check_encoding(fields, layout)
     if fields.items("issuers"):
         fields.refuse("names issuers of tokens, which this audit does not know", "issuers")
     if fields.mapping("translations"):
         fields.refuse("has translations, which this audit does not know", "translations")
-    privacy = _strict(fields.raw("privacy"), "cost lifetime mechanism statistics", "privacy")
-    noise = _noise(privacy, plan)
-    mechanism, kind, _ = noise
     stated = _stated(privacy, layout, noise)
     task = AuditedTask(
         data=data,
@@ -221,10 +236,12 @@ def _stated(
     found = {}
     for statistic in layout.charged:
         name = statistic.name
-        where, ticks = f"privacy.statistics.{name}", _counts_ticks(statistic)
+        where, ticks = f"privacy.statistics.{name}", ticks_of(statistic, kind)
         item = _strict(given.raw(name), f"cost {key} ticks" if ticks else f"cost {key}", where)
         if ticks:
-            _check_ticks(_strict(item.raw("ticks"), "a t", f"{where}.ticks"))
+            said = _strict(item.raw("ticks"), "a t", f"{where}.ticks")
+            if (said.integer("a"), said.integer("t")) != ticks.centre():
+                said.refuse("are not centred and scaled as follows from the plan", "ticks")
         try:
             scale = parse_fraction(item.text(key))
         except PrivacyError:
@@ -233,17 +250,6 @@ def _stated(
             item.refuse("is zero", key)
         found[name] = Stated(mechanism, scale, _cost(item, "cost", kind))
     return found
-
-
-def _counts_ticks(statistic: StatisticLayout) -> bool:
-    """Whether one person may have several ticks in it."""
-    return any(axis.kind == "multi" for axis in statistic.axes)
-
-
-def _check_ticks(ticks: StrictObject) -> None:
-    """Refuse ticks released other than as they are: 64 of each, less nobody, under 64/64 noise."""
-    if (ticks.integer("a"), ticks.integer("t")) != (0, 64):
-        ticks.refuse("are centred or scaled, which this audit does not know")
 
 
 def _cost(fields: StrictObject, key: str, kind: Kind) -> Cost:

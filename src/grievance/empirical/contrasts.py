@@ -109,7 +109,7 @@ def _slices(task: Task, statistic: StatisticLayout, part: Part) -> Iterator[_Sli
         if multi is not None:
             label = cell.pop(part.axes.index(multi))
             ticks = tuple(tick for tick, pick in enumerate(multi.picks) if pick == label)
-            counts = ("ticks", multi.name, ticks)
+            counts = ("ticks", multi.name, ticks, part.low)  # centred alike, or not the same
         kinds.setdefault(counts, {})[tuple(cell)] = (statistic.name, at)
     for counts, places in kinds.items():
         yield _Slice(counts, fields, sorted_by, places)

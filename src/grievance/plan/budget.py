@@ -36,6 +36,7 @@ class RoundBudget:
 
     Attributes:
         mechanism: "gaussian" or "laplace"; never "auto".
+        layout: The plan's, for that mechanism.
         budget: What the round's epsilon (and delta) allow.
         lifetime: What the campaign's allow.
         allocations: Noise and cost of every charged statistic, in the plan's order.
@@ -45,6 +46,7 @@ class RoundBudget:
     """
 
     mechanism: Mechanism
+    layout: Layout
     budget: Cost
     lifetime: Cost
     allocations: Mapping[str, Allocation]
@@ -65,6 +67,7 @@ def budget_with(plan: Plan, layout: Layout, mechanism: Mechanism) -> RoundBudget
     """
     from grievance.privacy import budget_for, split, weighted_error
 
+    layout = layout.under(mechanism)
     terms, shapes = plan.privacy, layout.shapes()
     budget = budget_for(mechanism, terms.epsilon, terms.delta)
     allocations = split(shapes, budget, terms.reports_per_worker)
@@ -72,6 +75,7 @@ def budget_with(plan: Plan, layout: Layout, mechanism: Mechanism) -> RoundBudget
     weaker = [blanked_cost(layout.statistics[name], given) for name, given in allocations.items()]
     return RoundBudget(
         mechanism=mechanism,
+        layout=layout,
         budget=budget,
         lifetime=budget_for(mechanism, terms.lifetime_epsilon, terms.delta),
         allocations=allocations,
@@ -99,19 +103,14 @@ def blanked_cost(statistic: StatisticLayout, given: Allocation) -> Cost:
     The cost is proportional to the squared L2 or to the L1 sensitivity, which is all that the
     weaker relation changes.
     """
-    from grievance.privacy import (
-        MEAN_L1_BLANKED,
-        MEAN_L2_SQUARED_BLANKED,
-        count_l1_blanked,
-        count_l2_squared_blanked,
-        noise_of,
-    )
+    from grievance.privacy import COUNT_BLANKED, MEAN_BLANKED, noise_of
 
     noise = noise_of(given.mechanism)
-    of_mean = {2: MEAN_L2_SQUARED_BLANKED, 1: MEAN_L1_BLANKED}[noise.norm]
-    of_count = {2: count_l2_squared_blanked, 1: count_l1_blanked}[noise.norm]
-    weaker = of_mean if statistic.kind == "mean" else of_count(statistic.weighted_blocks)
-    part = Fraction(weaker, noise.sensitivity(statistic))
+    if statistic.tick_table is not None:
+        weaker = statistic.tick_table.blanked(*statistic.centre, noise.norm)
+    else:
+        weaker = Fraction(MEAN_BLANKED if statistic.kind == "mean" else COUNT_BLANKED)
+    part = weaker / noise.sensitivity(statistic)
     return Cost(given.cost.kind, given.cost.amount * part)
 
 

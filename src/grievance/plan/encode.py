@@ -92,7 +92,7 @@ def _encode_ticks(
     ticks = answers.ticks(axis.name)
     answered = statistic.part("answered")
     bits[statistic.start + cell_at(answered.axes, [*group, int(ticks is None)])] = 1
-    first = statistic.start + statistic.part("cells").offset
+    first = statistic.start + statistic.part("ticks").offset
     at = statistic.axes.index(axis)
     for tick in ticks or ():
         label = axis.picks[tick]

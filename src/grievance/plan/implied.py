@@ -41,7 +41,7 @@ def _source_part(large: StatisticLayout, small: StatisticLayout, part: Part) -> 
 
 
 def _terms(large: StatisticLayout, small: StatisticLayout) -> int:
-    part = small.part("cells")
+    part = small.parts[-1]
     return _source_part(large, small, part).size // part.size
 
 
@@ -86,9 +86,9 @@ def _reads_of_part(
 
 
 def read_off(large: StatisticLayout, small: StatisticLayout) -> StatisticLayout:
-    """Return `small` as implied by `large`."""
+    """Return `small` as implied by `large`, whose noise it has."""
     parts = tuple(
-        replace(part, terms=_source_part(large, small, part).size // part.size)
-        for part in small.parts
+        replace(part, terms=source.size // part.size, scale=source.scale)
+        for part, source in ((part, _source_part(large, small, part)) for part in small.parts)
     )
     return replace(small, parts=parts, source=large)

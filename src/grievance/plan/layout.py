@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from grievance.plan import limits
 from grievance.plan.frozen import FrozenMap
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from grievance.plan.answers import Answers
     from grievance.plan.model import Plan
     from grievance.plan.tables import RawTable
-    from grievance.privacy import StatisticShape
+    from grievance.privacy import Mechanism, StatisticShape
     from grievance.vdaf import Block, Prio3BlockCountVec
 
 
@@ -61,15 +61,21 @@ def check_sizes(plan: Plan) -> Iterator[tuple[str, str]]:
 class Layout:
     """The bits of a plan's reports and the coordinates of its releases.
 
+    `mechanism` decides how ticks are centred, and nothing else: bits and places do not depend on
+    it. Where a plan leaves it open, Gaussian noise stands in until it is resolved (`under`).
+
     Attributes:
         plan: The plan.
+        mechanism: Whose noise it is for.
         statistics: Every statistic by name, implied ones included, in the plan's order.
         num_bits: Block bits of a report, and entries of an aggregate.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, mechanism: Mechanism | None = None) -> None:
         self.plan = plan
-        described = [describe(plan, name, s) for name, s in plan.statistics.items()]
+        said = plan.privacy.mechanism
+        self.mechanism: Mechanism = mechanism or ("gaussian" if said == "auto" else said)
+        described = [describe(plan, name, s, self.mechanism) for name, s in plan.statistics.items()]
         by_name = {statistic.name: statistic for statistic in described}
         sources = find_sources(described)
         placed: dict[str, StatisticLayout] = {}
@@ -87,6 +93,10 @@ class Layout:
 
     def __repr__(self) -> str:
         return f"<Layout of {self.plan.campaign!r}: {self.num_bits} bits>"
+
+    def under(self, mechanism: Mechanism) -> Self:
+        """Return the layout of the same plan for a mechanism's noise."""
+        return self if mechanism == self.mechanism else type(self)(self.plan, mechanism)
 
     @property
     def charged(self) -> tuple[StatisticLayout, ...]:
@@ -134,20 +144,16 @@ class Layout:
         return [0] * self.num_bits
 
     def shapes(self) -> list[StatisticShape]:
-        """Return what the budget is split over: the charged statistics, in the plan's order.
-
-        The cells of a count or distribution are all its released coordinates, denominators
-        included; those of a mean are its groups, since N comes free with T.
-        """
+        """Return what the budget is split over: the charged statistics, in the plan's order."""
         from grievance.privacy import StatisticShape
 
         return [
             StatisticShape(
                 name=s.name,
                 l2_squared=s.l2_squared,
-                cells=s.cells if s.kind == "mean" else s.num_coordinates,
+                error=s.error,
                 importance=s.importance,
-                scale=s.grid_size,
+                scale=max(s.noise_scale),
                 l1=s.l1,
             )
             for s in self.charged
@@ -164,7 +170,7 @@ class Layout:
         return project(self, name, aggregate, modulus)
 
     def noise_scale(self, name: str) -> tuple[int, ...]:
-        """Return per released coordinate the factor on the scale: 1, or M for a mean's totals."""
+        """Return per released coordinate the factor on the scale: 1, M for a mean's totals, t."""
         statistic = self.statistics[name]
         return () if statistic.implied_by else statistic.noise_scale
 

@@ -14,22 +14,24 @@ Blocks of a statistic (`length` bits of which at most `k` are 1):
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from grievance.errors import ShapeError
 from grievance.plan.axes import Axis, all_indices, build_axes, cell_at, num_cells, status_axis
 from grievance.plan.fields import MultiField, NumberField
+from grievance.plan.ticks import UNITS, TickTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from fractions import Fraction
 
     from grievance.plan.model import Plan
     from grievance.plan.statistics import Statistic
+    from grievance.privacy import Mechanism
 
 Reads = tuple[tuple[int, ...], ...]
-PartName = Literal["cells", "answered", "totals", "numbers"]
+PartName = Literal["cells", "answered", "ticks", "totals", "numbers"]
 Spec = tuple[int, int | None, tuple[int, ...] | None]
 
 
@@ -37,14 +39,18 @@ Spec = tuple[int, int | None, tuple[int, ...] | None]
 class Part:
     """A run of a statistic's coordinates that forms one table.
 
-    `cells` of a count or distribution, `answered` (denominators) of a count with a
-    multi-choice field, `totals` and `numbers` of a mean: T = sum(2v - M) and N, by group.
+    `cells` of a count or distribution; `answered` (denominators) and `ticks` of a count with a
+    multi-choice field, the latter T = 64 ticks - a answered (`grievance.plan.ticks`); `totals`
+    and `numbers` of a mean: T = sum(2v - M) and N, by group.
 
     Attributes:
         name: Which table it is.
         axes: Its axes; the coordinates are row-major over them.
         offset: Index of its first coordinate within the statistic.
-        scale: The factor on the noise's scale of each of its coordinates: 1, or M for totals.
+        scale: The factor on the noise's scale of each of its coordinates: 1, M for totals, t for
+            ticks.
+        low: What one report adds to a coordinate at least: 0, -M for totals, -a for ticks.
+        high: What it adds at most: 1, M, or 64 - a.
         terms: How many released coordinates each of its values is the sum of: 1, or more
             in an implied statistic.
     """
@@ -54,6 +60,8 @@ class Part:
     offset: int
     scale: int = 1
     terms: int = 1
+    low: int = 0
+    high: int = 1
 
     @property
     def size(self) -> int:
@@ -138,11 +146,19 @@ class StatisticLayout:
         """Bits of one grid value of a mean; 0 for the others."""
         return self.grid_size.bit_length() if self.kind == "mean" else 0
 
+    @cached_property
+    def tick_table(self) -> TickTable | None:
+        """The shape of a count with a multi-choice field; None for the others."""
+        if self.multi is None:
+            return None
+        required = self.part("answered").axes[-1].size == 1
+        return TickTable(self.multi.size, self.pick, num_cells(self.groups), required)
+
     @property
-    def weighted_blocks(self) -> tuple[tuple[int, int], ...]:
-        """(length, k) of its blocks with a weight."""
-        ks = {"answered": 1, "cells": self.pick, "numbers": 1}
-        return tuple((part.size, ks[part.name]) for part in self.parts if part.name in ks)
+    def centre(self) -> tuple[int, int]:
+        """(a, t) of its ticks. Raises ShapeError where it counts none."""
+        ticks = self.part("ticks")
+        return -ticks.low, ticks.scale
 
     @property
     def noise_scale(self) -> tuple[int, ...]:
@@ -150,25 +166,51 @@ class StatisticLayout:
         return tuple(part.scale for part in self.parts for _ in range(part.size))
 
     @property
-    def l2_squared(self) -> int:
+    def l2_squared(self) -> Fraction:
         """Squared L2 sensitivity for one report, coordinates in units of their noise scale.
 
         0 for an implied statistic: it is read off what is paid for elsewhere.
         """
-        from grievance.privacy import MEAN_L2_SQUARED, count_l2_squared
+        from grievance.privacy import MEAN_L2_SQUARED, count_moved
 
         if self.implied_by is not None:
-            return 0
-        return MEAN_L2_SQUARED if self.kind == "mean" else count_l2_squared(self.weighted_blocks)
+            return Fraction(0)
+        if self.tick_table is not None:
+            return self.tick_table.moved(*self.centre, 2)
+        return Fraction(MEAN_L2_SQUARED if self.kind == "mean" else count_moved(self.cells))
 
     @property
-    def l1(self) -> int:
+    def l1(self) -> Fraction:
         """L1 sensitivity for one report, in the same units; 0 for an implied statistic."""
-        from grievance.privacy import count_l1, mean_l1
+        from grievance.privacy import count_moved, mean_l1
 
         if self.implied_by is not None:
-            return 0
-        return mean_l1(self.cells) if self.kind == "mean" else count_l1(self.weighted_blocks)
+            return Fraction(0)
+        if self.tick_table is not None:
+            return self.tick_table.moved(*self.centre, 1)
+        return Fraction(mean_l1(self.cells) if self.kind == "mean" else count_moved(self.cells))
+
+    @property
+    def error(self) -> Fraction:
+        """The variances of its counts, denominators included, in units of one draw's.
+
+        Of a mean those of its groups' totals, in units of M: N comes free with T.
+        """
+        if self.tick_table is not None:
+            return self.tick_table.error(*self.centre)
+        return Fraction(self.cells)
+
+    @cached_property
+    def denominators(self) -> tuple[int, ...]:
+        """For each cell of a count with a multi-choice field, where its group's `answered` is."""
+        if self.multi is None:
+            return ()
+        status = self.part("answered").axes[-1].size
+        tick = self.axes.index(self.multi)
+        return tuple(
+            cell_at(self.groups, (*at[:tick], *at[tick + 1 :])) * status
+            for at in all_indices(self.axes)
+        )
 
     def part(self, name: PartName) -> Part:
         """Return one part by name. Raises ShapeError where there is none."""
@@ -196,18 +238,17 @@ class StatisticLayout:
             return [(groups, 1, None), (len(parents), None, parents)]
         if self.multi is None:
             return [(self.cells, 1, None)]
-        answered = self.part("answered")
-        status = answered.axes[-1].size
-        tick = self.axes.index(self.multi)
-        parents = tuple(
-            self.start + cell_at(self.groups, (*at[:tick], *at[tick + 1 :])) * status
-            for at in all_indices(self.axes)
-        )
-        return [(answered.size, 1, None), (self.cells, self.pick, parents)]
+        parents = tuple(self.start + answered for answered in self.denominators)
+        return [(self.part("answered").size, 1, None), (self.cells, self.pick, parents)]
 
 
-def describe(plan: Plan, name: str, statistic: Statistic) -> StatisticLayout:
-    """Return a statistic's axes and parts, before it has a place. The plan has been checked."""
+def describe(
+    plan: Plan, name: str, statistic: Statistic, mechanism: Mechanism = "gaussian"
+) -> StatisticLayout:
+    """Return a statistic's axes and parts, before it has a place. The plan has been checked.
+
+    `mechanism` decides how ticks are centred, and nothing else.
+    """
     axes = build_axes(plan, statistic)
     groups = tuple(axis for axis in axes if axis.kind == "choice")
     asked = next((plan.fields[a.name] for a in axes if a.kind == "multi"), None)
@@ -216,12 +257,16 @@ def describe(plan: Plan, name: str, statistic: Statistic) -> StatisticLayout:
     parts: tuple[Part, ...]
     if statistic.kind == "mean" and isinstance(number, NumberField):
         grid_size = number.grid_size
-        parts = (Part("totals", axes, 0, scale=grid_size), Part("numbers", axes, num_cells(axes)))
+        totals = Part("totals", axes, 0, scale=grid_size, low=-grid_size, high=grid_size)
+        parts = (totals, Part("numbers", axes, num_cells(axes)))
     elif isinstance(asked, MultiField):
         ticked = next(axis for axis in axes if axis.kind == "multi")
         pick = min(asked.pick, ticked.size)
         answered = Part("answered", (*groups, status_axis(ticked.name, asked)), 0)
-        parts = (answered, Part("cells", axes, answered.size))
+        table = TickTable(ticked.size, pick, num_cells(groups), asked.required)
+        a, t = table.centre(2 if mechanism == "gaussian" else 1)
+        ticks = Part("ticks", axes, answered.size, scale=t, low=-a, high=UNITS - a)
+        parts = (answered, ticks)
     else:
         parts = (Part("cells", axes, 0),)
     return StatisticLayout(

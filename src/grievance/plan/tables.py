@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from grievance.errors import ShapeError
 from grievance.plan.encode import range_weights
 from grievance.plan.frozen import FrozenMap
+from grievance.plan.ticks import UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 class RawTable:
     """One statistic's integers, row-major over the axes of each part.
 
-    Count and distribution have `cells`; a count with a multi-choice field also the
-    denominators `answered`, over groups x status; a mean has `totals` T = sum(2v - M) and
-    `numbers` N of those who answered, both over groups.
+    Count and distribution have `cells`; a count with a multi-choice field has `answered`, the
+    denominators, over groups x status, and `ticks` T = 64 ticks - a answered; a mean has `totals`
+    T = sum(2v - M) and `numbers` N of those who answered, both over groups.
     """
 
     layout: StatisticLayout
@@ -65,6 +66,11 @@ class RawTable:
         return self.part("answered")
 
     @property
+    def ticks(self) -> tuple[int, ...]:
+        """Centred ticks of a count with a multi-choice field; see `grievance.plan.ticks`."""
+        return self.part("ticks")
+
+    @property
     def totals(self) -> tuple[int, ...]:
         """Centred totals of a mean, by group."""
         return self.part("totals")
@@ -89,6 +95,8 @@ def project(layout: Layout, name: str, aggregate: Sequence[int], modulus: int) -
     if statistic.implied_by is not None:
         return []
     bits = aggregate[statistic.start : statistic.start + statistic.num_bits]
+    if statistic.multi is not None:
+        return [value % modulus for value in _centred_ticks(statistic, [int(bit) for bit in bits])]
     if statistic.kind != "mean":
         return [int(bit) % modulus for bit in bits]
     groups, top = statistic.cells, statistic.grid_size
@@ -98,6 +106,16 @@ def project(layout: Layout, name: str, aggregate: Sequence[int], modulus: int) -
         for group in range(groups):
             totals[group] += 2 * weight * int(bits[row * groups + group])
     return [value % modulus for value in (*totals, *numbers)]
+
+
+def _centred_ticks(statistic: StatisticLayout, bits: list[int]) -> list[int]:
+    """Answered as it is, then 64 ticks less a times who answered in the group."""
+    answered, ticks = statistic.part("answered"), statistic.part("ticks")
+    groups = statistic.denominators
+    return bits[: answered.size] + [
+        UNITS * bits[ticks.offset + cell] + ticks.low * bits[group]
+        for cell, group in enumerate(groups)
+    ]
 
 
 def tables(layout: Layout, values: Mapping[str, Sequence[int]]) -> dict[str, RawTable]:

@@ -196,7 +196,7 @@ class CountProspect(Prospect):
 
     def _cells(self) -> Iterator[CellForecast]:
         margin = self.table.cell(**self.named(self.labels[0])).margin
-        values = self.expected.values(self.statistic, self.statistic.part("cells"))
+        values = self.expected.counts(self.statistic)
         seen: dict[tuple[float, float], float] = {}
         for labels, value in zip(self.labels, values, strict=True):
             blank = NOT_ANSWERED in labels
@@ -228,8 +228,10 @@ class CountProspect(Prospect):
         """Return the smallest difference of two cells, in people, that shows."""
         if len(self.labels) < 2:
             return None
-        cube = self.table._cube
-        first, second = (cube.sum(cube.chosen(self.named(one))) for one in self.labels[:2])
+        table = self.table
+        first, second = (
+            table._count(table._cube.chosen(self.named(one))) for one in self.labels[:2]
+        )
         return of_people(first - second, quantile(self.comparisons))
 
     def difference_points(self) -> Pair:

@@ -7,12 +7,14 @@ expected people came, for either mechanism.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from grievance.cost import Cost
 from grievance.errors import UsageError
 from grievance.plan.budget import noise_in_words, round_budget
 from grievance.plan.decimals import decimal_text
+from grievance.plan.ticks import UNITS
 from grievance.planner.beliefs import beliefs_in_words, believe
 from grievance.planner.expected import (
     CountProspect,
@@ -70,6 +72,7 @@ def forecast(
     number = None if expected.reports is None else round(expected.reports)
     sizes = sizes_of(plan, layout, number, aggregators)
     found = round_budget(plan, layout)
+    layout = layout.under(found.mechanism)
     prospects = expected_tables(layout, expected, found.allocations, aggregators)
     statistics = tuple(
         _of_statistic(prospect, found, aggregators) for prospect in prospects.values()
@@ -112,6 +115,8 @@ def _of_statistic(prospect: Prospect, found: RoundBudget, aggregators: int) -> S
     statistic = prospect.statistic
     allocation = found.allocations[statistic.implied_by or statistic.name]
     law = NoiseLaw(allocation.mechanism, allocation.scale, aggregators * statistic.parts[-1].terms)
+    # Of ticks a count is (T + a * answered) / 64, T with t times the noise.
+    wider = math.hypot(*statistic.centre) / UNITS if statistic.multi is not None else 1.0
     points = difference_units = _NO_PAIR
     difference = None
     unit, span = "", 1.0
@@ -129,7 +134,7 @@ def _of_statistic(prospect: Prospect, found: RoundBudget, aggregators: int) -> S
         cells=statistic.cells,
         bits=statistic.num_bits,
         noise_scale=allocation.scale,
-        released_sd=law.sd,
+        released_sd=law.sd * wider,
         cost=Cost.zero(allocation.cost.kind) if statistic.implied_by else allocation.cost,
         margin=prospect.margin,
         margin_raw=prospect.margin_raw,

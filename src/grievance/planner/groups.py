@@ -22,6 +22,7 @@ from grievance.errors import UsageError
 from grievance.plan.fields import MultiField, NumberField
 from grievance.plan.labels import ANSWERED, NOT_ANSWERED, shown
 from grievance.plan.problems import nearest
+from grievance.plan.ticks import UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -187,7 +188,17 @@ class Expectation:
         found = [base]
         for axis in part.axes:
             shares = self.of_axis(axis)
+            if part.name == "ticks" and axis.kind == "multi":
+                answered = self.answered(axis.name)
+                shares = [UNITS * share + part.low * answered for share in shares]
             found = [value * share for value in found for share in shares]
+        return found
+
+    def counts(self, statistic: StatisticLayout) -> list[float]:
+        """Return the people expected in every cell of a count or distribution, row-major."""
+        found = [(self.reports or 0.0) * self.of_people(statistic)]
+        for axis in statistic.axes:
+            found = [value * share for value in found for share in self.of_axis(axis)]
         return found
 
 

@@ -222,7 +222,9 @@ def _forecast_of(changed: dict[str, Any], prospect: Prospect, aggregators: int) 
         before = prospect.plan.fields[name]
         if isinstance(field, NumberField) and isinstance(before, NumberField):
             expected = _with_bands(expected, name, before, field)
-    tables = expected_tables(layout, expected, found.allocations, aggregators)
+    tables = expected_tables(
+        layout.under(found.mechanism), expected, found.allocations, aggregators
+    )
     return tables[prospect.statistic.name]
 
 

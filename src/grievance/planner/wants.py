@@ -219,8 +219,10 @@ class _Trial:
     def prospect(self, name: str, epsilon: Fraction, reports: float | None) -> Prospect:
         """Return what a statistic would show."""
         expected = replace(self.expected, reports=reports)
-        allocations = self.budget(epsilon).allocations
-        return expected_tables(self.layout, expected, allocations, self.aggregators)[name]
+        found = self.budget(epsilon)
+        self.layout = self.layout.under(found.mechanism)
+        tables = expected_tables(self.layout, expected, found.allocations, self.aggregators)
+        return tables[name]
 
     def value(self, want: Want, epsilon: Fraction, reports: float | None) -> float:
         """Return what the plan would give; infinite if no noise keeps the budget."""

@@ -35,24 +35,21 @@ from grievance.privacy.mechanisms import (
 )
 from grievance.privacy.noise import check_opendp, draw, opendp_cost
 from grievance.privacy.sensitivity import (
-    MEAN_L1_BLANKED,
+    COUNT_BLANKED,
+    MEAN_BLANKED,
     MEAN_L2_SQUARED,
-    MEAN_L2_SQUARED_BLANKED,
-    count_l1,
-    count_l1_blanked,
-    count_l2_squared,
-    count_l2_squared_blanked,
+    count_moved,
     mean_l1,
 )
 from grievance.privacy.zcdp import delta_for, epsilon_for, rho_for
 
 __all__ = [
+    "COUNT_BLANKED",
     "GAUSSIAN",
     "LAPLACE",
     "MAX_SCALE",
-    "MEAN_L1_BLANKED",
+    "MEAN_BLANKED",
     "MEAN_L2_SQUARED",
-    "MEAN_L2_SQUARED_BLANKED",
     "MIN_SCALE",
     "SCALE_UNITS",
     "Allocation",
@@ -66,10 +63,7 @@ __all__ = [
     "check_opendp",
     "check_scale",
     "combined_margin",
-    "count_l1",
-    "count_l1_blanked",
-    "count_l2_squared",
-    "count_l2_squared_blanked",
+    "count_moved",
     "delta_for",
     "draw",
     "epsilon_for",

@@ -60,27 +60,33 @@ def _positive(value: int, what: str) -> None:
         raise PrivacyError(f"{what} must be a whole number, 1 or more", code="privacy.shape")
 
 
+def _exact(value: int | Fraction, what: str) -> None:
+    if type(value) not in (int, Fraction) or value <= 0:
+        raise PrivacyError(f"{what} must be an exact, positive fraction", code="privacy.shape")
+
+
 @dataclass(frozen=True)
 class StatisticShape:
     """What a statistic looks like to the budget.
 
-    `l2_squared` and `l1` are the squared L2 and the L1 sensitivity to one report, `cells` the
-    number of released values whose squared error counts, `importance` the weight of that error.
-    `scale` is the largest factor on the noise's scale among the released values: M for a mean,
-    whose sensitivities are in units of M, and 1 for everything else.
+    `l2_squared` and `l1` are the squared L2 and the L1 sensitivity to one report, `error` the
+    squared error of the figures that count, in units of one draw's variance (of counts, how many
+    there are), `importance` the weight of that error. `scale` is the largest factor on the noise's
+    scale among the released values: M for a mean, whose sensitivities are in units of M, t for
+    centred ticks, and 1 for everything else.
     """
 
     name: str
-    l2_squared: int
-    cells: int
+    l2_squared: int | Fraction
+    error: int | Fraction
     importance: Fraction = Fraction(1)
     scale: int = 1
-    l1: int = field(kw_only=True)
+    l1: int | Fraction = field(kw_only=True)
 
     def __post_init__(self) -> None:
-        _positive(self.l2_squared, "a squared sensitivity")
-        _positive(self.l1, "a sensitivity")
-        _positive(self.cells, "the number of cells")
+        _exact(self.l2_squared, "a squared sensitivity")
+        _exact(self.l1, "a sensitivity")
+        _exact(self.error, "the error")
         _positive(self.scale, "the factor on the scale")
         if not isinstance(self.importance, Fraction) or self.importance <= 0:
             raise PrivacyError(
@@ -135,33 +141,33 @@ def budget_for(mechanism: Mechanism, epsilon: Fraction, delta: Fraction) -> Cost
     return noise_of(mechanism).budget(epsilon, delta)
 
 
-def gaussian_cost(l2_squared: int, sigma: Fraction, reports_per_worker: int) -> Cost:
+def gaussian_cost(l2_squared: int | Fraction, sigma: Fraction, reports_per_worker: int) -> Cost:
     """Return rho = m^2 * l2_squared / (2 sigma^2), exactly. Raises PrivacyError for bad noise.
 
     It is the cost of one release in which one aggregator's noise of `sigma` counts alone:
     the others' noise is treated as known to the attacker. `l2_squared` is for one report.
     """
-    _positive(l2_squared, "a squared sensitivity")
+    _exact(l2_squared, "a squared sensitivity")
     _check_reports(reports_per_worker)
     check_scale(sigma)
     return Cost("zcdp", reports_per_worker**2 * l2_squared / (2 * sigma**2))
 
 
-def laplace_cost(l1: int, scale: Fraction, reports_per_worker: int) -> Cost:
+def laplace_cost(l1: int | Fraction, scale: Fraction, reports_per_worker: int) -> Cost:
     """Return epsilon = m * l1 / b, exactly, as `gaussian_cost` does for the other mechanism."""
-    _positive(l1, "a sensitivity")
+    _exact(l1, "a sensitivity")
     _check_reports(reports_per_worker)
     check_scale(scale)
-    return Cost("pure", reports_per_worker * l1 / scale)
+    return Cost("pure", Fraction(reports_per_worker * l1) / scale)
 
 
 class _Sensitive(Protocol):
     """What has sensitivities to one report: a shape, or a statistic's layout."""
 
     @property
-    def l2_squared(self) -> int: ...
+    def l2_squared(self) -> int | Fraction: ...
     @property
-    def l1(self) -> int: ...
+    def l1(self) -> int | Fraction: ...
 
 
 @dataclass(frozen=True)
@@ -184,17 +190,17 @@ class Noise:
     scale_name: str
     cost_kind: Kind
     unit: str
-    norm: int
+    norm: Literal[1, 2]
 
-    def sensitivity(self, of: _Sensitive) -> int:
+    def sensitivity(self, of: _Sensitive) -> int | Fraction:
         """The sensitivity to one report that it is charged for."""
         return of.l2_squared if self.norm == 2 else of.l1
 
-    def whole(self, sensitivity: int, reports_per_worker: int) -> int:
+    def whole(self, sensitivity: int | Fraction, reports_per_worker: int) -> Fraction:
         """The same sensitivity to all reports of a worker: of m times as many, m or m^2 times."""
-        return int(reports_per_worker**self.norm) * sensitivity
+        return Fraction(int(reports_per_worker**self.norm) * sensitivity)
 
-    def cost(self, sensitivity: int, scale: Fraction, reports_per_worker: int) -> Cost:
+    def cost(self, sensitivity: int | Fraction, scale: Fraction, reports_per_worker: int) -> Cost:
         """`gaussian_cost` or `laplace_cost`."""
         of = gaussian_cost if self.norm == 2 else laplace_cost
         return of(sensitivity, scale, reports_per_worker)
@@ -243,14 +249,14 @@ def _root_floor(value: int, degree: int) -> int:
 def _weights(shapes: Sequence[StatisticShape], noise: Noise) -> list[int]:
     """Return integers proportional to the shares of the budget, to 64 bits.
 
-    Of rho: Delta2 * sqrt(importance * cells). Of epsilon: the cube root of importance * cells *
+    Of rho: Delta2 * sqrt(importance * error). Of epsilon: the cube root of importance * error *
     Delta1^2. The powers are brought to integers first, so every root is at least 2^64 and its
     truncation loses less than one part in 2^64, alike on every machine.
     """
     power = 2 // noise.norm
     degree = 1 + power
     powers = [
-        shape.importance * shape.cells * noise.sensitivity(shape) ** power for shape in shapes
+        shape.importance * shape.error * noise.sensitivity(shape) ** power for shape in shapes
     ]
     common = lcm(*(power.denominator for power in powers))
     return [_root_floor(int(power * common) << (degree * _GUARD_BITS), degree) for power in powers]
@@ -285,11 +291,11 @@ def split(
     """Split a round's `budget` over its statistics, in the order given. Whoever reads a task does.
 
     The kind of the budget decides the mechanism. The shares minimise
-    sum(importance_s * cells_s * variance_s), where the derivatives are equal:
+    sum(importance_s * error_s * variance_s), where the derivatives are equal:
 
-    - rho_s proportional to Delta2_s * sqrt(importance_s * cells_s), for the variance is
+    - rho_s proportional to Delta2_s * sqrt(importance_s * error_s), for the variance is
       m^2 Delta2_s^2 / (2 rho_s);
-    - epsilon_s proportional to the cube root of importance_s * cells_s * Delta1_s^2, for the
+    - epsilon_s proportional to the cube root of importance_s * error_s * Delta1_s^2, for the
       variance is 2 m^2 Delta1_s^2 / epsilon_s^2.
 
     Each scale is rounded up to a multiple of 1/64, at least MIN_SCALE, and the cost recomputed
@@ -318,10 +324,10 @@ def split(
 def weighted_error(
     shapes: Sequence[StatisticShape], allocations: Mapping[str, Allocation]
 ) -> Fraction:
-    """Return what `split` minimises: the sum of importance * cells * variance. Means in units of M.
+    """Return what `split` minimises: the sum of importance * error * variance. Means in units of M.
 
     It compares the two mechanisms for a plan, exactly and alike on every machine.
     """
     return sum(
-        (s.importance * s.cells * allocations[s.name].variance for s in shapes), start=Fraction(0)
+        (s.importance * s.error * allocations[s.name].variance for s in shapes), start=Fraction(0)
     )

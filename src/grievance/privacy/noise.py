@@ -16,7 +16,6 @@ needed, which means "not yet vetted by the OpenDP committee"; neither "floating-
 from __future__ import annotations
 
 from fractions import Fraction
-from math import sqrt
 from typing import TYPE_CHECKING, Any, Final
 
 from grievance.errors import PrivacyError
@@ -53,29 +52,30 @@ def _measurement(mechanism: Mechanism, scale: Fraction, size: int) -> Any:
     return dp.m.make_laplace(domain, dp.l1_distance(T="i64"), exact)
 
 
-def _map(measurement: Any, mechanism: Mechanism, sensitivity: int) -> Fraction:
-    """Ask OpenDP's map what a squared L2, or an L1, sensitivity costs: rho, or epsilon."""
-    cost = measurement.map(sqrt(sensitivity) if noise_of(mechanism).norm == 2 else sensitivity)
+def _map(measurement: Any, mechanism: Mechanism) -> Fraction:
+    """Ask OpenDP's map what numbers that move by 1 in all cost: rho, or epsilon."""
+    cost = measurement.map(1.0 if noise_of(mechanism).norm == 2 else 1)
     if not isinstance(cost, float) or not 0 <= cost < float("inf"):
         raise PrivacyError("the sampler's own privacy map gives no number", code="privacy.map")
     return Fraction(cost)
 
 
-def opendp_cost(mechanism: Mechanism, scale: Fraction, sensitivity: int) -> Fraction:
+def opendp_cost(mechanism: Mechanism, scale: Fraction, sensitivity: int | Fraction) -> Fraction:
     """Return the rho or epsilon that OpenDP's own privacy map states for noise of `scale`.
 
     `sensitivity` is the whole one, all of a worker's reports included: the squared L2 one for
-    discrete Gaussian noise, the L1 one for discrete Laplace noise. The value is a double,
-    rounded up by OpenDP, as a fraction. Raises PrivacyError for a bad mechanism, scale or
-    sensitivity.
+    discrete Gaussian noise, the L1 one for discrete Laplace noise. It may be a fraction, as that
+    of centred ticks is, and OpenDP takes whole distances: both costs are proportional to it, so
+    the map is asked for 1, a double that OpenDP rounds up. Raises PrivacyError for a bad
+    mechanism, scale or sensitivity.
     """
-    if type(sensitivity) is not int or not 1 <= sensitivity <= _MAX_SENSITIVITY:
-        raise PrivacyError("a sensitivity is a whole number from 1", code="privacy.shape")
-    return _map(_measurement(mechanism, scale, 1), mechanism, sensitivity)
+    if type(sensitivity) not in (int, Fraction) or not 0 < sensitivity <= _MAX_SENSITIVITY:
+        raise PrivacyError("a sensitivity is exact and positive", code="privacy.shape")
+    return _map(_measurement(mechanism, scale, 1), mechanism) * sensitivity
 
 
 def check_opendp(
-    mechanism: Mechanism, scale: Fraction, sensitivity: int, charged: Fraction
+    mechanism: Mechanism, scale: Fraction, sensitivity: int | Fraction, charged: Fraction
 ) -> None:
     """Raise PrivacyError if OpenDP's map states more than `charged`, float rounding apart."""
     if opendp_cost(mechanism, scale, sensitivity) > charged * (1 + _FLOAT_ROUNDING):
@@ -84,7 +84,7 @@ def check_opendp(
 
 def _draw_equal(mechanism: Mechanism, scale: Fraction, size: int) -> list[int]:
     measurement = _measurement(mechanism, scale, size)
-    stated = _map(measurement, mechanism, 1)
+    stated = _map(measurement, mechanism)
     norm = noise_of(mechanism).norm
     if stated > (1 + _FLOAT_ROUNDING) / (norm * scale**norm):
         raise PrivacyError("the sampler would add less noise than asked", code="privacy.map")

@@ -1,7 +1,8 @@
 """How far one worker's report can move what is counted: exact integers, no data needed.
 
-Everything here follows from the encoding that the proof enforces, never from a user's
-claim, and is stated for ONE report. Two relations are known:
+Of counts, distributions and means; of ticks, which are released centred, see
+`grievance.plan.ticks`. Everything follows from the encoding that the proof enforces, never from
+a user's claim, and is stated for ONE report. Two relations are known:
 
 - *replaced*: a report's answers are exchanged for any other valid answers, a wholly
   blank report included. The number of reports is public in the pool, so this is the
@@ -15,12 +16,9 @@ A worker with m reports moves a total by at most m times as much (triangle inequ
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from grievance.errors import PrivacyError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
 
 MEAN_L2_SQUARED: Final = 4
 """Squared L2 sensitivity of one mean, by any number of groups, in units of the half range M.
@@ -31,8 +29,11 @@ all: 4. Moved to another group it changes two totals and two numbers by at most 
 So N is free, provided that it carries noise of sigma where T carries noise of M * sigma.
 """
 
-MEAN_L2_SQUARED_BLANKED: Final = 2
-"""The same for a report that is blanked: one total and one number, by at most 1 each."""
+MEAN_BLANKED: Final = 2
+"""The squared L2 and the L1 sensitivity for a report that is blanked: one T/M and one N, by 1."""
+
+COUNT_BLANKED: Final = 1
+"""Both sensitivities of a count to a report that is blanked: it leaves one cell."""
 
 
 def mean_l1(groups: int) -> int:
@@ -55,45 +56,13 @@ def mean_l1(groups: int) -> int:
     return 4 if groups > 1 else 2
 
 
-MEAN_L1_BLANKED: Final = 2
-"""The same for a report that is blanked: one total and one number, by at most 1 each."""
+def count_moved(cells: int) -> int:
+    """Both sensitivities of a count or distribution of `cells`: how many bits one report flips.
 
-
-def _moves(blocks: Sequence[tuple[int, int]], num_reports: int) -> Iterable[int]:
-    """Yield for every block how many of its bits `num_reports` reports can set between them."""
-    for length, max_weight in blocks:
-        if type(length) is not int or type(max_weight) is not int or not 1 <= max_weight <= length:
-            raise PrivacyError(
-                "a block is (length, k) with integers 1 <= k <= length",
-                code="privacy.block",
-            )
-        yield min(num_reports * max_weight, length)
-
-
-def count_l2_squared(blocks: Sequence[tuple[int, int]]) -> int:
-    """Squared L2 sensitivity, in counts, of releasing the bit totals of `blocks` together.
-
-    `blocks` are (length, k): at most k of `length` bits are 1. Exchanging one report for
-    another flips at most min(2k, length) bits of a block, each by 1. For one block this is
-    reached. For an `answered` block with multi-choice cells it is reached from two groups
-    on; for a single group it is an upper bound, since a report that ticks cells has the one
-    `answered` bit set and cannot change it at the same time.
-
-    Raises PrivacyError for a block that is none.
+    A report sets at most one bit, so another answer moves two counts by 1 each, or the only one
+    by 1. Each flipped bit is 1 in L1 and in squared L2. For ticks see `grievance.plan.ticks`.
+    Raises PrivacyError below 1.
     """
-    return sum(_moves(blocks, 2))
-
-
-def count_l2_squared_blanked(blocks: Sequence[tuple[int, int]]) -> int:
-    """Squared L2 sensitivity, in counts, when a report may only be exchanged for a blank one."""
-    return sum(_moves(blocks, 1))
-
-
-def count_l1(blocks: Sequence[tuple[int, int]]) -> int:
-    """L1 sensitivity in counts: every flipped bit moves by 1, so it equals the squared L2 one."""
-    return count_l2_squared(blocks)
-
-
-def count_l1_blanked(blocks: Sequence[tuple[int, int]]) -> int:
-    """L1 sensitivity in counts when a report may only be exchanged for a blank one."""
-    return count_l2_squared_blanked(blocks)
+    if type(cells) is not int or cells < 1:
+        raise PrivacyError("a count has one cell or more", code="privacy.block")
+    return min(2, cells)

@@ -56,25 +56,23 @@ def implausible(
     values: Sequence[int],
     *,
     scales: Sequence[int],
-    signed: Sequence[bool],
+    adds: Sequence[tuple[int, int]],
     law: NoiseLaw,
     accepted: int,
 ) -> list[Suspect]:
     """Return the coordinates of one statistic that `accepted` reports and noise cannot explain.
 
-    Coordinate i counts at most `scales[i]` per report, down to 0, or to -`scales[i]` where
-    `signed` (totals of means), and carries `scales[i]` times noise that follows `law`. Outside
-    of that by more than noise is but once in 10^9 totals it is flagged, never dropped or
-    corrected.
+    A report adds to coordinate i from `adds[i][0]` to `adds[i][1]`, nothing if it is blank, and
+    the coordinate carries `scales[i]` times noise that follows `law`. What lies outside of that by
+    more than noise is but once in 10^9 totals is flagged, never dropped or corrected.
 
     It finds gross mistakes and clumsy fraud only: an aggregator that shifts a total by less
     than the number of reports is not seen, here or anywhere.
     """
     slack = SUSPECT_SDS * law.sd if law.mechanism == "gaussian" else law.bound(SUSPECT_CHANCE)
     found = []
-    for index, (value, scale, both) in enumerate(zip(values, scales, signed, strict=True)):
+    for index, (value, scale, (low, high)) in enumerate(zip(values, scales, adds, strict=True)):
         reach = math.ceil(scale * slack)
-        least = -scale * accepted if both else 0
-        if not least - reach <= value <= scale * accepted + reach:
+        if not low * accepted - reach <= value <= high * accepted + reach:
             found.append(Suspect(statistic, index))
     return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from grievance.errors import ReleaseError
 from grievance.plan import ANSWERED
+from grievance.plan.ticks import UNITS
 from grievance.release.base import Beside, Table
 from grievance.release.cube import given, is_empty, meet, words
 from grievance.release.figures import Difference, Figure, of_interval, of_total
@@ -22,24 +23,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Part:
-    """A share before it is divided: `top` of `people`, who are the cells `where`."""
+    """A share: `count` of `people`, who are the cells `where`.
 
-    top: Total
+    The `ratio` of ticks is of the centred ones, whose noise is independent of that of the people.
+    """
+
+    count: Total
     people: Total
     where: Box
-
-    @property
-    def ratio(self) -> Ratio:
-        return Ratio(self.top, self.people)
+    ratio: Ratio
 
 
 class CountTable(Table):
     """How many people gave which answers, over one or more fields.
 
     A count's estimate is what the noise left, negative numbers included: cutting at 0 would
-    bias every sum. With a field of several choices (`ticked`), a cell counts the people who
-    ticked that choice, and `answered` (by the other axes, and last by whether the question was
-    answered) has the denominator of its shares, with noise of its own.
+    bias every sum. With a field of several choices a cell counts the people who ticked that
+    choice. Then `cube` has what is released of them, T = 64 ticks - `centre` * answered, and
+    `answered` (by the other axes, and last by whether the question was answered) the denominators
+    of its shares, with noise of its own (`grievance.plan.ticks`).
     """
 
     kind = "count"
@@ -54,23 +56,38 @@ class CountTable(Table):
         hide_below: int,
         subject: str | None = None,
         answered: Cube | None = None,
+        centre: int = 0,
         most: float = math.inf,
     ) -> None:
         self.subject = cube.axis(subject) if subject else cube.axes[0]
         super().__init__(name=name, title=title, axes=cube.axes, hide_below=hide_below, most=most)
-        self._cube, self._answered = cube, answered
+        self._cube, self._answered, self._centre = cube, answered, centre
         if len(self.axes) > 1:
             self.share_name = f"share of {self.subject.name}"
 
     def cells(self) -> list[Figure]:
         """Return the count of every cell, with the margin of the noise in it."""
         return [
-            self._people(total, labels)
-            for total, labels in zip(self._cube.cells(), self._labels(), strict=True)
+            self._people(self._count(box), labels)
+            for box, labels in zip(self._cube.boxes(), self._labels(), strict=True)
         ]
 
     def _cell(self, labels: Mapping[str, str]) -> Figure:
-        return self._people(self._cube.sum(self._cube.chosen(labels)), labels)
+        return self._people(self._count(self._cube.chosen(labels)), labels)
+
+    def _count(self, box: Box) -> Total:
+        """Return the people, or ticks, in some cells: of ticks (T + centre * answered) / 64."""
+        found = self._cube.sum(box)
+        if self._answered is None:
+            return found
+        at = self.axes.index(self.subject)
+        ticks = box[at]
+        labels = len(self.subject.labels) if ticks is None else len(ticks)
+        if self._centre:
+            answered = self._status({}, ANSWERED)[-1]
+            groups = (*box[:at], *box[at + 1 :], answered)
+            found = found.plus(self._answered.sum(groups), self._centre * labels)
+        return found.times(1 / UNITS)
 
     def total(self, **choice: object) -> Figure:
         """Return the sum of chosen cells: `total(region="London")`, `total(region=[...])`.
@@ -80,7 +97,7 @@ class CountTable(Table):
         `answered`). Raises ReleaseError for an unknown axis or label.
         """
         several = len(given(self.subject, choice.get(self.subject.name, self.subject.labels))) > 1
-        total = self._cube.sum(self._cube.chosen(choice))
+        total = self._count(self._cube.chosen(choice))
         if not (several and self._answered):
             return self._people(total, words(choice))
         return of_total(
@@ -173,7 +190,7 @@ class CountTable(Table):
             Difference,
             first.ratio.minus(second.ratio),
             labels={**words(of), **labels},
-            withheld=self._withheld(first.top, first.people, second.top, second.people),
+            withheld=self._withheld(first.count, first.people, second.count, second.people),
             possible=(-1, 1),
             percent=True,
         )
@@ -184,7 +201,7 @@ class CountTable(Table):
         boxes = self._cube.chosen(a), self._cube.chosen(b)
         if boxes[0] == boxes[1]:
             raise overlap()
-        first, second = (self._cube.sum(box) for box in boxes)
+        first, second = (self._count(box) for box in boxes)
         return of_total(
             Difference,
             first - second,
@@ -201,8 +218,8 @@ class CountTable(Table):
         """Return per cell the share of the subject's label among who answered in its group."""
         besides = []
         subject = self.subject.name
-        for total, labels in zip(self._cube.cells(), self._labels(), strict=True):
-            sd = total.sd
+        for box, labels in zip(self._cube.boxes(), self._labels(), strict=True):
+            sd = self._count(box).sd
             if labels[subject] == self.subject.blank:
                 besides.append(Beside(sd=sd))
                 continue
@@ -250,7 +267,18 @@ class CountTable(Table):
             people = self._answered.sum(whole)
         if is_empty(part):
             raise ReleaseError("nobody can be in this share", code="release.label")
-        return _Part(self._cube.sum(part), people, whole)
+        count = self._count(part)
+        if self._answered is None:
+            return _Part(count, people, whole, Ratio(count, people))
+        centred = Ratio(
+            self._cube.sum(part),
+            people,
+            -self._centre,
+            UNITS - self._centre,
+            step=1 / UNITS,
+            start=self._centre / UNITS,
+        )
+        return _Part(count, people, whole, centred)
 
     def _share(self, of: Mapping[str, object], within: Mapping[str, object]) -> Figure:
         return self._share_of(self._part(of, within), of, within)
@@ -262,7 +290,7 @@ class CountTable(Table):
             Figure,
             part.ratio.interval,
             labels={**words(within), **words(of)},
-            withheld=self._withheld(part.top, part.people),
+            withheld=self._withheld(part.count, part.people),
             possible=(0, 1),
             percent=True,
         )

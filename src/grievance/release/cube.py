@@ -1,8 +1,10 @@
 """Cubes of noisy numbers: axes with labels, an estimate per cell, and the noise of any sum.
 
-A choice of labels is a box of cells. Figures are weighted sums of boxes (`Total`): adding and
-subtracting them adds and cancels the cells they have in common, and their variances and
-covariances are those of the noise that is really in them (`grievance.release.spread`).
+A choice of labels is a box of cells. Figures are weighted sums of boxes (`Total`), of one cube or
+of several: adding and subtracting them adds and cancels the cells they have in common, and their
+variances and covariances are those of the noise that is really in them
+(`grievance.release.spread`). Different cubes are made from different released integers, so their
+noise is independent.
 """
 
 from __future__ import annotations
@@ -10,15 +12,17 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from grievance.errors import ReleaseError
 from grievance.release.intervals import PairNoise
+from grievance.release.spread import Noise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from grievance.release.spread import Box, Noise, Selection, Spread
+    from grievance.release.spread import Box, Selection, Spread
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,18 @@ class Cube:
         """Go through the cells' labels in order."""
         return itertools.product(*(axis.labels for axis in self.axes))
 
-    def cells(self) -> list[Total]:
-        """Return every cell, in order."""
+    def boxes(self) -> list[Box]:
+        """Return every cell, in order, as a box of one."""
         singles = [
             [None] if size == 1 else [frozenset([at]) for at in range(size)] for size in self.sizes
         ]
+        return list(itertools.product(*singles))
+
+    def cells(self) -> list[Total]:
+        """Return the number in every cell, in order."""
         return [
-            Total(self, value, ((1, box),))
-            for value, box in zip(self.values, itertools.product(*singles), strict=True)
+            Total(value, ((self, ((1, box),)),))
+            for value, box in zip(self.values, self.boxes(), strict=True)
         ]
 
     def axis(self, name: str) -> Axis:
@@ -112,7 +120,7 @@ class Cube:
         value: float = 0
         for cell in self._places(box):
             value += self.values[cell]
-        return Total(self, value, ((1, box),))
+        return Total(value, ((self, ((1, box),)),))
 
     def _places(self, box: Box) -> Sequence[int]:
         places: Sequence[int] = [0]
@@ -141,24 +149,40 @@ def is_empty(box: Box) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Total:
-    """A weighted sum of cells of one cube: its estimate, and which cells it is of."""
+    """A weighted sum of cells: its estimate, and which cells of which cubes it is of."""
 
-    cube: Cube
     value: float
-    selection: Selection
+    parts: tuple[tuple[Cube, Selection], ...]
+
+    def times(self, factor: float) -> Total:
+        """Return it `factor` times over."""
+        return Total(
+            factor * self.value,
+            tuple(
+                (cube, tuple((factor * weight, box) for weight, box in selection))
+                for cube, selection in self.parts
+            ),
+        )
 
     def plus(self, other: Total, weight: float = 1) -> Total:
-        """Add `weight` times another total of the same cube."""
-        more = tuple((weight * one, box) for one, box in other.selection)
-        return Total(self.cube, self.value + weight * other.value, self.selection + more)
+        """Add `weight` times another total."""
+        found = {id(cube): (cube, selection) for cube, selection in self.parts}
+        for cube, selection in other.times(weight).parts:
+            _, before = found.get(id(cube), (cube, ()))
+            found[id(cube)] = cube, before + selection
+        return Total(self.value + weight * other.value, tuple(found.values()))
 
     def __sub__(self, other: Total) -> Total:
         return self.plus(other, -1)
 
+    def of(self, cube: Cube) -> Selection:
+        """Return which cells of a cube it is of."""
+        return next((selection for one, selection in self.parts if one is cube), ())
+
     @property
     def noise(self) -> Noise:
         """The noise in it."""
-        return self.cube.spread.noise(self.selection)
+        return joint(self)
 
     @property
     def sd(self) -> float:
@@ -171,26 +195,30 @@ class Total:
         return self.noise.margin
 
 
-def pair_noise(top: Total, bottom: Total) -> PairNoise:
-    """Return the joint noise of a ratio's numerator and denominator.
+def joint(*totals: Total) -> Noise:
+    """Return the joint noise of several totals: the very same object for figures alike."""
+    cubes = {id(cube): cube for total in totals for cube, _ in total.parts}
+    found = tuple(
+        cube.spread.noise(*(total.of(cube) for total in totals)) for cube in cubes.values()
+    )
+    return found[0] if len(found) == 1 else _together(found)
 
-    Totals of different cubes are made from different released integers: their noise is
-    independent.
-    """
-    if top.cube is bottom.cube:
-        both = top.cube.spread.noise(top.selection, bottom.selection)
-        (var_x, cov), (_, var_y) = both.covariances
-        return PairNoise(var_x, var_y, cov, both.fourth_cumulants)
-    above, below = top.noise, bottom.noise
-    fourth = (above.fourth_cumulants[0], 0.0, 0.0, 0.0, below.fourth_cumulants[0])
-    return PairNoise(above.covariance(), below.covariance(), 0.0, fourth)
+
+@lru_cache(maxsize=4096)
+def _together(noises: tuple[Noise, ...]) -> Noise:
+    return Noise(tuple(term for noise in noises for term in noise.terms))
+
+
+def pair_noise(top: Total, bottom: Total) -> PairNoise:
+    """Return the joint noise of a ratio's numerator and denominator."""
+    both = joint(top, bottom)
+    (var_x, cov), (_, var_y) = both.covariances
+    return PairNoise(var_x, var_y, cov, both.fourth_cumulants)
 
 
 def covariance_of(first: Total, second: Total) -> float:
-    """Return the covariance of two totals; 0 if they are of different cubes."""
-    if first.cube is not second.cube:
-        return 0.0
-    return first.cube.spread.noise(first.selection, second.selection).covariance(0, 1)
+    """Return the covariance of two totals."""
+    return joint(first, second).covariance(0, 1)
 
 
 def given(axis: Axis, value: object) -> list[str]:

@@ -122,6 +122,7 @@ def statistic_json(task: Task, raw: RawTable, table: Table) -> dict[str, Any]:
                     {"name": axis.name, "title": axis.title, "labels": list(axis.labels)}
                     for axis in part.axes
                 ],
+                "adds": [part.low, part.high],
                 "scale": part.scale,
                 "terms": part.terms,
                 "sd": released_sd(
@@ -146,7 +147,7 @@ def find_suspects(
             name,
             coordinates,
             scales=[part.scale for part in parts for _ in range(part.size)],
-            signed=[part.name == "totals" for part in parts for _ in range(part.size)],
+            adds=[(part.low, part.high) for part in parts for _ in range(part.size)],
             law=noise[name],
             accepted=accepted,
         )

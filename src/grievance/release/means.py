@@ -89,7 +89,7 @@ class MeanTable(Table):
         first, second = (self._of(box) for box in boxes)
         return of_interval(
             Difference,
-            first.minus(second).scaled(float(self.step) / 2, 0.0),
+            first.minus(second),
             labels={"a": sentence(a), "b": sentence(b)},
             withheld=self._withheld(first.bottom, second.bottom),
             possible=(-self._span, self._span),
@@ -104,13 +104,20 @@ class MeanTable(Table):
         return self._ratio(self._totals.sum(box), self._numbers.sum(box))
 
     def _ratio(self, total: Total, people: Total) -> Ratio:
-        return Ratio(total, people, -self.grid, self.grid)
+        half_step = float(self.step) / 2
+        return Ratio(
+            total,
+            people,
+            -self.grid,
+            self.grid,
+            step=half_step,
+            start=float(self.minimum) + half_step * self.grid,
+        )
 
     def _figure(self, ratio: Ratio, labels: Mapping[str, str]) -> Figure:
-        half_step = float(self.step) / 2
         return of_interval(
             Figure,
-            ratio.interval.scaled(half_step, float(self.minimum) + half_step * self.grid),
+            ratio.interval,
             labels=labels,
             withheld=self._withheld(ratio.bottom),
             possible=(float(self.minimum), float(self.minimum) + self._span),

@@ -96,7 +96,7 @@ def people(layout: Layout, statistic: StatisticLayout, part: Part) -> Hashable:
         number = layout.plan.fields.get(statistic.number_name or "")
         if not (isinstance(number, NumberField) and number.required):
             return "numbers", where, statistic.number_name
-    elif part.name == "cells" and statistic.multi is not None:
+    elif part.name == "ticks" and statistic.multi is not None:
         return "ticks", where, statistic.multi.meaning
     return "people", where
 

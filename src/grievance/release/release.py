@@ -70,7 +70,7 @@ _STATISTIC_KEYS = (
     "parts",
     "title",
 )
-_PART_KEYS = ("axes", "name", "scale", "sd", "terms", "values")
+_PART_KEYS = ("adds", "axes", "name", "scale", "sd", "terms", "values")
 
 
 class Release:

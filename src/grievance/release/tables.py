@@ -115,10 +115,11 @@ class _Maker:
         return CountTable(
             name=raw.name,
             title=title,
-            cube=cubes["cells"],
+            cube=cubes["ticks" if raw.layout.multi else "cells"],
             hide_below=self.hide_below,
             subject=raw.layout.multi.name if raw.layout.multi else None,
             answered=cubes.get("answered"),
+            centre=raw.layout.centre[0] if raw.layout.multi else 0,
             most=self.most,
         )
 

@@ -30,7 +30,7 @@ from grievance.task.identity import (
     check_round_id,
     read_identity_fields,
 )
-from grievance.task.later import check_later, later_fields, ticks_of
+from grievance.task.later import check_later, later_fields
 from grievance.task.terms import AggregatorEntry, RoundTerms
 from grievance.task.trustees import check_trustees
 from grievance.task.verify_key import commitment
@@ -39,6 +39,7 @@ from grievance.task.witnesses import check_outside
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from grievance.plan import StatisticLayout
     from grievance.privacy.mechanisms import Allocation
     from grievance.secret import VerifyKey
     from grievance.task.card import Card
@@ -176,7 +177,7 @@ def _parse_task(data: bytes) -> Task:
     _check_aggregators(aggregators)
     _check_version(fields.mapping("vdaf"))
     terms = _Terms(Plan.from_json(fields.mapping("plan"), source="task"), len(aggregators))
-    check_later(fields, terms.layout)
+    check_later(fields)
     for entry in aggregators:
         check_envelope(terms.plan, entry.name, entry.hpke)
     check_trustees([(e.member, e.backup) for e in aggregators], shared=terms.plan.shared_trustees)
@@ -210,12 +211,20 @@ def _parse_task(data: bytes) -> Task:
     )
 
 
+def _ticks(statistic: StatisticLayout) -> dict[str, Any]:
+    """What a task says of a charged statistic's ticks; nothing where it counts none."""
+    if statistic.multi is None:
+        return {}
+    a, t = statistic.centre
+    return {"ticks": {"a": a, "t": t}}
+
+
 class _Terms:
     """What follows from a plan and the number of aggregators: encoding, noise, costs."""
 
     def __init__(self, plan: Plan, num_aggregators: int) -> None:
-        self.plan, self.layout = plan, Layout(plan)
-        found = round_budget(plan, self.layout)
+        found = round_budget(plan, Layout(plan))
+        self.plan, self.layout = plan, found.layout
         self.mechanism, self.allocations = found.mechanism, found.allocations
         self.lifetime, self.cost = found.lifetime, found.cost
         self.num_aggregators = num_aggregators
@@ -254,7 +263,7 @@ class _Terms:
                     name: {
                         "cost": given.cost.to_json(),
                         noise_of(given.mechanism).scale_name: str(given.scale),
-                        **ticks_of(self.layout.statistics[name]),
+                        **_ticks(self.layout.statistics[name]),
                     }
                     for name, given in self.allocations.items()
                 },

@@ -22,8 +22,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Literal
 
 from grievance.release.counts import CountTable
-from grievance.release.cube import covariance_of
-from grievance.release.intervals import PairNoise, Z, correlated, difference, ratio
+from grievance.release.intervals import PairNoise, Z
 from grievance.release.means import MeanTable
 
 if TYPE_CHECKING:
@@ -148,7 +147,7 @@ def _answer(reading: Reading, asked: Question, z: float) -> Comparison:
     if not isinstance(table, CountTable) or reading.answer is None:
         raise TypeError("a table is of counts or of means")
     parts = [table._part({reading.answer.name: asked.answer}, group) for group in groups]
-    hidden = bool(table._withheld(*(total for p in parts for total in (p.top, p.people))))
+    hidden = bool(table._withheld(*(total for p in parts for total in (p.count, p.people))))
     found = of_shares(table, {reading.answer.name: asked.answer}, groups, z)
     return Comparison(
         asked, found.estimate, found.low, found.high, hidden or not found.known, percent=True
@@ -157,7 +156,7 @@ def _answer(reading: Reading, asked: Question, z: float) -> Comparison:
 
 def _compare_answers(table: CountTable, asked: Question, z: float) -> Comparison:
     first, second = (
-        table._cube.sum(table._cube.chosen({asked.axis: label}))
+        table._count(table._cube.chosen({asked.axis: label}))
         for label in (asked.first, asked.second)
     )
     apart = first - second
@@ -175,7 +174,7 @@ def _compare_answers(table: CountTable, asked: Question, z: float) -> Comparison
 def of_means(table: MeanTable, groups: Sequence[Mapping[str, object]], z: float) -> Interval:
     """Return the interval at z of how much the mean of the first of two groups is larger."""
     first, second = (table._of(table._numbers.chosen(group)) for group in groups)
-    return _minus(first, second, z).scaled(float(table.step) / 2, 0.0)
+    return _minus(first, second, z)
 
 
 def of_shares(
@@ -191,8 +190,7 @@ def of_shares(
 
 def lower_end(share: Ratio, z: float) -> float:
     """Return the lower end of a ratio's interval at z; the least it can be if noise hides it."""
-    noise = _enlarged(share.noise, z / Z)
-    return ratio(share.top.value, share.bottom.value, noise, low=share.low, high=share.high).low
+    return share.at(_enlarged(share.noise, z / Z)).low
 
 
 def of_people(total: Total, z: float) -> float:
@@ -210,24 +208,8 @@ def _tail(z: float) -> float:
 
 
 def _minus(first: Ratio, second: Ratio, z: float) -> Interval:
-    """Return the interval of first - second at z; see `Ratio.minus` for the correlation."""
-    wide = [_enlarged(one.noise, z / Z) for one in (first, second)]
-    one, other = (
-        ratio(r.top.value, r.bottom.value, noise, low=r.low, high=r.high)
-        for r, noise in zip((first, second), wide, strict=True)
-    )
-    correlation = 0.0
-    if one.known and other.known:
-        s, t = one.raw_estimate, other.raw_estimate
-        covariance = (
-            covariance_of(first.top, second.top)
-            - s * covariance_of(first.bottom, second.top)
-            - t * covariance_of(first.top, second.bottom)
-            + s * t * covariance_of(first.bottom, second.bottom)
-        )
-        variances = first.noise.variance(s), second.noise.variance(t)
-        correlation = correlated(covariance, *variances)
-    return difference(one, other, span=first.high - first.low, correlation=correlation)
+    """Return the interval of first - second at z."""
+    return first.minus(second, lambda noise: _enlarged(noise, z / Z))
 
 
 def _enlarged(noise: PairNoise, factor: float) -> PairNoise:
