@@ -221,8 +221,9 @@ def asked() -> list[Asked]:
 class World:
     """The plan, the exact totals of its people, and tables made of them with noise or without."""
 
-    def __init__(self) -> None:
-        self.layout = Layout(Plan.from_toml(PLAN))
+    def __init__(self, mechanism: Mechanism) -> None:
+        self.mechanism: Mechanism = mechanism
+        self.layout = Layout(Plan.from_toml(PLAN), mechanism)
         total = np.zeros(self.layout.num_bits, dtype=object)
         for answers in people():
             total += np.array(self.layout.encode(self.layout.answers(answers)), dtype=object)
@@ -231,18 +232,14 @@ class World:
             found = self.layout.project(charged.name, list(total), MODULUS)
             self.exact[charged.name] = [x - MODULUS if x > MODULUS // 2 else x for x in found]
 
-    def tables(
-        self, values: Mapping[str, list[int]], mechanism: Mechanism, scale: Fraction
-    ) -> dict[str, Table]:
+    def tables(self, values: Mapping[str, list[int]], scale: Fraction) -> dict[str, Table]:
         """The code of a release. Every statistic has noise of the same scale."""
-        laws = {name: NoiseLaw(mechanism, scale, AGGREGATORS) for name in self.exact}
+        laws = {name: NoiseLaw(self.mechanism, scale, AGGREGATORS) for name in self.exact}
         return make_tables(self.layout, values, laws=laws, hide_below=0)
 
-    def runs(
-        self, num: int, mechanism: Mechanism, scale: Fraction
-    ) -> Iterator[dict[str, list[int]]]:
+    def runs(self, num: int, scale: Fraction) -> Iterator[dict[str, list[int]]]:
         """Yield released integers: exact ones, and every aggregator's own draws."""
-        noisy = {}
+        noisy, mechanism = {}, self.mechanism
         for name, exact in self.exact.items():
             columns = []
             for at, (value, factor) in enumerate(
@@ -260,8 +257,9 @@ class World:
 
 
 @functools.cache
-def _world() -> World:
-    return World()
+def world_of(mechanism: Mechanism) -> World:
+    """Return the one world of a mechanism: ticks are centred for it."""
+    return World(mechanism)
 
 
 def _holds(figure: Any, truth: Any) -> bool:
@@ -285,12 +283,12 @@ def simulate(
     num: int, mechanism: Mechanism, scale: Fraction, *, noise: str, exact: bool = True
 ) -> list[Covered]:
     """Count, over `num` releases, how often the intervals of each kind of figure hold."""
-    world, figures = _world(), asked()
-    clean = world.tables(world.exact, mechanism, scale)
+    world, figures = world_of(mechanism), asked()
+    clean = world.tables(world.exact, scale)
     truths = [_truth(clean[one.statistic].raw, one) for one in figures]
     held: Counter[tuple[str, bool, bool]] = Counter()
-    for values in world.runs(num, mechanism, scale):
-        tables = world.tables(values, mechanism, scale)
+    for values in world.runs(num, scale):
+        tables = world.tables(values, scale)
         for one, truth in zip(figures, truths, strict=True):
             table = tables[one.statistic]
             for reconciled, given in ((True, table), (False, table.raw)):

@@ -18,6 +18,7 @@ from grievance.audit import accounting
 from grievance.audit.terms import moved_by, read_terms
 from grievance.cost import Cost
 from grievance.plan import Plan
+from grievance.plan.ticks import TickTable
 from grievance.privacy import mechanisms, zcdp
 from grievance.testing import EXAMPLE_PLAN, make_coalition
 
@@ -109,8 +110,8 @@ def test_an_honest_task_has_no_problems(text: str, mechanism: str, allowed: int)
     assert dict(read.task.allocations) != {}
     for name, statistic in task.layout.statistics.items():
         if statistic.implied_by is None:
-            assert moved_by(statistic, "zcdp") == statistic.l2_squared
-            assert moved_by(statistic, "pure") == statistic.l1
+            moved = statistic.l2_squared if task.cost.kind == "zcdp" else statistic.l1
+            assert moved_by(statistic, task.cost.kind) == moved
             assert read.task.allocations[name].cost == task.allocations[name].cost
     assert (read.task.cost, read.task.reserved) == (task.cost, task.reserved)
 
@@ -154,11 +155,20 @@ def forget_reports_in_all(l1: int, b: Fraction, reports: int) -> Cost:
     return Cost("pure", Fraction(l1) / b)
 
 
+def moving_to_another_group_is_forgotten(self: TickTable, a: int, t: int, norm: int) -> Fraction:
+    return Fraction(min(2 * self.most, self.labels) * 64**norm, t**norm) / 2
+
+
 DOUBLES = {
     "sigma over the root of two": ("_allocate", less_noise, {"cost.round"}),
     "half the squared sensitivity": ("gaussian_cost", half_as_far, {"cost.statistic"}),
     "one report where two are allowed": ("gaussian_cost", forget_reports, {"cost.statistic"}),
     "a budget a hundredth too large": ("rho_for", generous, {"cost.round", "cost.lifetime"}),
+    "ticks that move half as far": (
+        "moved",
+        moving_to_another_group_is_forgotten,
+        {"cost.statistic"},
+    ),
     "laplace: half of b": ("_allocate", half_the_laplace_noise, {"cost.round"}),
     "laplace: half the sensitivity": ("laplace_cost", half_as_far_in_all, {"cost.statistic"}),
     "laplace: one report of two": ("laplace_cost", forget_reports_in_all, {"cost.statistic"}),
@@ -176,7 +186,7 @@ def test_a_mistake_on_the_releasing_side_is_noticed(
     if what.startswith("laplace"):
         plan = plan.replace(b"minimum_reports", b'mechanism = "laplace"\nminimum_reports')
     with monkeypatch.context() as patch:
-        patch.setattr(mechanisms, name, double)
+        patch.setattr(TickTable if name == "moved" else mechanisms, name, double)
         federation = Federation(tmp_path)
         federation.open_round(plan)
         pool = pool_of(federation, [federation.task])

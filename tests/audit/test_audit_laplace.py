@@ -21,7 +21,7 @@ from federation import PLAN, Federation
 from grievance.cost import Cost
 from grievance.crypto.documents import canonical
 from grievance.errors import GrievanceError, PlanError, TaskError
-from grievance.plan import Layout, Plan
+from grievance.plan import Layout, Plan, StatisticLayout
 from grievance.plan.budget import round_budget
 from grievance.pool.store import open_store
 from grievance.privacy import NoiseLaw
@@ -261,6 +261,13 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Pool:
     return pool_of(federation, tasks)
 
 
+def ticks_of(statistic: StatisticLayout) -> dict[str, Any]:
+    if statistic.multi is None:
+        return {}
+    a, t = statistic.centre
+    return {"ticks": {"a": a, "t": t}}
+
+
 def with_plan_of(mechanism: str) -> Change:
     """The second task as it would be with another mechanism in its plan, all else the same."""
 
@@ -279,7 +286,7 @@ def with_plan_of(mechanism: str) -> Change:
                     name: {
                         "cost": given.cost.to_json(),
                         "sigma": str(given.scale),
-                        **_ticks(found.layout.statistics[name]),
+                        **ticks_of(found.layout.statistics[name]),
                     }
                     for name, given in found.allocations.items()
                 },

@@ -70,21 +70,21 @@ def test_an_honest_release_is_not_noted(made: Pool) -> None:
 
 @pytest.mark.parametrize(
     ("statistic", "part"),
-    [("problems_by_region", "cells"), ("hours_mean", "totals"), ("hours_mean", "numbers")],
+    [("problems_by_region", "ticks"), ("hours_mean", "totals"), ("hours_mean", "numbers")],
 )
 @pytest.mark.parametrize("side", ["above", "below"])
 def test_the_limits_to_the_last_person(pool: Pool, statistic: str, part: str, side: str) -> None:
     task, layout = pool.task, pool.task.layout.statistics[statistic]
     names = [p.name for p in layout.parts]
     index = sum(p.size for p in layout.parts[: names.index(part)])
-    scale = layout.parts[names.index(part)].scale
+    found = layout.parts[names.index(part)]
     accepted = collect(LocalStore(pool.folder), task).accepted
     given = task.allocations[statistic]
-    reach = math.ceil(scale * noise_reach(given.mechanism, given.scale, 2))
+    reach = math.ceil(found.scale * noise_reach(given.mechanism, given.scale, 2))
     if side == "above":
-        limit, beyond = scale * accepted + reach, 1
+        limit, beyond = found.high * accepted + reach, 1
     else:
-        limit, beyond = -(scale * accepted if part == "totals" else 0) - reach, -1
+        limit, beyond = found.low * accepted - reach, -1
     set_total(pool, statistic, index, limit)
     assert notes(pool) == []
     set_total(pool, statistic, index, limit + beyond)

@@ -21,6 +21,8 @@ from grievance.plan.decimals import decimal_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from grievance.plan import RawTable
+
 EXAMPLE = """\
 title = "Mental health workforce, autumn"
 campaign = "mhw-2026"
@@ -310,3 +312,15 @@ def answers_for(plan: Plan) -> st.SearchStrategy[dict[str, object]]:
 
     full = st.fixed_dictionaries({name: value(field) for name, field in plan.fields.items()})
     return st.integers(0, 9).flatmap(lambda die: st.just({}) if die == 0 else full)
+
+
+def counts_of(table: RawTable, part: str = "cells") -> tuple[int, ...]:
+    """The integers of a part; as `cells` of a table of ticks, the counts that follow from them."""
+    statistic = table.layout
+    if part != "cells" or statistic.multi is None:
+        return table.part(part)  # type: ignore[arg-type]
+    a, _ = statistic.centre
+    groups = [table.answered[at] for at in statistic.denominators]
+    found = [divmod(t + a * n, 64) for t, n in zip(table.ticks, groups, strict=True)]
+    assert all(left == 0 for _, left in found)  # exact sums are whole
+    return tuple(count for count, _ in found)

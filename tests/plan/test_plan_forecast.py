@@ -23,7 +23,7 @@ from grievance.plan.budget import round_budget
 from grievance.planner import forecast, to_svg
 from grievance.planner.expected import ExpectedLayout, expected_tables
 from grievance.planner.groups import expect
-from grievance.privacy import NoiseLaw, epsilon_for, rho_for, split, surprise_bound
+from grievance.privacy import epsilon_for, rho_for, split, surprise_bound
 from grievance.release.page.apart import quantile
 from grievance.testing import with_envelope
 
@@ -38,17 +38,18 @@ def test_the_designs_example_is_forecast() -> None:
     assert found.round_cost.amount == sum(a.cost.amount for a in allocations.values())
     assert found.round_cost <= found.round_budget
     assert found.round_budget.amount == rho
-    assert found.blanked_cost.amount == found.round_cost.amount / 2
+    assert 0.49 < found.blanked_cost.amount / found.round_cost.amount < 0.51
     assert found.rounds * found.round_cost.amount <= found.lifetime_budget.amount
     assert (found.rounds + 1) * found.round_cost.amount > found.lifetime_budget.amount
     problems, hours, spread = found.statistics
     sigma = float(allocations["problems_by_region"].scale)
-    assert problems.released_sd == pytest.approx(sigma * sqrt(2))
-    assert problems.margin == pytest.approx(1.96 * sigma * sqrt(2), abs=1)
-    assert problems.margin == NoiseLaw("gaussian", problems.noise_scale, 2).margin()
+    # A count is (T + 32 answered) / 64, T with 71 times the noise of answered.
+    wider = sqrt(71**2 + 32**2) / 64
+    assert problems.released_sd == pytest.approx(wider * sigma * sqrt(2))
+    assert problems.margin == pytest.approx(1.96 * wider * sigma * sqrt(2), abs=1)
     assert problems.people == pytest.approx(5000 / 30)
-    # A fifth of a group of 833 ticks it; its denominator has noise of its own, which counts little.
-    share = sqrt(1 + 0.2**2) * problems.margin / (5000 / 6)
+    # A fifth of a group of 833 ticks it: the denominator's noise counts by what 0.2 is off 32/64.
+    share = sqrt((71 / 64) ** 2 + 0.3**2) * 1.96 * sigma * sqrt(2) / (5000 / 6)
     assert problems.margin_points == pytest.approx(100 * share, rel=0.03)
     assert problems.margin_points_most == problems.margin_points
     # 5 answers in 6 regions: 10 pairs of answers, and 6 regions against the others for each.
@@ -130,7 +131,8 @@ def test_an_implied_table_is_noisier_and_free() -> None:
     source = forecast(plan, 5000, 3)["problems_by_region"]
     assert implied.implied_by == "problems_by_region"
     assert (implied.bits, implied.cost.amount) == (0, 0)
-    assert implied.released_sd == pytest.approx(source.released_sd * sqrt(2))
+    # Who answered and who did not, as they were released.
+    assert implied.released_sd == pytest.approx(float(source.noise_scale) * sqrt(3 * 2))
 
 
 @pytest.mark.parametrize(("reports", "aggregators"), [(0, 2), (5, 1)])
@@ -168,8 +170,8 @@ def test_expected_tables_agree_as_those_of_one_people_do(plan: Plan, data: st.Da
     found = round_budget(plan, layout)
     for prospect in expected_tables(layout, expected, found.allocations, 2).values():
         assert prospect.table.remark == ""
-        values = expected.values(prospect.statistic, prospect.statistic.parts[-1])
         if prospect.statistic.kind != "mean":
+            values = expected.counts(prospect.statistic)
             figures = [figure.estimate for figure in prospect.table.cells()]
             assert figures == pytest.approx(values, abs=1e-4)
             assert sum(values) == pytest.approx(
@@ -234,7 +236,7 @@ def test_what_a_worker_is_told() -> None:
     loose = loose.replace("delta = 1e-6", "delta = 1e-3")
     # The largest epsilons and delta that a plan may have. Small ones may give more: see below.
     loosest = forecast(Plan.from_toml(loose))
-    assert all(belief.exception < 0.005 for belief in loosest.beliefs.values())
+    assert all(belief.exception < 0.006 for belief in loosest.beliefs.values())
     assert any("steps of 100" in note for note in found.notes)
     assert any("name says where" in note for note in found.notes)
 

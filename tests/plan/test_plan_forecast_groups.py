@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from itertools import product
-from math import ceil
+from math import ceil, hypot
 from pathlib import Path
 from typing import Any
 
@@ -174,9 +174,10 @@ def test_a_share_that_may_be_nothing_has_the_margin_to_its_farther_limit() -> No
     problems = found["problems_by_region"]
     none = of_cells(problems, problems="bullying", region="Wales")
     some = of_cells(problems, problems="targets", region="Wales")
-    # Half of 10,000 people add a quarter of the denominator's variance, none add nothing.
-    assert none.points == pytest.approx(100 * problems.margin / 10_000, rel=0.02)
-    assert some.points == pytest.approx(1.25**0.5 * none.points, rel=0.02)
+    # At a/64, which is a half, the denominator's noise does not count; at 0 that half of it does.
+    sd = 1.96 * 2**0.5 * float(problems.noise_scale)
+    assert none.points == pytest.approx(100 * hypot(71 / 64, 0.5) * sd / 10_000, rel=0.02)
+    assert some.points == pytest.approx(100 * 71 / 64 * sd / 10_000, rel=0.02)
 
 
 # Merging.

@@ -81,10 +81,13 @@ def test_the_designs_example_has_the_blocks_it_describes(example_toml: str) -> N
     )
     assert [s.num_released for s in layout.statistics.values()] == [42, 4, 12]
     assert layout.noise_scale("unpaid_hours") == (80, 80, 1, 1)
-    assert [s.l2_squared for s in layout.statistics.values()] == [2 + 6, 4, 2]
+    # Ticks move by 5 * 64^2 within a group, the most, and have 71 times the noise of people.
+    moved = [s.l2_squared for s in layout.statistics.values()]
+    assert moved == [Fraction(5 * 64**2, 71**2), 4, 2]
     shapes = layout.shapes()
-    assert [shape.cells for shape in shapes] == [42, 2, 12]
-    assert [shape.scale for shape in shapes] == [1, 80, 1]
+    assert shapes[0].error == 6 * (5 * Fraction(71**2 + 32**2, 64**2) + 2)
+    assert [shape.error for shape in shapes[1:]] == [2, 12]
+    assert [shape.scale for shape in shapes] == [71, 80, 1]
     assert [shape.importance for shape in shapes] == [Fraction(2), Fraction(1), Fraction(1)]
 
 

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from strategies import counts_of
 
 from grievance.plan import Layout, Plan, RawTable
 from grievance.planner import forecast
@@ -107,9 +108,9 @@ def count(plan: Plan, path: Path) -> tuple[dict[str, RawTable], int]:
 
 def as_dict(table: RawTable, part: str = "cells") -> dict[tuple[str, ...], int]:
     keys: list[tuple[str, ...]] = [()]
-    for axis in table.layout.part(part).axes:
+    for axis in table.axes if part == "cells" else table.layout.part(part).axes:
         keys = [(*key, label) for key in keys for label in axis.labels]
-    return dict(zip(keys, table.part(part), strict=True))
+    return dict(zip(keys, counts_of(table, part), strict=True))
 
 
 @pytest.fixture(scope="module")

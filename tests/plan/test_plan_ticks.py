@@ -306,3 +306,18 @@ def test_shares_of_a_quarter_and_more_have_the_noise_that_was_promised(
     old = old_noise(before(labels, pick, groups, required=required), 2)
     for at in (2, 3, 4, 5):
         assert now[f"share {at}"] <= most * old[f"share {at}"], at
+
+
+@pytest.mark.parametrize(("norm", "most"), [(2, 1.4), (1, 3.7)])
+def test_what_gets_worse_is_what_the_docs_say(norm: int, most: float) -> None:
+    """Sums of ticks over all choices of a group collect the noise of the people many times."""
+    worst = 0.0
+    for labels, groups, required in itertools.product(range(1, 65), (1, 2), (True, False)):
+        for pick in range(1, labels + 1):
+            table = TickTable(labels, pick, groups, required)
+            a, t = table.centre(norm)  # type: ignore[arg-type]
+            one = float(table.moved(a, t, norm))  # type: ignore[arg-type]
+            old = float(before(labels, pick, groups, required=required))
+            ratio = sqrt(one / old) if norm == 2 else one / old
+            worst = max(worst, ratio * sqrt(t * t + labels * a * a) / UNITS)
+    assert most - 0.1 < worst <= most

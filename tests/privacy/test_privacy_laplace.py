@@ -34,9 +34,9 @@ EPSILON, DELTA = Fraction(1), Fraction(1, 10**6)
 
 def plan() -> list[StatisticShape]:
     return [
-        StatisticShape("problems", l2_squared=8, l1=8, cells=36, importance=Fraction(2)),
-        StatisticShape("hours", l2_squared=4, l1=4, cells=4, scale=80),
-        StatisticShape("spread", l2_squared=2, l1=2, cells=10, importance=Fraction(1, 3)),
+        StatisticShape("problems", l2_squared=8, l1=8, error=36, importance=Fraction(2)),
+        StatisticShape("hours", l2_squared=4, l1=4, error=4, scale=80),
+        StatisticShape("spread", l2_squared=2, l1=2, error=10, importance=Fraction(1, 3)),
     ]
 
 
@@ -119,9 +119,9 @@ def test_nothing_but_rounding_is_left_over(shapes: list[StatisticShape], epsilon
 @settings(max_examples=100)
 @given(shape_lists, st.integers(1, 9))
 def test_shares_follow_the_rule(shapes: list[StatisticShape], reports: int) -> None:
-    """epsilon_s^3 / (importance_s cells_s Delta1_s^2) is one number, but for rounding."""
+    """epsilon_s^3 / (importance_s error_s Delta1_s^2) is one number, but for rounding."""
     found = pure_split(shapes, Fraction(1, 10**5), reports)
-    ratios = [found[s.name].cost.amount ** 3 / (s.l1**2 * s.importance * s.cells) for s in shapes]
+    ratios = [found[s.name].cost.amount ** 3 / (s.l1**2 * s.importance * s.error) for s in shapes]
     assert max(ratios) / min(ratios) < 1 + Fraction(1, 10**5)
 
 
@@ -131,7 +131,7 @@ def test_no_small_shift_of_budget_does_better() -> None:
 
     def error(costs: dict[str, Fraction]) -> Fraction:
         return sum(
-            (s.importance * s.cells * 2 * (s.l1 / costs[s.name]) ** 2 for s in shapes),
+            (s.importance * s.error * 2 * (s.l1 / costs[s.name]) ** 2 for s in shapes),
             start=Fraction(0),
         )
 

@@ -33,9 +33,9 @@ def rho_split(shapes: list[StatisticShape], rho: Fraction, reports: int) -> dict
 
 def plan() -> list[StatisticShape]:
     return [
-        StatisticShape("problems_by_region", l2_squared=8, l1=8, cells=36, importance=Fraction(2)),
-        StatisticShape("unpaid_hours", l2_squared=4, l1=4, cells=4, scale=80),
-        StatisticShape("spread", l2_squared=2, l1=2, cells=10, importance=Fraction(1, 3)),
+        StatisticShape("problems_by_region", l2_squared=8, l1=8, error=36, importance=Fraction(2)),
+        StatisticShape("unpaid_hours", l2_squared=4, l1=4, error=4, scale=80),
+        StatisticShape("spread", l2_squared=2, l1=2, error=10, importance=Fraction(1, 3)),
     ]
 
 
@@ -115,11 +115,11 @@ def test_sigma_is_the_least_multiple_that_fits(shapes: list[StatisticShape], rho
 @settings(max_examples=100)
 @given(shape_lists, st.integers(1, 9))
 def test_shares_follow_the_rule(shapes: list[StatisticShape], reports: int) -> None:
-    """rho_s^2 / (Delta_s^2 importance_s cells_s) is one number, where rounding hardly matters."""
+    """rho_s^2 / (Delta_s^2 importance_s error_s) is one number, where rounding hardly matters."""
     allocations = rho_split(shapes, Fraction(1, 10**10), reports)
     ratios = [
         allocations[shape.name].cost.amount ** 2
-        / (shape.l2_squared * shape.importance * shape.cells)
+        / (shape.l2_squared * shape.importance * shape.error)
         for shape in shapes
     ]
     assert max(ratios) / min(ratios) < 1 + Fraction(1, 10**5)
@@ -131,7 +131,7 @@ def test_no_small_shift_of_budget_does_better() -> None:
 
     def error(costs: dict[str, Fraction]) -> Fraction:
         return sum(
-            (s.importance * s.cells * s.l2_squared / (2 * costs[s.name]) for s in shapes),
+            (s.importance * s.error * s.l2_squared / (2 * costs[s.name]) for s in shapes),
             start=Fraction(0),
         )
 
@@ -227,10 +227,10 @@ def test_bad_sigma_has_no_cost(sigma: Fraction) -> None:
 
 
 def test_what_is_no_plan_is_refused() -> None:
-    for field in ("l2_squared", "l1", "cells", "scale"):
-        for bad in (0, -1, 1.0, True, Fraction(1), None):
+    for field in ("l2_squared", "l1", "error", "scale"):
+        for bad in (0, -1, 1.0, True, Fraction(0), None):
             with pytest.raises(PrivacyError):
-                StatisticShape(**{"name": "x", "l2_squared": 1, "l1": 1, "cells": 1, field: bad})
+                StatisticShape(**{"name": "x", "l2_squared": 1, "l1": 1, "error": 1, field: bad})
     for bad in (0, 1, 1.0, Fraction(0), Fraction(-1), None):
         with pytest.raises(PrivacyError):
             StatisticShape("x", 1, 1, importance=bad, l1=1)  # type: ignore[arg-type]

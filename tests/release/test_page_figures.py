@@ -270,7 +270,10 @@ def test_a_clear_first_answer_is_named_and_a_tie_is_not(
     cells, given_ = clear, answered
 
     def release(cells: list[int]) -> str:
-        both = {"answered": given_, "cells": cells}
+        a, _ = task.layout.statistics["problems"].centre
+        asked = task.layout.statistics["problems"].denominators
+        ticks = [64 * cell - a * given_[at] for cell, at in zip(cells, asked, strict=True)]
+        both = {"answered": given_, "ticks": ticks}
         values = [value for name in names for value in both[name]]
         return plain(make_release(task, {"problems": values}, accepted=1300).to_html())
 

@@ -65,7 +65,7 @@ def test_totals_out_of_reach_are_flagged_and_kept() -> None:
             "s",
             values,
             scales=[1] * len(values),
-            signed=[False] * len(values),
+            adds=[(0, 1)] * len(values),
             law=NoiseLaw("gaussian", Fraction(10), 2),
             accepted=1000,
         )
@@ -80,7 +80,7 @@ def test_totals_out_of_reach_are_flagged_and_kept() -> None:
 def test_laplace_noise_may_lie_further_out() -> None:
     def flagged(value: int) -> bool:
         law = NoiseLaw("laplace", Fraction(10), 2)
-        given = {"scales": [1], "signed": [False], "law": law, "accepted": 1000}
+        given = {"scales": [1], "adds": [(0, 1)], "law": law, "accepted": 1000}
         return bool(implausible("s", [value], **given))
 
     # Noise of two aggregators, b = 10: beyond 245 once in 10^9, which is 12 sd and not 6.
@@ -94,7 +94,7 @@ def test_totals_of_means_may_be_negative() -> None:
         "m",
         [-80_000, 80_000, -87_000, 87_000, -100],
         scales=[80, 80, 80, 80, 1],
-        signed=[True, True, True, True, False],
+        adds=[(-80, 80)] * 4 + [(0, 1)],
         law=NoiseLaw("gaussian", Fraction(10), 2),
         accepted=1000,
     )

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from benchmarks.coverage import Covered, simulate
+from benchmarks.coverage import Covered, asked, simulate, world_of
 
 from grievance.privacy.laws import NoiseLaw
 from grievance.release.counts import CountTable
 from grievance.release.cube import Axis, Cube
 from grievance.release.distributions import DistributionTable
-from grievance.release.intervals import PairNoise, half_width, ratio
+from grievance.release.intervals import PairNoise, Z, half_width, ratio
 from grievance.release.means import MeanTable
 from grievance.release.spread import Spread
 
@@ -146,16 +146,20 @@ def test_single_choice_shares(gaussians: Callable, sigma: Fraction, cells, small
 def test_multi_choice_shares(
     gaussians: Callable, sigma: Fraction, ticked: int, answered: int, small: bool
 ) -> None:
-    noise = law(sigma)
-    exact = [ticked, 0, 0, 0, 0, 0, answered, 0]
-    found = []
-    for row in draw(gaussians, noise, exact, 3):
-        people = Cube((GROUPS, STATUS), tuple(row[6:]), spread((2, 1), noise))
-        table = counts(row[:6], noise, subject="answer", answered=people)
-        found.append(table.share(of={"answer": "yes"}, within={"group": "a"}))
-    rate = covered(found, ticked / answered)
+    noise, centre, t = law(sigma), 32, 71
+    wide = law(sigma * t)
+    exact = [64 * some - centre * people for some in (ticked, 0, 0) for people in (answered, 0)]
+    shares, cells = [], []
+    numbers = draw(gaussians, noise, [answered, 0], 3)
+    for row, people in zip(draw(gaussians, wide, exact, 9), numbers, strict=True):
+        answers = Cube((GROUPS, STATUS), tuple(people), spread((2, 1), noise))
+        table = counts(row, wide, subject="answer", answered=answers, centre=centre)
+        shares.append(table.share(of={"answer": "yes"}, within={"group": "a"}))
+        cells.append(table.cell(answer="yes", group="a"))
+    rate = covered(shares, ticked / answered)
     assert rate >= LOW
     assert small or rate <= HIGH
+    assert LOW <= covered(cells, ticked) <= 0.965
 
 
 @pytest.mark.slow
@@ -336,6 +340,33 @@ def test_whole_releases_keep_their_word(mechanism: str, scale: int) -> None:
     assert {"difference of shares", "difference of means"} <= kinds
     assert any("7 people" in one.kind for one in found)
     assert {one.reconciled for one in found} == {True, False}
+
+
+@pytest.mark.slow
+def test_deviations_are_those_that_are_stated() -> None:
+    """2,000 releases: counts, ticks, people, sums, differences and shares deviate as they say.
+
+    Under Gaussian noise a margin is 1.96 deviations.
+    """
+    world, scale, found = (
+        world_of("gaussian"),
+        14,
+        [a for a in asked() if a.exact and "mean" not in a.kind],
+    )
+    made: list[list[tuple[float, float]]] = [[] for _ in found]
+    for values in world.runs(2000, Fraction(scale)):
+        tables = world.tables(values, Fraction(scale))
+        for one, figures in zip(found, made, strict=True):
+            figure = one.make(tables[one.statistic])
+            figures.append((figure.estimate, (figure.high - figure.low) / 2))
+    ratios: dict[str, list[float]] = {}
+    for one, figures in zip(found, made, strict=True):
+        estimates, margins = np.array(figures).T
+        stated = float(np.mean(margins)) / Z
+        ratios.setdefault(one.kind, []).append(float(np.std(estimates)) / stated)
+    assert {"cell, ticks", "share, ticks", "answered", "difference of shares, ticks"} <= set(ratios)
+    for kind, some in ratios.items():
+        assert abs(float(np.sqrt(np.mean(np.square(some)))) - 1) <= 0.03, (kind, some)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ and holds for all rounds that follow.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import sqrt
 from typing import TYPE_CHECKING, Final
@@ -46,7 +46,7 @@ class RoundBudget:
     """
 
     mechanism: Mechanism
-    layout: Layout
+    layout: Layout = field(compare=False)
     budget: Cost
     lifetime: Cost
     allocations: Mapping[str, Allocation]
