@@ -35,7 +35,8 @@ ALLOWED_MODULES = {
     "pool.places",
     "pool.rounds",
 }
-PURE = {"accounting.py": {"__future__", "math", "fractions", "functools", "typing", "collections"}}
+STANDARD = {"__future__", "collections", "dataclasses", "fractions", "functools", "itertools"}
+PURE = {"accounting.py": STANDARD | {"math", "typing"}}
 
 
 def imported(path: Path) -> set[str]:

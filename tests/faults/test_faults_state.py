@@ -274,10 +274,16 @@ def test_d26_negative_totals_and_nothing_at_all(at: Callable[[str], Stage]) -> N
     With so few reports that a range is nearly all of them, its best number is left out.
     """
     task = at("released").federation.task
+    a, _ = task.layout.statistics["problems_by_region"].centre
     for number in (-7, 0):
+        values = {n: [number] * task.layout.statistics[n].num_released for n in task.allocations}
+        # So many ticks, where `number` people answered: 64 ticks - a answered.
+        answered = task.layout.statistics["problems_by_region"].part("answered").size
+        ticks = len(values["problems_by_region"]) - answered
+        values["problems_by_region"][answered:] = [(64 - a) * number] * ticks
         made = Release.build(
             task,
-            {n: [number] * task.layout.statistics[n].num_released for n in task.allocations},
+            values,
             release_id="0" * 16,
             accepted=5000,
             accepted_root=bytes(32),
@@ -286,7 +292,7 @@ def test_d26_negative_totals_and_nothing_at_all(at: Callable[[str], Stage]) -> N
         table = made["problems_by_region"]
         assert {
             cell for part in made.to_json()["statistics"][0]["parts"] for cell in part["values"]
-        } == {number}
+        } == {number, (64 - a) * number}
         rows = to_csv(table.raw).decode().splitlines()
         column = rows[0].split(",").index("estimate")
         assert {row.split(",")[column] for row in rows[1:]} == {str(number)}
