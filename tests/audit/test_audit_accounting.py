@@ -205,7 +205,7 @@ def test_a_round_beyond_the_lifetime_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from grievance.aggregator import rounds
-    from grievance.task import task as module
+    from grievance.privacy import filter as module
 
     class Blind:
         def __init__(self, budget: Cost, *, spent: Cost | None = None) -> None:
