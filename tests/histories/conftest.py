@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from history_machine import make_days, remove
+from history_days import make_days, remove
 from history_town import Town
 
 if TYPE_CHECKING:

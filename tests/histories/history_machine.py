@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-from collections import Counter
 from typing import TYPE_CHECKING, ClassVar
 
 from history_checks import (
@@ -18,12 +16,11 @@ from history_checks import (
     settle,
     spoken_for,
 )
+from history_losses import AGGREGATORS, HOW_OFTEN, PLACES, Losses
 from history_plan import OUTSIDER, PLAN, ROUNDS, STATISTICS
-from history_town import Town
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from dishonest import flip
 from federation import Federation
 from grievance.aggregator.destroy import order_again, void
 from grievance.errors import (
@@ -48,30 +45,21 @@ CUTS = (
     *("verify.spooled", "decide.spooled", "decide.stored", "propose.spooled", "answer.spooled"),
     *("charge.drawn", "charge.stored", "charge.spooled", "witness.stored", "share.spooled"),
 )
-RECOVERY_CUTS = (
-    *("state.created", "state.commit.before", "state.commit.after", "recover.kept"),
-    *("recover.rebuilt", "recover.renamed"),
-)
 
 DAYS = ("open", "collected", "closed", "proposed", "partly released")
 """How far a coalition has come when a history begins."""
 
-PLACES = st.integers(0, 40)
-AGGREGATORS = st.sampled_from(["north", "south"])
 RELAYS = st.sampled_from(["nurses", "carers", "nurses", "carers", OUTSIDER])
 KINDS = st.sampled_from(["honest", "honest", "honest", "blank", "greedy", "twins", "garbled"])
-HOW_OFTEN = st.integers(1, 4)
 MAYBE_CUT = st.none() | st.tuples(st.sampled_from(CUTS), HOW_OFTEN)
 
 
-class History(RuleBasedStateMachine):
+class History(Losses):
     """One coalition. `town` is set once for all; every example begins with its first day.
 
     `steps` counts how often each rule ran, `town.tally` what came of it.
     """
 
-    town: ClassVar[Town]
-    steps: ClassVar[Counter[str]] = Counter()
     examples: ClassVar[int] = 0
 
     @initialize(day=st.sampled_from(DAYS))
@@ -80,19 +68,12 @@ class History(RuleBasedStateMachine):
         self.refused = False
         self.town.begin(day)
 
-    def step(self, name: str) -> None:
-        self.steps[name] += 1
-
     @property
     def book(self) -> Book:
         return self.town.book
 
     def closed(self) -> bool:
         return any(e["type"] == "close" for e in self.town.events(self.town.round_id))
-
-    def may(self, name: str) -> bool:
-        """Whether a steward would do anything at this office now."""
-        return name not in self.town.old
 
     # Workers and partners.
 
@@ -349,63 +330,6 @@ class History(RuleBasedStateMachine):
         town = self.town
         (town.round_id,) = (name for name in town.books if name != town.round_id)
 
-    # Machines that are lost.
-
-    @precondition(lambda self: len(self.town.backups) < 8)
-    @rule(name=AGGREGATORS)
-    def back_up(self, name: str) -> None:
-        self.step("back_up")
-        if self.may(name):
-            self.town.back_up(name)
-
-    @precondition(lambda self: self.town.backups and not self.town.spoiled)
-    @rule(which=PLACES)
-    def restore(self, which: int) -> None:
-        self.step("restore")
-        town = self.town
-        name, copy = town.backups[which % len(town.backups)]
-        town.put_back(name, copy)
-        town.tally["restored an older state"] += town.old[name]
-        town.sync_one(name)
-        if not town.old[name]:
-            del town.old[name]
-
-    @rule(name=AGGREGATORS, cut=st.none() | st.tuples(st.sampled_from(RECOVERY_CUTS), HOW_OFTEN))
-    def recover(self, name: str, cut: tuple[str, int] | None) -> None:
-        self.step("recover")
-        town = self.town
-        for path in set(town.spoiled) & town.written_by(name):
-            # Its own files are all an aggregator without a memory has; see `Town.rebuild`.
-            town.heal(path)
-        town.rebuild(name, cut)
-
-    # Strangers.
-
-    @precondition(lambda self: not self.town.old and len(self.town.spoiled) < 4)
-    @rule(which=st.integers(0, 400), at=st.integers(0, 10**6), how=st.integers(0, 4))
-    def tamper(self, which: int, at: int, how: int) -> None:
-        self.step("tamper")
-        town = self.town
-        paths = sorted(set(town.first) - set(town.spoiled))
-        path = paths[which % len(paths)]
-        data = town.first[path]
-        if how == 0:
-            town.spoil(path, None)
-        elif how == 1:
-            # A file of the same kind, or at least of the same suffix, in the place of another.
-            others = [p for p in paths if p.rsplit("/", 1)[-1] == path.rsplit("/", 1)[-1]]
-            other = town.first[(others or paths)[at % len(others or paths)]]
-            town.spoil(path, other if other != data else other[: len(other) // 2])
-        else:
-            town.spoil(path, flip(data, at, at % 8))
-
-    @precondition(lambda self: self.town.spoiled)
-    @rule(which=PLACES)
-    def heal(self, which: int) -> None:
-        self.step("heal")
-        paths = sorted(self.town.spoiled)
-        self.town.heal(paths[which % len(paths)])
-
     @rule()
     def audit(self) -> None:
         self.step("audit")
@@ -437,34 +361,3 @@ def summary() -> str:
     lines += ["what came of them"]
     lines += [f"  {count:6} {name}" for name, count in sorted(History.town.tally.items())]
     return "\n".join(lines)
-
-
-def make_days(town: Town) -> None:
-    """Remember the days with which histories begin."""
-    papers = town.book.papers
-    for name in town.aggregators:
-        town.back_up(name)
-    for which in range(14):
-        papers.append(town.draw("honest", which))
-    town.carry("nurses", papers[:9])
-    settle(town)
-    town.carry("carers", papers[5:])
-    settle(town)
-    town.remember("collected")
-    for name in town.aggregators:
-        town.back_up(name)
-    town.close()
-    look(town)
-    town.remember("closed")
-    release = town.propose("south", STATISTICS[1:]).release_id
-    look(town)
-    town.remember("proposed")
-    town.answer("north", release)
-    settle(town)
-    town.remember("partly released")
-    town.begin()
-
-
-def remove(town: Town) -> None:
-    """Take a town away with everything beside it."""
-    shutil.rmtree(town.folder.parent, ignore_errors=True)
