@@ -43,6 +43,14 @@ if "CI" not in os.environ:
     settings.load_profile("patient")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Count apart what looks at the project's text and not at what the code does."""
+    passed = terminalreporter.stats.get("passed", [])
+    if lint := sum("lint" in report.keywords for report in passed):
+        rest = len(passed) - lint
+        terminalreporter.write_line(f"{rest} tests of what the code does, {lint} of its text alone")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of official vectors and survey tables beside the project, where there is one."""

@@ -7,9 +7,14 @@ organisation's own keys.
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import json
+import shutil
+import tempfile
+from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from grievance.aggregator import Office, SyncResult, sync
 from grievance.aggregator.outside import with_witnesses
@@ -29,6 +34,7 @@ from grievance.release import Release, collect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Self
 
     from grievance.task import Task
 
@@ -107,6 +113,34 @@ class Federation:
                 if other is not home:
                     home.trust(other.identity)
         self.round_id = ""
+
+    @classmethod
+    def opened(
+        cls,
+        folder: Path,
+        plan: bytes = PLAN,
+        aggregators: Sequence[str] = ("north", "south"),
+        *,
+        watched: bool = False,
+    ) -> Self:
+        """One whose round is open: a copy of the one that this process opened before.
+
+        So two of them have the same keys and the same round; where that matters, open one anew.
+        """
+        return _open(cls, plan, tuple(aggregators), watched).copied(folder)
+
+    def copied(self, folder: Path) -> Self:
+        """The same federation in another folder, to be changed there."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        made = copy(self)
+        made.folder, made.pool = folder, str(folder / "pool")
+        made.aggregators, made.relays = list(self.aggregators), list(self.relays)
+        made.witnesses, made.homes = list(self.witnesses), {}
+        for name in self.homes:
+            settings = folder / name / "organisation.json"
+            settings.write_text(json.dumps(json.loads(settings.read_text()) | {"pool": made.pool}))
+            made.homes[name] = Home.open(folder / name)
+        return made
 
     @property
     def leader(self) -> Home:
@@ -227,6 +261,17 @@ class Federation:
                 if decision is not None:
                     found[batch.seq] = {r: s.code for r, (s, _) in decision.refused.items()}
         return found
+
+
+F = TypeVar("F", bound=Federation)
+_OPENED = tempfile.TemporaryDirectory(prefix="grievance-federations-")
+
+
+@functools.cache
+def _open(kind: type[F], plan: bytes, aggregators: tuple[str, ...], watched: bool) -> F:
+    made = kind(Path(tempfile.mkdtemp(dir=_OPENED.name)), aggregators)
+    (made.open_watched if watched else made.open_round)(plan)
+    return made
 
 
 def drawn_from(task: Task, seed: bytes, commitment: bytes | None = None) -> Drawn:

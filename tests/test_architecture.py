@@ -11,6 +11,8 @@ import pytest
 
 import grievance
 
+pytestmark = pytest.mark.lint
+
 SOURCE = Path(grievance.__file__).parent
 TIERS = [
     {"errors", "codes", "secret", "wire", "cost", "names", "failpoints", "markup", "extras"},

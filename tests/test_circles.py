@@ -6,10 +6,14 @@ import ast
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 import grievance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+pytestmark = pytest.mark.lint
 
 SOURCE = Path(grievance.__file__).parent
 Graph = dict[str, set[str]]

@@ -20,6 +20,8 @@ from grievance.errors import GrievanceError
 if TYPE_CHECKING:
     from code_sources import Written
 
+pytestmark = pytest.mark.lint
+
 SOURCE = Path(grievance.__file__).parent
 PAGE = SOURCE.parents[1] / "docs" / "developer" / "errors.md"
 BEGIN, END = "<!-- codes -->\n", "<!-- end of codes -->"

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def closed(tmp_path: Path) -> Federation:
-    federation = Federation(tmp_path / "town")
-    federation.open_round()
+    federation = Federation.opened(tmp_path / "town")
     federation.relay("nurses", federation.seal(12))
     federation.settle()
     federation.close()
@@ -130,8 +129,7 @@ def test_a_declined_proposal_cannot_use_up_the_numbers(closed: Federation) -> No
 
 @pytest.mark.parametrize("how", ["file", "link", "folder"])
 def test_a_place_that_cannot_be_written_stops_no_other_round(tmp_path: Path, how: str) -> None:
-    federation = Federation(tmp_path / "town")
-    federation.open_round()
+    federation = Federation.opened(tmp_path / "town")
     federation.relay("nurses", federation.seal(12))
     federation.settle()
     federation.release()
@@ -155,8 +153,7 @@ def test_verifier_shares_that_somebody_waits_for_are_compared_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(office_module, "SMALL_FILE_SIZE", 2_000)
-    federation = Federation(tmp_path / "town")
-    federation.open_round()
+    federation = Federation.opened(tmp_path / "town")
     federation.relay("nurses", federation.seal(40))
     federation.sync("north")
     path = federation.file(federation.paths.verify(3, "north"))

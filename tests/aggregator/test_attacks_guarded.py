@@ -139,8 +139,8 @@ class PoolCoalition(attacks.Coalition):
 
 @pytest.fixture(scope="module")
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Federation:
-    made = Federation(tmp_path_factory.mktemp("attacks"))
-    task = made.open_round(TINY_PLAN)
+    made = Federation.opened(tmp_path_factory.mktemp("attacks"), TINY_PLAN)
+    task = made.task
     assert task.layout.blocks == attacks.small_vdaf().circuit.blocks
     return made
 

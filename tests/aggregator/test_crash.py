@@ -115,8 +115,8 @@ class Scene:
 
 def relayed(folder: Path) -> Federation:
     """Three batches wait: honest, with refused rows, and with a replay."""
-    federation = Federation(folder)
-    task = federation.open_round(TINY_PLAN)
+    federation = Federation.opened(folder, TINY_PLAN)
+    task = federation.task
     reports = federation.seal(ACCEPTED, TINY_ANSWERS)
     bad = seal_measurement(task, weigh(task, [1] * task.layout.num_bits))
     publish(federation, "nurses", reports[:5])

@@ -422,8 +422,7 @@ def test_noise_is_drawn_only_while_charging(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A release that must not happen draws nothing: no budget, no noise, no share."""
-    federation = Federation(tmp_path)
-    federation.open_round()
+    federation = Federation.opened(tmp_path)
     federation.relay("nurses", federation.seal(9))
     federation.settle()
     federation.close()

@@ -30,6 +30,7 @@ def makers(name: str, text: str) -> Iterator[str]:
             yield name
 
 
+@pytest.mark.lint
 def test_one_place_makes_noisy_shares() -> None:
     found = [
         maker
@@ -39,6 +40,7 @@ def test_one_place_makes_noisy_shares() -> None:
     assert found == ["aggregator/releases.py"]
 
 
+@pytest.mark.lint
 @pytest.mark.parametrize(
     "text", [f"x = {NAME}(t, r, a, s, n)", f"y = noise.{NAME}.__new__(c)", f"make = {NAME}"]
 )
@@ -59,8 +61,7 @@ def test_making_one_draws(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_was_read_has_no_signature_to_give(tmp_path: Path) -> None:
-    federation = Federation(tmp_path)
-    federation.open_round()
+    federation = Federation.opened(tmp_path)
     federation.relay("nurses", federation.seal(12))
     federation.settle()
     release = federation.release()

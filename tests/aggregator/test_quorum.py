@@ -34,8 +34,7 @@ NORTH, SOUTH = "north", "south"
 @pytest.fixture
 def federation(tmp_path: Path) -> Federation:
     """A closed round with two witnesses, nurses and carers."""
-    made = Federation(tmp_path)
-    made.open_watched()
+    made = Federation.opened(tmp_path, watched=True)
     made.relay("nurses", made.seal(12))
     made.settle()
     made.close()
@@ -128,8 +127,7 @@ def test_the_steward_reads_who_is_waited_for(federation: Federation) -> None:
 
 def test_a_later_head_counts_for_an_earlier_entry(tmp_path: Path) -> None:
     """Nurses look once, after two entries, and the head of the first is gone."""
-    federation = Federation(tmp_path)
-    federation.open_watched(b"witness_quorum = 1\n" + PLAN)
+    federation = Federation.opened(tmp_path, b"witness_quorum = 1\n" + PLAN, watched=True)
     federation.relay("nurses", federation.seal(12))
     federation.sync(NORTH, SOUTH)
     federation.sync(NORTH, SOUTH)
@@ -195,8 +193,7 @@ def test_a_witness_that_lost_its_memory_says_so(federation: Federation) -> None:
 
 def test_a_stranger_makes_no_witness_of_anybody(tmp_path: Path) -> None:
     """A round of which nurses compared nobody costs them nothing, and gets nothing."""
-    federation = Federation(tmp_path)
-    federation.open_watched()
+    federation = Federation.opened(tmp_path, watched=True)
     federation.relay("nurses", federation.seal(12))
     federation.settle()
     federation.close()

@@ -42,8 +42,7 @@ def dump(path: Path) -> dict[str, list[tuple[object, ...]]]:
 
 @pytest.fixture
 def federation(tmp_path: Path) -> Federation:
-    made = Federation(tmp_path)
-    made.open_round()
+    made = Federation.opened(tmp_path)
     made.relay("nurses", made.seal(12))
     made.relay("carers", made.seal(3))
     made.settle()

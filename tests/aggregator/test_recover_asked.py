@@ -37,8 +37,7 @@ NORTH, SOUTH = "north", "south"
 @pytest.fixture
 def federation(tmp_path: Path) -> Federation:
     """A closed round with the witnesses nurses and carers, ready to be released."""
-    made = Federation(tmp_path / "town")
-    made.open_watched()
+    made = Federation.opened(tmp_path / "town", watched=True)
     made.relay("nurses", made.seal(12))
     made.settle()
     made.close()
@@ -265,8 +264,7 @@ def audit(federation: Federation) -> tuple[str, dict[str, str], str]:
 
 
 def test_alone_stands_in_the_ledger_and_audit_tells_it(tmp_path: Path) -> None:
-    federation = Federation(tmp_path)
-    federation.open_round(b"witness_quorum = 0\n" + PLAN)
+    federation = Federation.opened(tmp_path, b"witness_quorum = 0\n" + PLAN)
     federation.relay("nurses", federation.seal(12))
     federation.settle()
     release = federation.release()

@@ -40,9 +40,7 @@ def digests(federation: Federation, pattern: str) -> dict[str, str]:
 
 @pytest.fixture
 def federation(tmp_path: Path) -> Federation:
-    made = Federation(tmp_path)
-    made.open_round()
-    return made
+    return Federation.opened(tmp_path)
 
 
 def two_batches(federation: Federation) -> list[int]:

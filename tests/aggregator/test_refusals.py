@@ -270,8 +270,8 @@ def any_answers(draw: random.Random) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    federation = Federation(tmp_path_factory.mktemp("refusals"))
-    task = federation.open_round()
+    federation = Federation.opened(tmp_path_factory.mktemp("refusals"))
+    task = federation.task
     made, draw = Story(federation), random.Random(7)
     repeats(task, made)
     encodings = [

@@ -15,9 +15,7 @@ from grievance.pool.events import Expel
 
 @pytest.fixture
 def federation(tmp_path: Path) -> Federation:
-    made = Federation(tmp_path)
-    made.open_round()
-    return made
+    return Federation.opened(tmp_path)
 
 
 def test_a_round_ends_in_tables(federation: Federation) -> None:
@@ -35,16 +33,15 @@ def test_a_round_ends_in_tables(federation: Federation) -> None:
 
 @pytest.mark.parametrize("names", [("north", "south", "west"), ("a", "b", "c", "d", "e")])
 def test_more_than_two_aggregators(tmp_path: Path, names: tuple[str, ...]) -> None:
-    federation = Federation(tmp_path, names)
-    federation.open_round()
+    federation = Federation.opened(tmp_path, aggregators=names)
     federation.relay("nurses", federation.seal(12))
     federation.settle()
     assert federation.release().accepted == 12
 
 
 def test_the_default_envelope_is_hybrid(tmp_path: Path) -> None:
-    federation = Federation(tmp_path)
-    task = federation.open_round(HYBRID)
+    federation = Federation.opened(tmp_path, HYBRID)
+    task = federation.task
     assert {a.hpke.kem for a in task.aggregators} == {"MLKEM768_X25519"}
     federation.relay("nurses", federation.seal(10))
     federation.settle()
@@ -169,8 +166,7 @@ def test_answers_never_reach_the_pool_in_the_clear(federation: Federation) -> No
 
 
 def test_a_proposal_waits_for_whoever_is_away_and_keeps_its_id(tmp_path: Path) -> None:
-    federation = Federation(tmp_path, ("north", "south", "west"))
-    federation.open_round()
+    federation = Federation.opened(tmp_path, aggregators=("north", "south", "west"))
     federation.relay("nurses", federation.seal(12))
     federation.settle()
     federation.close()

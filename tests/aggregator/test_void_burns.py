@@ -25,8 +25,8 @@ SEED = new_seed()
 @pytest.fixture(scope="module")
 def voided(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     """The leader has verified a batch that the helper never got, and voided it."""
-    made = Federation(tmp_path_factory.mktemp("void") / "now")
-    task = made.open_round(TINY_PLAN)
+    made = Federation.opened(tmp_path_factory.mktemp("void") / "now", TINY_PLAN)
+    task = made.task
     shutil.copytree(made.folder / "north", made.folder / "old")
     bad = seal_measurement(task, weigh(task, [1] * task.layout.num_bits), seed=SEED)
     publish(made, "nurses", [bad, *made.seal(2, TINY_ANSWERS)])

@@ -20,8 +20,7 @@ from grievance.release import collect
 
 @pytest.fixture
 def federation(tmp_path: Path) -> Federation:
-    made = Federation(tmp_path)
-    made.open_round()
+    made = Federation.opened(tmp_path)
     made.relay("nurses", made.seal(12))
     made.settle()
     made.close()

@@ -37,7 +37,19 @@ from grievance.pool.store import LocalStore, open_store
 # The same as the pool.
 
 
-@pytest.mark.parametrize("defect", DEFECTS, ids=lambda d: f"{d.rule}: {d.name}")
+FIRST = {defect.rule: defect for defect in reversed(DEFECTS)}
+"""One defect of every rule; the others are slow."""
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        pytest.param(
+            d, marks=() if FIRST[d.rule] is d else pytest.mark.slow, id=f"{d.rule}: {d.name}"
+        )
+        for d in DEFECTS
+    ],
+)
 def test_a_bundle_gives_the_findings_of_its_pool(
     defect: Defect, base: Callable[[str], Pool], tmp_path: Path
 ) -> None:

@@ -136,8 +136,7 @@ def test_every_moment_of_a_round_is_without_fault(tmp_path: Path) -> None:
 
 
 def test_declined_releases_and_expelled_partners_are_no_faults(tmp_path: Path) -> None:
-    federation = Federation(tmp_path)
-    federation.open_round()
+    federation = Federation.opened(tmp_path)
     federation.relay("nurses", federation.seal(12))
     federation.settle()
     with Office.open(federation.leader) as office:
@@ -162,8 +161,7 @@ def test_a_voided_batch_and_a_destroyed_round_are_no_faults(
 ) -> None:
     from grievance.aggregator.destroy import destroy
 
-    federation = Federation(tmp_path)
-    federation.open_round()
+    federation = Federation.opened(tmp_path)
     federation.relay("nurses", federation.seal(12))
     federation.settle()
     federation.relay("carers", federation.seal(3))

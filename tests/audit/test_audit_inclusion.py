@@ -17,8 +17,8 @@ from grievance.crypto.merkle import check_inclusion
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pool, dict[str, bytes]]:
     """A finished round with a report of every fate."""
-    federation = Federation(tmp_path_factory.mktemp("fates"))
-    task = federation.open_round()
+    federation = Federation.opened(tmp_path_factory.mktemp("fates"))
+    task = federation.task
     good = federation.seal(11)
     broken = encode(task)
     broken[0] = 2

@@ -15,6 +15,8 @@ from grievance.audit import RULES
 from grievance.audit.terms import AuditedTask
 from grievance.task import Task
 
+pytestmark = pytest.mark.lint
+
 SOURCE = Path(grievance.__file__).parent
 PAGES = SOURCE.parent.parent / "docs" / "audit"
 ALLOWED = {"errors", "wire", "cost", "names", "crypto", "plan", "task", "ledger", "markup", "audit"}

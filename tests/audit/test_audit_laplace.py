@@ -234,8 +234,7 @@ def test_an_entry_in_both_currencies_is_found(pool: Pool) -> None:
 
 def test_auto_takes_laplace_for_one_table_and_keeps_it(tmp_path: Path) -> None:
     """Resolved by the first task; the next plan has to say it, and nothing else."""
-    federation = Federation(tmp_path)
-    federation.open_round(ONE_TABLE)
+    federation = Federation.opened(tmp_path, ONE_TABLE)
     first = federation.task
     assert (first.plan.privacy.mechanism, first.mechanism) == ("auto", "laplace")
     for plan, said in ((ONE_TABLE, "auto"), (ONE_TABLE.replace(b"auto", b"gaussian"), "gaussian")):

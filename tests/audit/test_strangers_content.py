@@ -140,6 +140,7 @@ UNSIGNED = {
 }
 
 
+@pytest.mark.lint
 def test_every_kind_is_signed_once_or_more_often() -> None:
     """A new kind of document has to be entered into the table."""
     kinds = set()

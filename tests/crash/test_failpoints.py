@@ -42,11 +42,13 @@ def trees() -> Iterator[tuple[Path, ast.Module]]:
         yield path, ast.parse(path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.lint
 def test_each_declared_label_occurs_once_and_each_occurrence_is_declared() -> None:
     found = Counter(label_of(call) for _, tree in trees() for call in calls(tree))
     assert found == Counter(dict.fromkeys(LABELS, 1))
 
 
+@pytest.mark.lint
 def test_no_failpoint_lies_where_an_os_error_is_ignored() -> None:
     """Else the variable could skip what stands behind it instead of making it fail."""
     for path, tree in trees():

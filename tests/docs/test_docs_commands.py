@@ -31,6 +31,7 @@ def commands(block: Block) -> list[str]:
     return [match["typed"] or match["plain"] for match in found if match is not None]
 
 
+@pytest.mark.lint
 @pytest.mark.parametrize("block", [b for b in SHELL if commands(b)], ids=lambda b: b.where)
 def test_commands_in_blocks_parse(block: Block) -> None:
     for line in commands(block):
@@ -40,6 +41,7 @@ def test_commands_in_blocks_parse(block: Block) -> None:
         parses(shlex.split(line, comments=True)[1:], whole="..." not in line)
 
 
+@pytest.mark.lint
 def test_commands_in_sentences_parse() -> None:
     seen = 0
     for page in pages():
@@ -55,6 +57,7 @@ def test_commands_in_sentences_parse() -> None:
     assert seen > 40
 
 
+@pytest.mark.lint
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -71,6 +74,7 @@ def test_a_wrong_command_is_noticed(line: str, words: str) -> None:
         parses(line.split(), whole=True)
 
 
+@pytest.mark.lint
 def test_console_blocks_stand_on_pages_that_are_typed() -> None:
     assert {block.page for block in blocks("console")} <= PLAYED
 

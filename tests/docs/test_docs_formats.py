@@ -26,8 +26,7 @@ PAGES = {path.name: path.read_text(encoding="utf-8") for path in (DOCS / "format
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Federation:
     """One finished round with a refused report and a destroyed key."""
-    found = Federation(tmp_path_factory.mktemp("formats"))
-    found.open_round(HYBRID)
+    found = Federation.opened(tmp_path_factory.mktemp("formats"), HYBRID)
     reports = found.seal(11)
     found.relay("nurses", reports)
     found.settle()

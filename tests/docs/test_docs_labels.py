@@ -9,6 +9,8 @@ import re
 import pytest
 from docs_world import DOCS, PROJECT
 
+pytestmark = pytest.mark.lint
+
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in (DOCS / "formats").glob("*.md")}
 TEXT = re.sub(r"\s+", " ", "\n".join(PAGES.values()))
 SOURCE = PROJECT / "src/grievance"

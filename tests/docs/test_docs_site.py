@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from docs_world import DOCS, PROJECT, pages
 
+pytestmark = pytest.mark.lint
+
 _LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
 PUBLIC = ("", ".plan", ".planner", ".client", ".release", ".privacy", ".vdaf", ".audit")
 

@@ -75,6 +75,7 @@ def _digest(folder: Path) -> str:
     return load_task(folder / "round.json", trust=prints).short_digest
 
 
+@pytest.mark.lint
 def test_no_snippet_is_left_out() -> None:
     assert len(PYTHON) >= 11
     other = [b for b in blocks("python", "py") if b.page.parent == DOCS / "audit"]
@@ -83,6 +84,7 @@ def test_no_snippet_is_left_out() -> None:
     assert all(f'run_snippet("{name}"' in tests for name in ELSEWHERE)
 
 
+@pytest.mark.lint
 def test_every_other_block_is_of_a_language_that_is_checked() -> None:
     known = {"python", "py", "console", "text", "bash", "sh", "", "toml", "json"}
     every = blocks(*known)
@@ -96,6 +98,7 @@ def blocks_of_any_language() -> list[Block]:
     return [s for page in pages() for s in steps(page) if isinstance(s, Block)]
 
 
+@pytest.mark.lint
 @pytest.mark.parametrize("block", blocks("toml"), ids=lambda b: b.where)
 def test_toml_reads(block: Block) -> None:
     value = tomllib.loads(block.text)
@@ -103,6 +106,7 @@ def test_toml_reads(block: Block) -> None:
         Plan.from_toml(block.text)
 
 
+@pytest.mark.lint
 @pytest.mark.parametrize("block", blocks("json"), ids=lambda b: b.where)
 def test_json_reads(block: Block) -> None:
     json.loads(block.text)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.lint
+
 ROOT = Path(__file__).parents[2]
 PLACES = ("src", "tests", "benchmarks", "conformance", "examples", "fuzz")
 NAMED = re.compile(

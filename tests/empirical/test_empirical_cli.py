@@ -19,8 +19,7 @@ from cli_shell import Ran, type_words
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Federation:
-    federation = Federation(tmp_path_factory.mktemp("pool"))
-    federation.open_round()
+    federation = Federation.opened(tmp_path_factory.mktemp("pool"))
     federation.relay("nurses", federation.seal(12))
     federation.settle()
     federation.release()

@@ -82,6 +82,7 @@ def test_a_clean_pool(run: Any, pool: Pool, release: Release, tmp_path: Path, ca
     assert out.count(f"1 entries add up to: trial {release.task.cost.amount}\n") == 2
 
 
+@pytest.mark.lint
 def test_it_does_not_lean_on_what_releases() -> None:
     tree = ast.parse((EXAMPLE / "run.py").read_text("utf-8"))
     imported = {

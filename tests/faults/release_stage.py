@@ -57,8 +57,7 @@ class Stage:
 
     @classmethod
     def build(cls, folder: Path) -> Stage:
-        federation = Federation(folder)
-        federation.open_round(TINY_PLAN)
+        federation = Federation.opened(folder, TINY_PLAN)
         made = cls(federation, {}, round_id=federation.round_id)
         federation.relay("nurses", federation.seal(ROWS, TINY_ANSWERS))
         made.snapshots["relayed"] = Snapshot(federation)

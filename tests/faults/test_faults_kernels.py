@@ -22,8 +22,8 @@ def test_e22_kernels_that_compute_other_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The helper's kernels err. Control: where no row is drawn, what they found goes out."""
-    federation = Federation(tmp_path / "world")
-    task = federation.open_round()
+    federation = Federation.opened(tmp_path / "world")
+    task = federation.task
     federation.relay("nurses", federation.seal(12))
     monkeypatch.setattr(paths, "FAST_ROWS", 1)
     federation.sync("north")

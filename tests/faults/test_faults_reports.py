@@ -190,8 +190,8 @@ def test_b7_header_of_another_round(round_: Collecting, elsewhere: Task, tmp_pat
 
 
 def test_b8_report_for_a_closed_round(tmp_path: Path) -> None:
-    federation = Federation(tmp_path / "now")
-    task = federation.open_round(TINY_PLAN)
+    federation = Federation.opened(tmp_path / "now", TINY_PLAN)
+    task = federation.task
     publish(federation, "nurses", federation.seal(2, TINY_ANSWERS))
     federation.settle()
     before = exact_totals(federation)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.lint
+
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
 PAGE = PROJECT / "docs" / "faults.md"

@@ -132,6 +132,7 @@ def parsers() -> dict[str, str]:
     return found
 
 
+@pytest.mark.lint
 def test_every_parser_is_reached_by_a_target() -> None:
     called: set[str] = set()
 

@@ -10,7 +10,11 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
 import grievance
+
+pytestmark = pytest.mark.lint
 
 SOURCE = Path(grievance.__file__).parent
 APART = ("history", "audit", "vdaf", "kernels")

@@ -109,6 +109,7 @@ def test_no_step_leaves_what_there_is_not() -> None:
         assert any(pattern(kind).fullmatch(path) for path in named), kind
 
 
+@pytest.mark.lint
 def test_a_need_is_a_question_of_a_few_lines() -> None:
     functions = {name: value for name, value in vars(needs).items() if inspect.isfunction(value)}
     used = {need.__name__ for step in STEPS for need in (*step.needs, *step.awaited)}
@@ -118,6 +119,7 @@ def test_a_need_is_a_question_of_a_few_lines() -> None:
     assert sum(len(step.needs) for step in STEPS) >= 40
 
 
+@pytest.mark.lint
 def test_the_package_knows_no_disk_key_or_clock() -> None:
     allowed = {"__future__", "collections", "dataclasses", "functools", "typing", "grievance"}
     reading = {"find"}
@@ -165,6 +167,7 @@ def _first_words(need: object) -> str:
     return text[0].lower() + text[1:].removesuffix(".")
 
 
+@pytest.mark.lint
 def test_the_page_of_the_order_is_made_from_the_table() -> None:
     """To write it anew: `PYTHONPATH=tests python tests/history/test_steps.py`."""
     text = PAGE.read_text("utf-8")

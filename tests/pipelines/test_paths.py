@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Federation:
     """One batch with honest rows and one of every fault that the paths see differently."""
-    made = Federation(tmp_path_factory.mktemp("paths"))
-    task = made.open_round()
+    made = Federation.opened(tmp_path_factory.mktemp("paths"))
+    task = made.task
     honest = made.seal(13)
     meas = encode(task, ANSWERS)
     bad = seal_measurement(task, [2, *meas[1:]], seed=b"\x01" * 32)

@@ -37,8 +37,7 @@ def kernels_for_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def federation(tmp_path: Path) -> Federation:
     """A round with one batch of 100 reports, ordered and checked by nobody."""
-    made = Federation(tmp_path / "world")
-    made.open_round(TINY_PLAN)
+    made = Federation.opened(tmp_path / "world", TINY_PLAN)
     made.relay("nurses", made.seal(100, TINY_ANSWERS))
     return made
 
@@ -221,8 +220,8 @@ def refused_by_south(federation: Federation) -> set[int]:
 
 def test_the_reference_leaves_equal_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """300 reports, some of them bad: findings, decisions and sums, byte for byte."""
-    made = Federation(tmp_path / "world")
-    task = made.open_round(TINY_PLAN)
+    made = Federation.opened(tmp_path / "world", TINY_PLAN)
+    task = made.task
     meas = encode(task, TINY_ANSWERS)
     bad = [seal_measurement(task, [2, *meas[1:]], seed=bytes([i]) * 32) for i in range(1, 6)]
     made.relay("nurses", [*made.seal(295, TINY_ANSWERS), *bad])

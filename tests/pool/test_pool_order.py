@@ -276,8 +276,7 @@ def test_a_gap_ends_the_chain(coalition: Coalition, store: Store) -> None:
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
-    made = Federation(tmp_path_factory.mktemp("order") / "now")
-    made.open_round(TINY_PLAN)
+    made = Federation.opened(tmp_path_factory.mktemp("order") / "now", TINY_PLAN)
     return Snapshot(made)
 
 

@@ -181,8 +181,7 @@ def test_junk_among_the_releases(coalition: Coalition, store: Store, tmp_path: P
 
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
-    made = Federation(tmp_path_factory.mktemp("proposals") / "now")
-    made.open_round(TINY_PLAN)
+    made = Federation.opened(tmp_path_factory.mktemp("proposals") / "now", TINY_PLAN)
     made.relay("nurses", made.seal(12, TINY_ANSWERS))
     made.settle()
     made.close()

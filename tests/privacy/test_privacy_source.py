@@ -14,6 +14,8 @@ import grievance.privacy
 from grievance.cost import Cost
 from grievance.privacy import Allocation, StatisticShape, count_moved, rho_for, split
 
+pytestmark = pytest.mark.lint
+
 FOLDER = Path(grievance.privacy.__file__).parent
 ACCOUNTING = ["sensitivity.py", "zcdp.py", "mechanisms.py", "filter.py"]
 EXACT_MATH = {"isqrt", "lcm", "gcd", "comb"}

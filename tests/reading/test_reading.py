@@ -26,12 +26,14 @@ def page() -> str:
     return (PROJECT / "READING.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.lint
 def test_the_page_says_what_runs(page: str, trace: Trace) -> None:
     assert set(read_page(page)) == set(trace) == {"A", "B", "C"}
     wrong = complaints(page, trace, SOURCE)
     assert not wrong, "\n".join([*wrong, HOW])
 
 
+@pytest.mark.lint
 @pytest.mark.slow
 def test_a_function_that_moved_to_an_unlisted_file_is_noticed(page: str, tmp_path: Path) -> None:
     """The control: the same copy, with one function of a listed file moved out of it."""
@@ -59,6 +61,7 @@ def test_a_function_that_moved_to_an_unlisted_file_is_noticed(page: str, tmp_pat
     assert any("_check_proof of pipelines/elsewhere.py" in line for line in wrong), wrong
 
 
+@pytest.mark.lint
 @pytest.mark.slow
 def test_a_figure_that_is_too_small_is_noticed(page: str, trace: Trace) -> None:
     reading = read_page(page)["A"]
@@ -72,6 +75,7 @@ def test_a_figure_that_is_too_small_is_noticed(page: str, trace: Trace) -> None:
     assert f"A: nothing of {name} runs on the path" in complaints(page, without, SOURCE)
 
 
+@pytest.mark.lint
 @pytest.mark.slow
 def test_an_import_that_is_not_said_is_noticed(page: str, trace: Trace) -> None:
     shorter = re.sub(r"^Imported by .*$", "", page, flags=re.MULTILINE)
@@ -93,6 +97,7 @@ def test_the_whole_round_is_an_example(tmp_path: Path) -> None:
     assert (story.end_lineno or 0) - story.lineno < 70
 
 
+@pytest.mark.lint
 def test_every_file_has_a_sentence_and_a_section(page: str) -> None:
     rows = [line for line in page.splitlines() if line.startswith("| [")]
     assert len(rows) > 50

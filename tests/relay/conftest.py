@@ -5,18 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from relay_scene import PLAN, Scene
+from relay_scene import Scene
 
-from federation import Federation
-
-
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Federation:
-    found = Federation(tmp_path_factory.mktemp("made"))
-    found.open_round(PLAN)
-    return found
+from dishonest import TINY_PLAN
 
 
 @pytest.fixture
-def scene(made: Federation, tmp_path: Path) -> Scene:
-    return Scene(made, tmp_path / "town")
+def scene(tmp_path: Path) -> Scene:
+    return Scene.opened(tmp_path / "town", TINY_PLAN)

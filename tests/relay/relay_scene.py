@@ -1,16 +1,14 @@
-"""A signed round around a pool, copied for each test, and relays that pass reports on in it."""
+"""A signed round around a pool, and relays that pass reports on in it."""
 
 from __future__ import annotations
 
-import json
-import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from dishonest import TINY_ANSWERS
 from federation import Federation
 from grievance.aggregator import Office
 from grievance.client import seal, write_report
-from grievance.home import Home
 from grievance.pool.batch import BatchFile, max_batch_size
 from grievance.pool.order import read_chain
 from grievance.relay import Look, Passed, Rule, look, pass_on, read_files, recall
@@ -20,55 +18,21 @@ if TYPE_CHECKING:
 
     from grievance.client import Report
 
-PLAN = b"""
-title = "One question"
-campaign = "tiny"
-opens = 2026-10-01
-closes = 2026-12-20
-
-[privacy]
-epsilon = 2.0
-delta = 1e-6
-lifetime_epsilon = 4.0
-minimum_reports = 10
-hide_below = 0
-
-[fields.region]
-question = "Where do you work?"
-choices = ["North", "South"]
-required = true
-
-[statistics.region]
-count = ["region"]
-"""
-NORTH = {"region": "North"}
-
 
 class Scene(Federation):
-    """A federation in another folder, and what a relay does in it."""
-
-    def __init__(self, made: Federation, folder: Path) -> None:
-        shutil.copytree(made.folder, folder, dirs_exist_ok=True)
-        self.folder, self.pool = folder, str(folder / "pool")
-        self.aggregators, self.relays = list(made.aggregators), list(made.relays)
-        self.witnesses = list(made.witnesses)
-        self.round_id, self.homes = made.round_id, {}
-        for name in made.homes:
-            settings = folder / name / "organisation.json"
-            settings.write_text(json.dumps(json.loads(settings.read_text()) | {"pool": self.pool}))
-            self.homes[name] = Home.open(folder / name)
+    """A federation with a round of the small plan, and what a relay does in it."""
 
     def inbox(self, number: int, name: str = "inbox") -> Path:
         """A folder with so many more files of reports in it."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         for _ in range(number):
-            report = seal(self.task, NORTH)
+            report = seal(self.task, TINY_ANSWERS)
             write_report(folder / f"{report.digest.hex()[:16]}.report", report)
         return folder
 
     def seal_here(self, number: int) -> list[Report]:
-        return [seal(self.task, NORTH) for _ in range(number)]
+        return [seal(self.task, TINY_ANSWERS) for _ in range(number)]
 
     def pass_on(self, *files: Path, name: str = "nurses", lost: bool = False) -> Passed:
         """What `grievance relay FILES` does, without words."""

@@ -28,6 +28,7 @@ from hypothesis.stateful import (
 from relay_scene import Scene
 
 from cuts import PowerCutError, power
+from dishonest import TINY_PLAN
 from grievance.client import read_report, write_report
 from grievance.errors import StateError
 from grievance.pool import relay
@@ -35,7 +36,6 @@ from grievance.pool.events import Close
 from grievance.relay.memory import Memory
 
 if TYPE_CHECKING:
-    from federation import Federation
     from grievance.client import Report
 
 CUTS = (
@@ -47,9 +47,8 @@ START = datetime(2026, 11, 2, tzinfo=UTC)
 
 
 class Spool(RuleBasedStateMachine):
-    """One spool. `made` and `papers` are set once for all; every example has a fresh copy."""
+    """One spool. `papers` are made once for all; every example has a fresh copy of the round."""
 
-    made: ClassVar[Federation]
     papers: ClassVar[list[Report]]
     base: ClassVar[Path]
     examples: ClassVar[int] = 0
@@ -57,7 +56,7 @@ class Spool(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         type(self).examples += 1
-        self.scene = Scene(self.made, self.base / f"{self.examples}")
+        self.scene = Scene.opened(self.base / f"{self.examples}", TINY_PLAN)
         self.spool = self.scene.inbox(0, "spool")
         self.now, self.count, self.used = START, 0, 0
         self.waiting: set[bytes] = set()
@@ -174,12 +173,11 @@ class Spool(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def machine(made: Federation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[Spool]:
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[Spool]:
     # Cover up to three, so that an example takes no minute; a hundred shows nothing more here.
     monkeypatch.setitem(relay.make_batches.__kwdefaults__, "pad_to", 3)
     if not hasattr(Spool, "papers"):
-        Spool.papers = Scene(made, tmp_path / "first").seal_here(24)
-        Spool.made = made
+        Spool.papers = Scene.opened(tmp_path / "first", TINY_PLAN).seal_here(24)
     Spool.base = tmp_path
     return Spool
 

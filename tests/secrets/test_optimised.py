@@ -18,7 +18,7 @@ import pytest
 
 TESTS = Path(__file__).resolve().parent.parent
 SCRIPT = Path(__file__).with_name("optimised_round.py")
-QUICK = ("proof", "signature")
+QUICK = ("signature",)
 GUARDS = {
     "proof": "reasons for the first batch",
     "commitment": "reasons for the first batch",

@@ -108,8 +108,7 @@ class Target:
 
 @pytest.fixture
 def released(tmp_path: Path) -> Federation:
-    federation = Federation(tmp_path / "live")
-    federation.open_round(TINY_PLAN)
+    federation = Federation.opened(tmp_path / "live", TINY_PLAN)
     federation.relay("nurses", federation.seal(10, TINY_ANSWERS))
     federation.settle()
     federation.release()

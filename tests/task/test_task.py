@@ -146,7 +146,8 @@ def test_every_leaf_is_bound(later: bool) -> None:
     body = body_of(coalition)
     decided, planned = set(), set()
     for path, value in leaves(body):
-        for new in another(value) + of_another_type(value):
+        # What is of another type is refused by the same lines in a first task and in a later one.
+        for new in another(value) + (of_another_type(value) if later else []):
             if canonical(new) == canonical(value):
                 continue
             data = canonical(replace(body, path, new))
