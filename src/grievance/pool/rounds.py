@@ -6,9 +6,9 @@ Source: docs/design.md, sections 5 and 7.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from grievance import task as tasks
@@ -185,12 +185,20 @@ def read_signed(store: Store, round_id: str) -> SignedTask | None:
     signatures = {}
     for party in head.aggregators:
         signature = bytes(find(store, paths.signature(party.name), SIGNATURE_LIMIT) or b"")
-        with contextlib.suppress(GrievanceError):
-            if tasks.parse_task_signature(signature, head) == party.name:
-                signatures[party.name] = signature
+        if _signer(signature, head) == party.name:
+            signatures[party.name] = signature
     if head.round_id != round_id or not signatures:
         return None
     return SignedTask(head, data, signatures)
+
+
+@lru_cache(maxsize=64)
+def _signer(signature: bytes, head: TaskHead) -> str | None:
+    """Whose signature under a task this is; None where it is nobody's. Read again at every step."""
+    try:
+        return tasks.parse_task_signature(signature, head)
+    except GrievanceError:
+        return None
 
 
 def read_task_and_signatures(

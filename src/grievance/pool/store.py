@@ -13,7 +13,8 @@ import os
 import secrets
 import stat
 import weakref
-from pathlib import Path, PurePosixPath
+from itertools import accumulate
+from pathlib import Path
 from typing import Protocol
 
 from grievance.errors import PoolError, after_fault
@@ -173,11 +174,16 @@ class LocalStore:
                 code="pool.missing",
                 hint=WHEN_MOVED,
             )
-        full = self.root / PurePosixPath(path)
         # Also where the last folders do not exist yet: they would be made behind the link.
-        if full.parent.resolve() != full.parent:
-            raise PoolError(f"{path}: a folder of the pool is a symbolic link", code="pool.link")
-        return full
+        for folder in accumulate((self.location, *path.split("/")[:-1]), "{}/{}".format):
+            try:
+                status = os.lstat(folder)
+            except OSError:
+                break  # nothing lies there yet, or nothing that can be reached
+            if stat.S_ISLNK(status.st_mode):
+                said = f"{path}: a folder of the pool is a symbolic link"
+                raise PoolError(said, code="pool.link")
+        return Path(f"{self.location}/{path}")
 
     def names(self, folder: str) -> list[str]:
         """Names directly below `folder`, sorted; temporary files are left out."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from grievance.crypto.documents import parse_canonical
@@ -80,6 +81,12 @@ def read_head(data: bytes) -> TaskHead:
 
     Raises WireError for bytes that are no canonical JSON, TaskError for no task.
     """
+    return _read_head(bytes(data))
+
+
+@lru_cache(maxsize=32)
+def _read_head(data: bytes) -> TaskHead:
+    """Every step reads tasks again; the same bytes say the same."""
     fields = _some(parse_canonical(data, LIMIT), ("aggregators", "round"), "task")
     listed = fields.items("aggregators")
     if len(listed) > MAX_AGGREGATORS:
