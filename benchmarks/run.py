@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # A module of this name has a function of this name, and `table`.
-BENCHMARKS = ("proof", "sealing", "checking", "scale", "start", "accuracy", "coverage")
+BENCHMARKS = ("proof", "sealing", "checking", "scale", "start", "accuracy", "coverage", "margins")
 
 
 def machine() -> dict[str, Any]:

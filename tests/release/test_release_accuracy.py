@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks import accuracy
+from benchmarks.margins import margins
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,3 +44,12 @@ def test_the_benchmark_runs_and_says_what_it_skipped(tmp_path: Path) -> None:
     for name, reason in found["skipped"].items():
         assert f"SKIPPED {name}: {reason}" in done.stdout
     assert len(found["skipped"]) + sum("OpenDP" in n or "PGM" in n for n in rows) >= 2
+
+
+def test_margins_are_no_larger_than_they_were() -> None:
+    rows = {row["table"]: row for row in margins()["rows"]}
+    for row in rows.values():
+        assert row["gaussian"]["ratio"] <= 1.001 and row["laplace"]["ratio"] <= 1.001, row
+    assert rows["tick 3 of 5, 3 groups"]["gaussian"]["ratio"] < 0.79
+    assert rows["tick all of 5"]["gaussian"]["ratio"] < 0.84
+    assert rows["one of 5"]["auto"] == "laplace"
