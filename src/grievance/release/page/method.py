@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from decimal import ROUND_CEILING, Context, Decimal
 from typing import TYPE_CHECKING
 
 from grievance.markup import Html, table, tag
 from grievance.plan.decimals import decimal_text
+from grievance.plan.ticks import UNITS
 from grievance.plan.words import listed
 from grievance.privacy import noise_of
 from grievance.release import document
@@ -31,6 +33,10 @@ def how_it_was_made(release: Release) -> Html:
         source = task.layout.statistics[one.name].implied_by
         given = task.allocations[source or one.name]
         sd = document.released_sd(given.mechanism, given.scale, len(task.aggregators))
+        statistic = task.layout.statistics[one.name]
+        if statistic.multi is not None:
+            # A count of ticks is (T + a answered) / 64, T with t times the noise.
+            sd = f"{float(sd) * math.hypot(*statistic.centre) / UNITS:.6g}"
         cost = f"nothing, read off {source}" if source else f"{_rounded_up(given.cost.amount)}"
         rows.append([tag("code", one.name), f"{float(given.scale):.6g}", sd, cost])
     terms = task.plan.privacy
@@ -54,6 +60,7 @@ def how_it_was_made(release: Release) -> Html:
             ("Statistic", noise.scale_name, "sd in the release", f"Cost in {noise.unit}"),
             rows,
         ),
+        *_ticked(release),
         *_reconciled(release),
         tag(
             "p",
@@ -81,6 +88,18 @@ def _rounded_up(cost: Fraction) -> str:
     """Write a cost with four digits, never less than it is, as the promise does."""
     up = Context(prec=4, rounding=ROUND_CEILING)
     return f"{up.divide(Decimal(cost.numerator), Decimal(cost.denominator)).normalize(up):f}"
+
+
+def _ticked(release: Release) -> Iterator[Html]:
+    """What is released of ticks, where there are any."""
+    layout = release.task.layout
+    if any(layout.statistics[one.name].multi is not None for one in release):
+        yield tag(
+            "p",
+            "Where several choices may be ticked, two numbers are released for a choice: how many "
+            "answered, and ticks less a fixed part of those who answered. Counts and shares are "
+            "worked out from both; the same promise then takes less noise.",
+        )
 
 
 def _reconciled(release: Release) -> Iterator[Html]:
