@@ -24,6 +24,7 @@ from grievance.pool.batch import (
 )
 from grievance.pool.relay import publish_batch
 from grievance.vdaf.circuits import encode_range_checked_int
+from plan_head import plan_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,25 +37,9 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-TINY_PLAN = b"""
-title = "Two questions"
-campaign = "tiny"
-opens = 2026-10-01
-closes = 2026-12-20
-envelope = "x25519"
-
-[privacy]
-epsilon = 2.0
-delta = 1e-6
-lifetime_epsilon = 4.0
-minimum_reports = 10
-hide_below = 0
-
-[fields.region]
-question = "Where do you work?"
-choices = ["London", "North", "Wales"]
-required = true
-
+TINY_PLAN = (
+    plan_head("Two questions", "tiny")
+    + """
 [fields.problems]
 question = "What is a problem?"
 choices = ["overtime", "targets"]
@@ -64,6 +49,7 @@ required = true
 [statistics.problems_by_region]
 count = ["region", "problems"]
 """
+).encode()
 TINY_ANSWERS: dict[str, object] = {"region": "London", "problems": ["targets"]}
 
 

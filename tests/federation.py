@@ -31,6 +31,7 @@ from grievance.pool.proposals import Approval, ReleaseView
 from grievance.pool.relay import make_batches, publish_batch
 from grievance.pool.rounds import read_task
 from grievance.release import Release, collect
+from plan_head import plan_head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,25 +39,9 @@ if TYPE_CHECKING:
 
     from grievance.task import Task
 
-PLAN = b"""
-title = "Pressure at work"
-campaign = "trial"
-opens = 2026-10-01
-closes = 2026-12-20
-envelope = "x25519"
-
-[privacy]
-epsilon = 2.0
-delta = 1e-6
-lifetime_epsilon = 4.0
-minimum_reports = 10
-hide_below = 0
-
-[fields.region]
-question = "Where do you work?"
-choices = ["London", "North", "Wales"]
-required = true
-
+PLAN = (
+    plan_head("Pressure at work", "trial")
+    + """
 [fields.problems]
 question = "What is a problem?"
 choices = ["overtime", "targets", "bullying", "caseload"]
@@ -80,6 +65,7 @@ by = ["region"]
 [statistics.hours_spread]
 distribution = "hours"
 """
+).encode()
 
 HYBRID = PLAN.replace(b'envelope = "x25519"\n', b"")
 """The same with the envelope that a plan has by default."""

@@ -16,26 +16,11 @@ from typing import Any
 from unittest import mock
 
 from grievance.cli.app import run
+from plan_head import plan_head
 
-PLAN = """\
-title = "Pressure at work"
-campaign = "trial"
-opens = 2026-10-01
-closes = 2026-12-20
-envelope = "x25519"
-
-[privacy]
-epsilon = 2.0
-delta = 1e-6
-lifetime_epsilon = 8.0
-minimum_reports = 10
-hide_below = 0
-
-[fields.region]
-question = "Where do you work?"
-choices = ["London", "North", "Wales"]
-required = true
-
+PLAN = (
+    plan_head("Pressure at work", "trial", lifetime="8.0").lstrip()
+    + """
 [fields.problems]
 question = "What is a problem?"
 help = "Tick at most two."
@@ -55,6 +40,7 @@ count = ["problems", "region"]
 [statistics.hours_mean]
 mean = "hours"
 """
+)
 ANSWERS = '{"region": "London", "problems": ["targets"], "hours": 4}'
 
 

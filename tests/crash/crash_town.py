@@ -20,34 +20,20 @@ from grievance.audit import audit_pool
 from grievance.home import Home
 from grievance.pool.rounds import read_task
 from grievance.pool.store import open_store
+from plan_head import plan_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from grievance.task import Task
 
-PLAN = """
-title = "Two questions"
-campaign = "tiny"
-opens = 2026-10-01
-closes = 2026-12-20
-envelope = "x25519"
-
-[privacy]
-epsilon = 2.0
-delta = 1e-6
-lifetime_epsilon = 4.0
-minimum_reports = 10
-hide_below = 0
-
-[fields.region]
-question = "Where do you work?"
-choices = ["North", "South"]
-required = true
-
+PLAN = (
+    plan_head("Two questions", "tiny", regions=("North", "South"))
+    + """
 [statistics.region]
 count = ["region"]
 """
+)
 ROWS = ["North"] * 7 + ["South"] * 3
 EXTRA = "South"
 TOTALS = [7, 4]

@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-PLAN = b"""
-title = "Three questions"
-campaign = "tiny"
-opens = 2026-10-01
-closes = 2026-12-20
-envelope = "x25519"
+from plan_head import plan_head
 
-[privacy]
-epsilon = 2.0
-delta = 1e-6
-lifetime_epsilon = 3.0
-minimum_reports = 10
-hide_below = 0
-
-[fields.region]
-question = "Where do you work?"
-choices = ["London", "North"]
-required = true
-
+PLAN = (
+    plan_head("Three questions", "tiny", lifetime="3.0", regions=("London", "North"))
+    + """
 [fields.problems]
 question = "What is a problem?"
 choices = ["overtime", "targets"]
@@ -38,6 +24,7 @@ count = ["region", "problems"]
 [statistics.members]
 count = ["union"]
 """
+).encode()
 STATISTICS = ("problems_by_region", "members")
 ROUNDS = 2
 """So many rounds of this plan the campaign's lifetime pays for; a third one is refused."""
