@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "cli"))
+TESTS = Path(__file__).resolve().parent.parent
+sys.path += [str(TESTS), str(TESTS / "cli")]
 
 
 @dataclass(frozen=True)
