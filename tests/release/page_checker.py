@@ -27,7 +27,11 @@ FIXED = (
     r"And [\d,]+ more, which are in the tables below\.",
     r"That is too much for one chart; the table of all numbers has every group\.",
     rf"{L}: nothing can be shown for any group\.",
-    r"[\d,]+ comparisons? cannot be shown: a figure in it is withheld or lost in the noise\.",
+    r"[\d,]+ comparisons? cannot be shown: a figure is lost in the noise\.",
+    (
+        r"It holds those above too\. On average noise alone puts at most one wrong entry into four "
+        r"such lists: a difference that is not there, or is the other way round\."
+    ),
     (
         rf"(?:Which of {L} and {L} was|Whether {L} differs from) .*cannot be said from these "
         r"figures\.(?: The same goes for [\d,]+ other comparisons?\.)?"
@@ -60,8 +64,13 @@ class Checker:
         self._problem()
         for name, one in self.asked.items():
             section = self.sections[f"s-{name}"]
+            folds = [one for one in section.find("details") if "A wider list" in one.text()]
+            wider = [line for fold in folds for line in fold.find("li")]
             for line in section.find("p", "li"):
-                self._sentence(one, line.text(own=True))
+                kind = "wider" if any(line is other for other in wider) else "difference"
+                self._sentence(one, line.text(own=True), kind)
+            for fold in folds:
+                self._wider(one, fold, [line.text(own=True) for line in wider])
             for table in section.find("table"):
                 self._table(one, table)
         self._requests()
@@ -81,7 +90,7 @@ class Checker:
     def _lead(self) -> None:
         first = next(self.page.find("header")).text()
         assert f"{self.release.accepted:,} sealed reports count, blank ones that partners" in first
-        found = re.search(r"Between ([\d,]+) and ([\d,]+) people answered\.", first)
+        found = re.search(r"(?:Between ([\d,]+) and|Under) ([\d,]+) people answered\.", first)
         rest = first.replace(found[0] if found else "", "")
         assert not re.search(r"\d (people|workers|reports)\b", rest)
         if self.release.people is None:
@@ -89,7 +98,7 @@ class Checker:
         elif found is None:
             assert "How many people answered is not" in first
         else:
-            low, high = number(found[1]), number(found[2])
+            low, high = number(found[1] or "0"), number(found[2])
             assert 0 <= low <= high <= self.release.accepted
             self.tally.note("people", low <= self.people <= high, f"{found[0]} {self.people}")
 
@@ -126,7 +135,18 @@ class Checker:
 
     # -- one statistic ------------------------------------------------------------------------
 
-    def _sentence(self, one: Asked, text: str) -> None:
+    def _wider(self, one: Asked, fold: Node, lines: list[str]) -> None:
+        """Check that a wider list is as long as it says, and holds the strict one."""
+        found = re.match(r"A wider list: ([\d,]+) differences?", fold.text())
+        assert found
+        rest = re.fullmatch(r"And ([\d,]+) more, .*", lines[-1]) if lines else None
+        told = len(lines) + (int(rest[1]) - 1 if rest else 0)
+        assert told == number(found[1]), (told, fold.text())
+        verdicts = [cell.text() for cell in self.sections[f"s-{one.truth.name}"].find("td")]
+        strict = verdicts.count("larger than the noise")
+        assert told == strict + verdicts.count("in the wider list")
+
+    def _sentence(self, one: Asked, text: str, kind: str) -> None:
         truth, name = one.truth, one.answer
         if any(re.fullmatch(pattern, text) for pattern in FIXED):
             return
@@ -139,6 +159,9 @@ class Checker:
         elif found := re.fullmatch(r"The mean of (.*) lies (.*)\.", text):
             assert found[1] == ("all groups together" if one.groups else "everybody who answered")
             self.hold("mean", found[2], truth.mean(name))
+        elif found := re.fullmatch(r"Added up over (.*) it is (.*)\.", text):
+            assert found[1] == ("all groups together" if one.groups else "everybody who answered")
+            self.hold("total", found[2], truth.total(name))
         elif found := re.fullmatch(
             r"(A quarter|Half|Three quarters) of those who answered gave no more than "
             r"a number (.*)\.",
@@ -146,7 +169,7 @@ class Checker:
         ):
             q = Fraction(QUARTERS[found[1].lower()])
             self.hold("quantile", found[2], truth.quantile(name, q))
-        elif self._difference(one, text):
+        elif self._difference(one, text, kind):
             return
         elif one.kind == "mean":
             group, said = re.fullmatch(r"([^:]*): (.*)\.", text).groups()  # type: ignore[union-attr]
@@ -160,7 +183,7 @@ class Checker:
                 where = one.group_of(group)
                 self.hold("share", said, truth.share(name, found[1], **where), percent=True)
 
-    def _difference(self, one: Asked, text: str) -> bool:
+    def _difference(self, one: Asked, text: str, list_: str) -> bool:
         """Check a sentence about a difference that is called larger than the noise."""
         family = (self.release.release_id, one.truth.name)
         size = r", by (up to|between) (.*)\."
@@ -179,7 +202,7 @@ class Checker:
             groups = (one.group_of(group), one.group_of(other) if other else one.rest_of(group))
             values = [one.value(label or "", where) for where in groups]
             if None in values:
-                self.tally.note("difference", False, f"{text}: of nobody", family)
+                self.tally.note(list_, False, f"{text}: of nobody", family)
                 return True
             apart = (values[0] or 0) - (values[1] or 0)
             apart = -apart if way in ("smaller", "lower") else apart
@@ -189,7 +212,7 @@ class Checker:
         low, high = (Fraction(0), number(said.split()[0])) if kind == "up to" else (
             ends(f"between {said}") or (Fraction(0), Fraction(0)))  # fmt: skip
         held = low <= apart <= high and apart > 0
-        self.tally.note("difference", held, f"{text} for {float(apart):.4g}", family)
+        self.tally.note(list_, held, f"{text} for {float(apart):.4g}", family)
         return True
 
     def _table(self, one: Asked, table: Node) -> None:
@@ -211,10 +234,11 @@ class Checker:
             else:
                 self.hold("count", row[1], truth.count(**{name: row[0]}))
                 self.hold("share", row[2], truth.share(name, row[0]), percent=True)
-        elif head == ["Group", "People", "Mean"]:
+        elif head == ["Group", "People", "Mean", "Added up"]:
             group = one.group_of(row[0])
             self.hold("answered", row[1], truth.answered(name, **group))
             self.hold("mean", row[2], truth.mean(name, **group))
+            self.hold("total", row[3], truth.total(name, **group))
         elif head[:2] == ["Answer", "Group"]:
             share = truth.share(name, row[0], **one.group_of(row[1]))
             self.hold("share", row[2], share, percent=True)
@@ -229,8 +253,8 @@ class Checker:
 
     def _comparison(self, one: Asked, row: list[str]) -> None:
         first, second, what, said, verdict = row
-        if verdict == "withheld":
-            assert said == "withheld, or lost in the noise"
+        if said == "lost in the noise":
+            assert verdict == "no"
             return
         if what == "people who gave it":
             apart = one.truth.count(**{one.answer: first}) - one.truth.count(**{one.answer: second})
@@ -245,7 +269,7 @@ class Checker:
         low, high = ends(said) or (Fraction(0), Fraction(0))
         family = (self.release.release_id, one.truth.name)
         self.tally.note("comparison", low <= apart <= high, f"{row} for {float(apart)}", family)
-        assert verdict in ("larger than the noise", "not shown")
+        assert verdict in ("larger than the noise", "in the wider list", "no")
 
     def _cell(self, one: Asked, head: list[str], row: list[str]) -> None:
         plan, truth = one.truth.plan, one.truth
@@ -298,13 +322,13 @@ class Checker:
         if re.match(rf"(?:Which of {L} and {L} was|Whether) ", text):
             return
         if found := re.fullmatch(
-            rf"{L} is the most frequent answer to {_WHOM}, ahead of every other that is shown: "
+            rf"{L} is the most frequent answer to {_WHOM}, ahead of every other: "
             r"(.*) of those who answered\.",
             text,
         ):
             one = self._of(found[2], found[3], "count")
-            known = [label for label in one.truth.given(one.answer) if self._is_shown(one, label)]
-            counts = {label: one.truth.count(**{one.answer: label}) for label in known}
+            given = one.truth.given(one.answer)
+            counts = {label: one.truth.count(**{one.answer: label}) for label in given}
             held = all(counts.get(found[1], 0) >= other for other in counts.values())
             self.tally.note("most frequent", held, text)
             self.hold("share", found[4], one.truth.share(one.answer, found[1]), percent=True)
@@ -333,14 +357,10 @@ class Checker:
     def _level(self, one: Asked, holds: bool, text: str) -> None:
         self.tally.note("level", holds, text, (self.release.release_id, one.truth.name))
 
-    def _is_shown(self, one: Asked, label: str) -> bool:
-        share = self.release[one.truth.name].share(of={one.answer: label})  # type: ignore[attr-defined]
-        return share.point is not None
-
     def _rest(self) -> None:
         """Nowhere else is a number of people, but in the note about who answered."""
-        for key in ("asked", "withheld", "promise", "held", "verify", "method"):
+        for key in ("asked", "grey", "promise", "held", "verify", "method"):
             text = self.sections[key].text()
             found = re.findall(r"([\d,]+) (?:people|workers)\b", text)
-            lead = re.findall(r"Between [\d,]+ and ([\d,]+) people answered", text)
+            lead = re.findall(r"(?:Between [\d,]+ and|Under) ([\d,]+) people answered", text)
             assert found == lead, (key, found)

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 Person = dict[str, Any]
 BLANK = "not answered"
-NOTHING = re.compile(r"withheld \(its noisy number is under [\d,]+\)|"
-                     r"not known \(the noise is too large\)")  # fmt: skip
+NOTHING = re.compile(r"not known \(the noise is too large\)")
 
 
 class Node:
@@ -163,6 +162,9 @@ class Truth:
         key = ("mean", name, _frozen(group))
         return self._once(key, lambda: sum(values, Fraction(0)) / len(values) if values else None)
 
+    def total(self, name: str, **group: object) -> Fraction:
+        return sum(self.values(name, **group), Fraction(0))
+
     def quantile(self, name: str, q: Fraction, **group: object) -> Fraction | None:
         values = self.values(name, **group)
         return values[-(-q.numerator * len(values) // q.denominator) - 1] if values else None
@@ -226,6 +228,8 @@ def ends(text: str) -> tuple[Fraction, Fraction] | None:
     """The range in a text; None where it says why there is none."""
     if NOTHING.search(text):
         return None
+    if found := re.fullmatch(r"[Uu]nder ([\d,]+)", text):
+        return Fraction(0), number(found[1]) - 1
     found = _RANGE.search(text)
     if found is None:
         only = _ONE.match(text)

@@ -117,7 +117,7 @@ def test_one_comparison_alone_is_the_tables_own(
 
 @pytest.mark.parametrize("mechanism", ["gaussian", "laplace"])
 def test_noise_alone_seldom_makes_a_difference(
-    mechanism: str, make_task: Callable, make_release: Callable, monkeypatch: pytest.MonkeyPatch
+    mechanism: str, make_task: Callable, make_release: Callable
 ) -> None:
     """Nobody differs: over many draws of noise at most 5 % of releases name any difference."""
     task = make_task(FIELDS, STATISTICS, "1", mechanism=mechanism)
@@ -125,20 +125,19 @@ def test_noise_alone_seldom_makes_a_difference(
     runs = 150
     noise = law.sample(9 * runs, mechanism.encode()).reshape(runs, 9)
 
-    def wrong() -> int:
+    def wrong(error: float) -> int:
         found = 0
         for draw in noise:
             release = make_release(task, {"moods": [int(200 + one) for one in draw]})
             (reading,) = read_tables(release)
-            made = compare(reading)
-            assert len(made) == 21 and not any(one.withheld for one in made)
+            made = compare(reading, error)
+            assert len(made) == 21 and not any(one.lost for one in made)
             found += any(one.apart for one in made)
         return found
 
-    assert wrong() <= 14  # of 150 at 5 %: more has a chance below 1 in 100
+    assert wrong(apart.ERROR) <= 14  # of 150 at 5 %: more has a chance below 1 in 100
     # Taken one by one, at 95 % each, a good part of all releases would name something.
-    monkeypatch.setattr(apart, "ERROR", 0.05 * 21)
-    assert wrong() > 40
+    assert wrong(apart.ERROR * 21) > 40
 
 
 def test_what_is_really_apart_is_found_and_turned_the_right_way(
@@ -163,12 +162,22 @@ def test_what_is_really_apart_is_found_and_turned_the_right_way(
     assert any(one.asked.answer == "bad" for one in findings.not_shown)
 
 
-def test_what_is_withheld_is_neither_apart_nor_not_shown(
+def test_grey_counts_are_compared_and_what_is_lost_is_not(
     make_task: Callable, make_release: Callable
 ) -> None:
+    """A grey count that differs from a large one does so whatever it is exactly."""
     task = make_task(FIELDS, STATISTICS, "4", 30)
-    release = make_release(task, {"moods": [300, 80, 80, 100, 300, 300, 20, 20, 20]}, accepted=1300)
-    findings = Highlights(read_tables(release)[0])
-    about_bad = [one for one in findings.comparisons if one.asked.answer == "bad"]
-    assert about_bad and all(one.withheld and not one.apart for one in about_bad)
-    assert not set(map(id, about_bad)) & set(map(id, findings.not_shown))
+    values = [300, 80, 80, 100, 300, 300, 20, 20, 20]
+    found = Highlights(read_tables(make_release(task, {"moods": values}))[0])
+    (reading,) = read_tables(make_release(task, {"moods": values}))
+    assert isinstance(reading.table, CountTable)
+    assert reading.table.cell(mood="bad", region="London").grey
+    bad = [one for one in found.comparisons if "bad" in (one.asked.answer, one.asked.second)]
+    assert bad and not any(one.lost for one in bad)
+    assert any(one.apart for one in bad if one.asked.kind == "answers")
+    # Of hardly anybody in a group nothing can be said, and it is in no list.
+    faint = make_task(FIELDS, STATISTICS, "0.2", 30)
+    nobody = Highlights(read_tables(make_release(faint, {"moods": values}))[0])
+    lost = [one for one in nobody.comparisons if one.lost]
+    assert lost and all((one.low, one.high) == (-1, 1) for one in lost)
+    assert not {id(one) for one in lost} & {id(one) for one in nobody.apart + nobody.not_shown}

@@ -1,4 +1,4 @@
-"""release.html says what the figures say: rounded to their noise, and nothing that is withheld."""
+"""release.html says what the figures say: rounded to their noise, grey where mostly noise."""
 
 from __future__ import annotations
 
@@ -235,29 +235,36 @@ def test_groups_are_said_too(kinds: Release) -> None:
         assert matches(one, figure)
 
 
-def test_what_is_withheld_is_not_in_the_page(make_task: Callable, make_release: Callable) -> None:
+def test_grey_counts_have_no_best_number_on_the_page(
+    make_task: Callable, make_release: Callable
+) -> None:
     # Numbers that stand out, and an epsilon that rounds nothing away.
     values = {"problems": [5123, 777, 4321, 613, 3219, 2468, 8421, 6173, 7351]}
-    hidden = make_release(make_task(FIELDS, ONE, "8", 1000), values, accepted=50_000)
-    open_ = make_release(make_task(FIELDS, ONE, "8", 0), values, accepted=50_000)
-    raw = hidden.to_json()["statistics"][0]["parts"][0]["values"]
-    assert {777, 613} <= set(raw)
+    grey = make_release(make_task(FIELDS, ONE, "8", 1000), values, accepted=50_000)
+    dark = make_release(make_task(FIELDS, ONE, "8", 0), values, accepted=50_000)
     for number in ("777", "613"):
-        assert re.search(rf"(?<![\d,.]){number}(?![\d,.])", plain(open_.to_html()))
-        assert not re.search(rf"(?<![\w,.]){number}(?![\w,.])", hidden.to_html())
-    for figure in hidden["problems"].cells():
-        if figure.hidden:
-            for text in (show(figure).low, show(figure).high):
-                assert not re.search(rf"[>( ]{text}[< )%]", hidden.to_html())
-    words = plain(hidden.to_html())
-    assert words.count("withheld (its noisy number is under 1,000)") >= 4
-    assert "problems: 2 cells withheld" in words
-    assert "“targets” and “North”" in words and "“bullying” and “London”" in words
-    assert "No cell of this release is withheld" not in words
-    assert "This plan withholds no small numbers." in plain(open_.to_html())
-    # Neither is drawn: three groups less one withheld, and all together, for both answers.
-    charts = re.findall(r"<svg.*?</svg>", hidden.to_html(), re.DOTALL)
+        assert re.search(rf"(?<![\d,.]){number}(?![\d,.])", plain(dark.to_html()))
+        assert not re.search(rf"(?<![\w,.]){number}(?![\w,.])", grey.to_html())
+    page, words = grey.to_html(), plain(grey.to_html())
+    for figure in grey["problems"].cells():
+        assert figure.grey == (figure.estimate in (777, 613))
+        if figure.grey:
+            assert figure.high < figure.under <= figure.high + 1
+            assert page.count(f'<span class="soft">under {figure.under}</span>') == 1
+    # A grey share keeps its range, and the table its row; nothing is left out.
+    assert "problems: 2 cells: “targets” and “North”" in words
+    assert "“bullying” and “London”" in words
+    assert "No cell of this release is grey" in plain(dark.to_html())
+    assert "below 1,000, or below its own margin" in words
+    assert "below its own margin, it is shown" in plain(dark.to_html())
+    # Its range is drawn without a point: three groups less one, and all together, in two charts.
+    charts = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
     assert [chart.count("<circle") for chart in charts] == [2, 3, 3]
+    assert [chart.count('class="bar grey"') for chart in charts] == [0, 3, 3]
+    rows = list(csv.DictReader(io.StringIO(to_csv(grey["problems"]).decode(), newline="")))
+    assert [row["estimate"] for row in rows] == [str(one) for one in values["problems"]]
+    assert [row["grey"] for row in rows].count("true") == 2
+    assert all(row["low_95"] and row["high_95"] for row in rows)
 
 
 def test_a_clear_first_answer_is_named_and_a_tie_is_not(

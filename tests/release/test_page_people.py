@@ -126,12 +126,12 @@ def test_who_is_not_known_is_not_counted(make_task: Callable, make_release: Call
     assert release.people is not None and release.people.estimate == 300
 
 
-def test_a_number_that_is_withheld_lost_or_doubted_is_not_said(
+def test_a_number_that_is_grey_lost_or_doubted_is_said_to_be(
     moods: Callable, make_task: Callable, make_release: Callable
 ) -> None:
     few = moods([1, 1, 0, 0, 0, 0], 10, 50)
-    said = "How many people answered is not shown: the noisy number is under 10."
-    assert who_answered(few) == said
+    assert few.people is not None and few.people.grey and few.people.low == 0
+    assert who_answered(few) == f"Under {few.people.under} people answered."
     faint = make_task(REGION + MOOD, MOODS, "0.2")
     lost = make_release(faint, {"moods": [5, 5, 5, 5, 5, 5]}, accepted=30)
     assert who_answered(lost) == "How many people answered is not known: the noise is too large."
@@ -274,7 +274,7 @@ def test_control_of_what_is_nearly_anything(
 
 
 def test_a_reason_of_two_lines_is_drawn_whole() -> None:
-    reason = "withheld (its noisy number is under 1,000)"
+    reason = "not known (the noise of it is much too large)"
     rows = [Row("Midlands", reason), Row("North", "10% to 20%", 10.0, 15.0, 20.0)]
     drawn = read(draw("c", "A chart", rows, axis_for(rows, percent=True)).code)
     lines = [one.text() for one in drawn.find("text") if "tick" not in str(one.attrs)]

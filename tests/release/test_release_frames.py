@@ -47,7 +47,7 @@ def test_shares_stand_beside_cells(release: Release) -> None:
         assert len(shares) == len(table.cells())
         for share, figure, row in zip(shares, table.cells(), table.to_rows(), strict=True):
             assert row["share"] == (None if share is None else share.point)
-            assert (figure.withheld != "") == figure.hidden == row["hidden"]
+            assert figure.grey == row["grey"]
 
 
 def test_labels_alone_name_their_axis(release: Release) -> None:
@@ -60,15 +60,14 @@ def test_labels_alone_name_their_axis(release: Release) -> None:
     assert "{'contract': ..., 'region': ...}" in str(caught.value.hint)
 
 
-def test_hidden_figures_are_explained_once_below(release: Release) -> None:
+def test_grey_figures_are_explained_once_below(release: Release) -> None:
     table = release["contracts"]
-    assert any(figure.hidden for figure in table.cells())
     page = table._repr_html_()
-    assert page.count("hidden: a noisy number of people below 20") == 1
+    assert page.count("a noisy number of people below 20 or its margin") == 1
     assert "reconciled with" in page
     for figure in table.cells():
-        if figure.hidden:
-            assert f"{figure.estimate}" not in page
+        if figure.grey and figure.known:
+            assert f"under {figure.under}" in page
 
 
 def test_plots_name_the_extra_when_it_is_missing(
@@ -87,18 +86,20 @@ def test_plots_name_the_extra_when_it_is_missing(
     assert "grievance[plots]" in str(caught.value.hint)
 
 
-def test_plots_show_intervals_and_not_what_is_hidden(release: Release) -> None:
+def test_plots_show_intervals_and_no_best_number_of_what_is_grey(release: Release) -> None:
     pytest.importorskip("matplotlib", reason="Matplotlib is not installed")
     table = release["contracts"]
     ax = table.plot()
     drawn = [container for container in ax.containers if hasattr(container, "has_xerr")]
-    shown = [figure for figure in table.cells() if not figure.hidden]
-    assert len(drawn) == len(shown) < len(table.cells())
+    shown = [figure for figure in table.cells() if figure.known]
+    assert len(drawn) == len(shown)
+    assert [bar.lines[0] is None for bar in drawn] == [figure.grey for figure in shown]
+    assert any(figure.grey for figure in shown) and any(figure.dark for figure in shown)
     for bar, figure in zip(drawn, shown, strict=True):
         (segment,) = bar.lines[2][0].get_segments()
         assert sorted(segment[:, 0]) == pytest.approx([figure.low, figure.high])
     labels = [text.get_text() for text in ax.get_yticklabels()]
-    assert sum(label.endswith("(hidden)") for label in labels) == len(labels) - len(shown)
+    assert sum(label.endswith("(unknown)") for label in labels) == len(labels) - len(shown)
     assert release["problems"].plot("share").get_xlabel() == "share, %"
     with pytest.raises(ReleaseError, match="no shares"):
         release["hours_mean"].plot("share")

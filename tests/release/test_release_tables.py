@@ -1,4 +1,4 @@
-"""Tables as people meet them: hidden cells, negative numbers, text, HTML, frames, errors."""
+"""Tables as people meet them: grey cells, negative numbers, text, HTML, frames, errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def zeros(task: Any) -> dict[str, list[int]]:
 
 @pytest.fixture
 def hiding(make_task: Callable, make_release: Callable) -> Release:
-    """A release whose rule hides what is below 30; some cells have telling values."""
+    """A release whose rule greys what is below 30; some cells have telling values."""
     task = make_task(hide_below=SECRETIVE)
     values = zeros(task)
     values["contracts"] = [777, 29, -13, 555, 30, 444, 17, 666, 999, 19, 888, 11]
@@ -53,70 +53,50 @@ def everything(release: Release) -> str:
     )
 
 
-def test_hidden_cells_are_in_no_text(hiding: Release) -> None:
-    shown = everything(hiding)
-    for value in (777, 555, 444, 666, 999, 888):
-        assert f"{value} ±" in shown
-    for value in (29, -13, 17, 19, 11):
-        assert f"{value} ±" not in shown
+def test_grey_counts_are_written_as_what_they_are_under(hiding: Release) -> None:
     table = hiding["contracts"]
-    hidden = [figure for figure in table.cells() if figure.hidden]
-    assert len(hidden) == 5
-    assert all("withheld" in figure.withheld for figure in hidden)
-    assert all("30" in figure.withheld for figure in hidden)
-    assert hidden[0].estimate == 29  # the attribute is there, as is the raw integer
-    assert hidden[0].text == "hidden"
+    for figure in table.raw.cells():
+        if figure.grey:
+            assert figure.text == f"under {figure.under}"
+        else:
+            assert figure.text.startswith(f"{round(figure.estimate or 0)} (")
+    shown = everything(hiding)
+    for value in (777, 555, 666, 999, 888):
+        assert f"{value} (" in shown
+    raw = {figure.estimate: figure for figure in table.raw.cells()}
+    assert all(raw[value].grey for value in (29, -13, 17, 19, 11))
+    assert all(not raw[value].grey for value in (777, 555, 444, 666, 999, 888))
+    assert raw[30].grey == (raw[30].margin > 30)  # its own margin is the other limit
+    assert "grey" not in shown.replace("'grey'", "") and "(under, or a range alone: " in shown
     assert hiding.values["contracts"][1] == 29
     for row, figure in zip(table.to_rows(), table.cells(), strict=True):
-        numbers = [row[key] for key in ("estimate", "margin_95", "low_95", "high_95")]
-        assert (numbers == [None] * 4) == figure.hidden == row["hidden"]
+        assert (row["low_95"], row["high_95"]) == (figure.low, figure.high)
+        assert row["estimate"] == figure.estimate and row["grey"] == figure.grey
 
 
-def test_a_share_of_few_is_hidden_too(hiding: Release) -> None:
-    table = hiding["contracts"]
-    rows = {(row["contract"], row["region"]): row for row in table.to_rows()}
-    assert rows["permanent", "North"]["share"] is None
-    assert rows["agency", "North"]["share"] is not None
-    assert table.share(of={"contract": "permanent"}, within={"region": "North"}).hidden
+def test_a_share_of_few_has_a_range_alone(hiding: Release) -> None:
     problems = hiding["problems_by_region"]
     few = problems.share(of={"problems": "targets"}, within={"region": "North"})
-    assert few.hidden
-    assert "hidden" in repr(few)
-    shares = {row["region"]: row["people"] for row in problems.to_rows()}
-    assert shares == {"London": 900, "North": None, "Wales": None}
-    assert problems.compare({"region": "London"}, {"region": "Wales"}).hidden is False
-    of_few = problems.compare({"region": "London"}, {"region": "North"}, of={"problems": "targets"})
-    assert of_few.hidden
-    assert not of_few.larger_than_noise
+    assert few.grey or not few.known
+    spread = hiding["contracts"].share(of={"contract": "permanent"}, within={"region": "London"})
+    assert spread.dark and "(" in spread.text
+    rows = [row for row in problems.to_rows() if row["share_low_95"] is not None]
+    assert all(0 <= row["share_low_95"] < row["share_high_95"] <= 1 for row in rows)
+    grey = [one for one in problems.shares() if one and one.grey and one.known]
+    assert all("(" not in one.text and one.text.endswith("%") for one in grey)
 
 
-def test_hidden_means_and_quantiles(hiding: Release) -> None:
-    london, wales = hiding["hours_mean"].cells()
-    assert not london.hidden
-    assert wales.hidden
-    assert wales.text == "hidden"
-    assert hiding["hours_mean"].compare({"region": "London"}, {"region": "Wales"}).hidden
-    spread = hiding["hours_spread"]
-    assert spread.quantile("0.5", region="London").band == "5 to 9.5"
-    few = spread.quantile("0.5", region="outside London")
-    assert few.hidden
-    assert few.text == "hidden"
-    assert "5 to" not in repr(few)
-
-
-def test_nothing_is_hidden_below_zero_means_nothing_at_all(
+def test_nothing_is_cut_from_an_estimate_and_everything_from_a_range(
     make_task: Callable, make_release: Callable
 ) -> None:
     task = make_task(hide_below=0)
     values = zeros(task) | {"contracts": [-5] * 12}
     release = make_release(task, values)
-    assert not any(figure.hidden for figure in release["contracts"].cells())
     table = release["contracts"].raw
-    assert not any(figure.hidden for figure in table.cells())
-    assert table.total().estimate == -60
-    assert table.total().text.startswith("-60 ± ")
-    assert table.cells()[0].low < -5 < table.cells()[0].high
-    assert f"-5 ± {table.cells()[0].margin}" in repr(table)
+    assert table.total().estimate == -60 and table.total().grey
+    assert table.total().text == f"under {table.total().under}"
+    assert table.cells()[0].low == 0 < table.cells()[0].high == table.cells()[0].margin
+    assert f"under {table.cells()[0].under}" in repr(table)
     share = table.share(of={"contract": "agency"})
     assert (share.estimate, share.low, share.high) == (None, 0.0, 1.0)
     assert "too large" in share.note
@@ -140,7 +120,7 @@ def test_text_is_aligned_and_cut() -> None:
     assert "noise only" in lines[-1]
     full = table.plain().splitlines()[1:-1]
     assert len(full) == 102
-    assert len({width(line[: line.index(" ±") if " ±" in line else 0]) for line in full[2:12]}) == 1
+    assert len({width(line[: line.index(" (") if " (" in line else 0]) for line in full[2:12]}) == 1
     assert width("東京") == 4
 
 
@@ -249,14 +229,18 @@ def test_figures_as_text() -> None:
     def text(kind: type[Figure], estimate: float | None, low: float, high: float, **rest: Any):
         return kind({}, estimate, (high - low) / 2, low, high, **rest).text
 
-    assert text(Figure, 123, 103, 143, whole=True) == "123 ± 20"
-    assert text(Figure, -4.4, -24.4, 15.6, whole=True) == "-4 ± 20"
+    assert text(Figure, 123, 103, 143, whole=True) == "123 (103 to 143)"
+    assert text(Figure, -4.4, 0, 15.6, whole=True) == "0 (0 to 15)"
+    assert text(Figure, 310, 280, 300, whole=True) == "300 (280 to 300)"
+    assert text(Figure, 12.4, 12.2, 12.6, whole=True) == "12 (12 to 12)"
+    assert text(Figure, 9, 0, 29.5, whole=True, grey=True) == "under 30"
+    assert text(Figure, 9, 0, 29, whole=True, grey=True) == "under 30"
+    assert text(Figure, 0.04, 0, 0.12, percent=True, grey=True) == "0.0 to 12.0 %"
     assert text(Figure, 0.341, 0.302, 0.38, percent=True) == "34.1 % (30.2 to 38.0)"
     assert text(Figure, 0.341, 0.1, 0.6, percent=True) == "34 % (10 to 60)"
     assert text(Figure, 19.26, 11.55, 26.8) == "19.3 (11.6 to 26.8)"
     assert text(Figure, None, 0, 1, percent=True) == "unknown"
-    assert text(Figure, 5, 0, 10, withheld="withheld: few") == "hidden"
     assert text(Difference, -0.004, -0.2, 0.2, percent=True) == "0 points (-20 to 20)"
     sure = Difference({"a": "x"}, 30, 20, 10, 50, whole=True)
     assert sure.larger_than_noise
-    assert repr(sure) == "<Difference a='x': 30 ± 20>"
+    assert repr(sure) == "<Difference a='x': 30 (10 to 50)>"

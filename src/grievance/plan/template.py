@@ -33,7 +33,7 @@ delta = 1e-6                   # well below one over the number of workers
 lifetime_epsilon = 4.0         # all rounds of the campaign together
 reports_per_worker = 1         # 2 if a worker in two unions may report twice
 minimum_reports = 50           # nothing is released below this many, blank cover counted in
-hide_below = 10                # tables for people leave out counts below this
+hide_below = 10                # a page shows counts below this as "under" a number
 # mechanism = "gaussian"       # the noise; "laplace" is less noise for one table or a few, and
                                # "auto" takes the better one. One campaign, one mechanism.
 

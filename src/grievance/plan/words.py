@@ -68,7 +68,7 @@ def plan_in_words(
     for statistic in layout.statistics.values():
         lines += _statistic(plan, statistic)
     lines += _rules(plan)
-    lines += ["", "What is promised", *_promise(plan, layout)]
+    lines += ["", "What is promised", *_promise(plan, layout, len(aggregators))]
     lines += ["", "Who", *_who(plan, aggregators, partners), witnesses_in_words(plan)]
     return lines
 
@@ -129,28 +129,32 @@ def _statistic(plan: Plan, statistic: StatisticLayout) -> list[str]:
 
 def _rules(plan: Plan) -> list[str]:
     terms = plan.privacy
-    hidden = (
-        f" Tables shown to people leave out counts below {terms.hide_below}."
-        if terms.hide_below
-        else ""
-    )
+    below = f"below {terms.hide_below} or " if terms.hide_below else ""
     least = f"{terms.minimum_reports:,} sealed reports, blank ones added as cover included"
     return [
         "Every number is published once, after the round has closed, with random noise added.",
         (
             f"Nothing is published from fewer than {least}: that says nothing of how many people "
-            f"there are, and the noise protects them.{hidden}"
+            f"there are, and the noise protects them. A count {below}below the margin of its "
+            'noise is shown as what it is under ("under 37"); the tables have its number.'
         ),
     ]
 
 
-def _promise(plan: Plan, layout: Layout) -> list[str]:
-    from grievance.privacy import campaign_promise, promise
+def _promise(plan: Plan, layout: Layout, aggregators: int) -> list[str]:
+    from grievance.privacy import campaign_promise, outsiders_promise, promise
 
     terms = plan.privacy
     found = round_budget(plan, layout)
     said = promise(terms.epsilon, terms.delta, found.cost, blanked=found.blanked)
-    lines = said.splitlines()
+    outside = outsiders_promise(
+        terms.epsilon,
+        terms.delta,
+        found.cost,
+        aggregators=aggregators,
+        scale=min(given.scale for given in found.allocations.values()),
+    )
+    lines = [*said.splitlines(), *([outside] if outside else [])]
     times = "once" if terms.reports_per_worker == 1 else f"{terms.reports_per_worker} times"
     lines.append(f"A worker may report {times} in this round.")
     if terms.reports_per_worker > 1:

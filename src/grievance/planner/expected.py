@@ -215,7 +215,7 @@ class CountProspect(Prospect):
                 points=points,
                 units=None,
                 hopeless=self.known and not blank and value < margin,
-                hidden=self.known and value < self.plan.privacy.hide_below,
+                grey=self.known and value < max(self.plan.privacy.hide_below, margin),
                 blank=blank,
             )
 
@@ -299,7 +299,7 @@ class MeanProspect(Prospect):
         margin = self.table.answered(**self.named(self.labels[0])).margin
         for labels, people in zip(self.labels, self.sizes, strict=True):
             mean = self.table.cell(**self.named(labels)) if self.known else None
-            unknown = mean is not None and UNKNOWN in mean.remarks
+            unknown = mean is not None and UNKNOWN in mean.note
             blank = NOT_ANSWERED in labels
             yield CellForecast(
                 labels=self.named(labels),
@@ -308,7 +308,7 @@ class MeanProspect(Prospect):
                 points=None,
                 units=None if mean is None else reach(mean, self.span),
                 hopeless=self.known and not blank and (unknown or people < margin),
-                hidden=self.known and people < self.plan.privacy.hide_below,
+                grey=self.known and people < max(self.plan.privacy.hide_below, margin),
                 blank=blank,
             )
 

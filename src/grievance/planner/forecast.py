@@ -153,7 +153,7 @@ def _of_statistic(prospect: Prospect, found: RoundBudget, aggregators: int) -> S
         unit=unit,
         span=span,
         hopeless=hopeless,
-        hidden=sum(cell.hidden and not cell.blank for cell in prospect.cells),
+        grey=sum(cell.grey and not cell.blank for cell in prospect.cells),
         figures=prospect.cells,
         merging=merging(prospect, aggregators) if hopeless else None,
     )

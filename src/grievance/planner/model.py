@@ -38,7 +38,7 @@ class CellForecast:
             is possible, both are the distance to its farther limit.
         hopeless: Whether fewer people are expected than the margin; of a mean, whether the
             noise hides the group, so that the mean may be anything.
-        hidden: Whether fewer are expected than the plan's `hide_below` lets be shown.
+        grey: Whether fewer are expected than the plan's `hide_below`, or than the margin.
         blank: Whether it is of people who leave a question open; such cells are never hopeless.
     """
 
@@ -48,7 +48,7 @@ class CellForecast:
     points: float | None
     units: float | None
     hopeless: bool
-    hidden: bool
+    grey: bool
     blank: bool
 
     def to_json(self) -> dict[str, object]:
@@ -60,7 +60,7 @@ class CellForecast:
             "points": short(self.points),
             "units": short(self.units),
             "hopeless": self.hopeless,
-            "hidden": self.hidden,
+            "grey": self.grey,
             "blank": self.blank,
         }
 
@@ -137,7 +137,7 @@ class StatisticForecast:
         unit: The unit of a mean.
         span: The width of the range of a mean's number; 1 for shares.
         hopeless: How many cells would drown.
-        hidden: How many the display rule would hide.
+        grey: How many a page would show as "under" a number.
         figures: Every cell, row-major.
         merging: What to do about hopeless cells; None if there are none.
     """
@@ -168,7 +168,7 @@ class StatisticForecast:
     unit: str
     span: float
     hopeless: int
-    hidden: int
+    grey: int
     figures: tuple[CellForecast, ...]
     merging: Merging | None = None
 
@@ -201,7 +201,7 @@ class StatisticForecast:
             "unit": self.unit,
             "span": short(self.span),
             "hopeless": self.hopeless,
-            "hidden": self.hidden,
+            "grey": self.grey,
             "figures": [figure.to_json() for figure in self.figures],
             "merging": None if self.merging is None else self.merging.to_json(),
         }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from grievance.privacy.explain import (
     campaign_promise,
     odds_bound,
+    outsiders_promise,
     posterior_bound,
     promise,
     surprise_bound,
@@ -73,6 +74,7 @@ __all__ = [
     "noise_of",
     "odds_bound",
     "opendp_cost",
+    "outsiders_promise",
     "posterior_bound",
     "promise",
     "rho_for",

@@ -9,6 +9,12 @@ small chance. That chance is not delta: delta is an average in which a loss slig
 epsilon counts little. The chance that the odds move towards the truth by more than e^epsilon is
 at most exp(-(epsilon - rho)^2 / (4 rho)), the larger number, and it is the one that is printed.
 
+*Outsiders.* Every aggregator adds the whole noise, and the promise counts that of one alone: the
+others may know theirs. For somebody who knows nobody's noise all of it counts. A sum of n discrete
+Gaussians is one of n times the variance but for errors that cannot be seen from a sigma of 2 on
+(Kairouz, Liu, Steinke 2021, arXiv 2102.06387, Theorem 1), so the cost is rho / n. The sum of
+Laplace draws has no smaller epsilon than one.
+
 Source of the second: Bun and Steinke 2016 (arXiv 1605.02065), the argument for Proposition
 1.3: Markov's inequality applied to the moments that zCDP bounds. Of the first: the definition
 of pure differential privacy, by Bayes' rule.
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
 _PRIORS: Final = (Fraction(1, 100), Fraction(1, 10), Fraction(9, 10))
 _HIGH: Final = Decimal("0.1")
 _ASTRONOMIC: Final = 10**12
+_SUMS_FROM: Final = 2
 _TOOK_PART: Final = "That a report was a real one and not a blank one is hidden"
 # Contexts of our own, so that the caller's cannot change a word.
 _PLAIN: Final = Context(prec=40, rounding=ROUND_HALF_EVEN)
@@ -134,6 +141,25 @@ def campaign_promise(epsilon: Fraction, delta: Fraction, lifetime: Cost) -> str:
     if not is_useful(chance):
         return f"{head}and for this epsilon and delta no useful limit can be put on that chance."
     return f"{head}with a chance of at most {_one_in(chance)}."
+
+
+def outsiders_promise(
+    epsilon: Fraction, delta: Fraction, cost: Cost, *, aggregators: int, scale: Fraction
+) -> str:
+    """Say what the noise of all aggregators together keeps, for who is none of them.
+
+    `cost` is that of the round, `scale` the least sigma in it. Empty where there is nothing to
+    say: for Laplace noise, for less noise than the sum's law is known for, for one aggregator.
+    """
+    if cost.kind != "zcdp" or scale < _SUMS_FROM or aggregators < 2:
+        return ""
+    kept = Fraction(epsilon_for(cost.amount / aggregators, delta))
+    return (
+        f"For everybody who is no aggregator the noise of all {aggregators} aggregators counts, "
+        f"not that of one alone: epsilon {_number(kept)} at the same delta, where "
+        f"{_number(epsilon)} is promised. That holds if all of them drew their noise as promised, "
+        "and if no state or key of any of them leaks before it is destroyed. Nobody can check that."
+    )
 
 
 def _kept(epsilon: Fraction, delta: Fraction, cost: Cost) -> bool:

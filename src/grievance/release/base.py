@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from grievance.errors import ReleaseError
 from grievance.release import frames, plots
 from grievance.release.display import html_table, text_table
-from grievance.release.figures import Figure, of_total
+from grievance.release.figures import Figure, is_grey, of_total
 from grievance.release.frames import LEADING_COLUMNS, NUMBER_COLUMNS, TRAILING_COLUMNS
 
 if TYPE_CHECKING:
@@ -26,11 +26,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Beside:
-    """What a row shows beside its figure: the share, the people it is of, the noise's sd."""
+    """What a row shows beside its figure.
+
+    A count has its share and the sd of its noise; a mean the sum (`total`) of what people gave;
+    both the people that share or mean is of.
+    """
 
     share: Figure | None = None
     people: float | None = None
     sd: float | None = None
+    total: Figure | None = None
 
 
 class Table(ABC):
@@ -40,8 +45,8 @@ class Table(ABC):
         name: The statistic's name.
         title: What it is about, in words.
         axes: Its axes, with their labels.
-        hide_below: What rests on a noisy number of people below it is marked hidden and not
-            printed; 0 hides nothing.
+        hide_below: A noisy number of people below it, or below its own margin, is grey: printed
+            as "under" the upper end of its range.
         most: As many reports as there were; no number of people in it can be larger.
         reconciled_with: The statistics this table was reconciled with, by weighted least
             squares; empty where the estimates are the released integers, or sums of them.
@@ -82,8 +87,9 @@ class Table(ABC):
         said = [self.remark] if self.remark else []
         if self.reconciled_with:
             said.append(f"reconciled with {', '.join(self.reconciled_with)}")
-        if any(figure.hidden for figure in self.cells()):
-            said.append(f"hidden: a noisy number of people below {self.hide_below}")
+        if any(figure.known and figure.grey for figure in self.cells()):
+            least = f"{self.hide_below} or its margin" if self.hide_below else "its margin"
+            said.append(f"under, or a range alone: a noisy number of people below {least}")
         return tuple(said)
 
     @abstractmethod
@@ -104,16 +110,13 @@ class Table(ABC):
             Figure,
             total,
             labels=labels,
-            withheld=self._withheld(total),
             possible=(0, self.most),
+            grey=self._is_grey(total),
             note=note,
         )
 
-    def _withheld(self, *people: Total) -> str:
-        """Return why a figure that rests on these people is withheld; empty if it is not."""
-        if self.hide_below > 0 and any(some.value < self.hide_below for some in people):
-            return f"withheld: a noisy number of people below {self.hide_below}"
-        return ""
+    def _is_grey(self, people: Total) -> bool:
+        return is_grey(people, self.hide_below)
 
     @abstractmethod
     def _cell(self, labels: Mapping[str, str]) -> Figure:
@@ -143,28 +146,28 @@ class Table(ABC):
         return found
 
     def to_rows(self) -> list[dict[str, object]]:
-        """Return tidy rows, one per cell. What is hidden is None.
+        """Return tidy rows, one per cell.
 
         Columns: statistic, kind, one per axis, estimate, margin_95, low_95, high_95, share and
         its interval (where the statistic has shares), people (the noisy number the figure is
-        about), sd (of a count's noise), hidden, note. What the noise hides has its range, and
-        None for the estimate, its margin, the share or the people.
+        about), sd (of a count's noise), total and its interval (of means: the sum over those
+        people), grey, note. Ranges hold only what is possible; estimates of numbers of people
+        and of totals are not cut, so that they can be added up. What the noise hides has its
+        range, and None for the estimate, its margin, the share, the people or the total.
         """
         rows = []
         for figure, beside in zip(self.cells(), self._beside(), strict=True):
             row: dict[str, object] = {"statistic": self.name, "kind": self.kind}
             row |= {self.columns[axis]: label for axis, label in figure.labels.items()}
             row |= dict.fromkeys(NUMBER_COLUMNS)
-            if not figure.hidden:
-                row |= {"low_95": figure.low, "high_95": figure.high}
+            row |= {"low_95": figure.low, "high_95": figure.high}
             if figure.point is not None:
                 row |= {"estimate": figure.point, "margin_95": figure.margin}
-            share = beside.share
-            if share is not None and not share.hidden:
-                row |= {"share": share.point}
-                row |= {"share_low_95": share.low, "share_high_95": share.high}
+            for name, one in (("share", beside.share), ("total", beside.total)):
+                if one is not None:
+                    row |= {name: one.point, f"{name}_low_95": one.low, f"{name}_high_95": one.high}
             row |= {"people": beside.people, "sd": beside.sd}
-            row |= {"hidden": figure.hidden, "note": figure.remarks}
+            row |= {"grey": figure.grey, "note": figure.note}
             rows.append(row)
         return rows
 
@@ -181,7 +184,7 @@ class Table(ABC):
         return frames.to_pandas([self])
 
     def plot(self, what: Literal["value", "share"] = "value", *, ax: Axes | None = None) -> Axes:
-        """Draw every cell with its interval, as a Matplotlib plot; hidden cells are named only.
+        """Draw every cell with its interval, as a Matplotlib plot; grey ones without a point.
 
         `what`: the figure itself (people, or a mean) or its share. Raises ReleaseError without
         Matplotlib (the extra `plots`), for shares of a table that has none, and for more cells
@@ -205,7 +208,7 @@ class Table(ABC):
         return {found[0]: choice}
 
     def _grid(self) -> tuple[list[str], list[list[str]]]:
-        """Return header and rows of text, as `repr` and HTML show them; hidden is withheld."""
+        """Return header and rows of text, as `repr` and HTML show them."""
         besides = self._beside()
         with_share = any(beside.share for beside in besides)
         header = [axis.name for axis in self.axes] + [self.value_name]

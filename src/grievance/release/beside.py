@@ -41,6 +41,7 @@ _FORMAT: Final = "grievance/2 made from"
 _INTERVALS: Final = (
     ("estimate", "margin_95", "low_95", "high_95"),
     ("share", "share_low_95", "share_high_95"),
+    ("total", "total_low_95", "total_high_95"),
 )
 # The last four are wide forms of the first, which some spreadsheets take for the same.
 _FORMULA_STARTS: Final = tuple("=+-@\t\r\n\0\uff1d\uff0b\uff0d\uff20")
@@ -145,7 +146,7 @@ def to_csv(*tables: Table) -> bytes:
 
     Labels that a spreadsheet would take for a formula get a ' in front; numbers stay numbers,
     with a decimal point, no exponent, and six decimals, or more where the margin is smaller than
-    that shows. What is hidden is empty.
+    that shows. What the noise hides is empty.
     """
     axes = dict.fromkeys(column for table in tables for column in table.columns.values())
     columns = [*LEADING_COLUMNS, *axes, *NUMBER_COLUMNS, *TRAILING_COLUMNS]

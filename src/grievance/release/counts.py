@@ -38,10 +38,11 @@ class CountTable(Table):
     """How many people gave which answers, over one or more fields.
 
     A count's estimate is what the noise left, negative numbers included: cutting at 0 would
-    bias every sum. With a field of several choices a cell counts the people who ticked that
-    choice. Then `cube` has what is released of them, T = 64 ticks - `centre` * answered, and
-    `answered` (by the other axes, and last by whether the question was answered) the denominators
-    of its shares, with noise of its own (`grievance.plan.ticks`).
+    bias every sum. Its interval holds nothing impossible. With a field of several choices a cell
+    counts the people who ticked that choice, of which a person has at most `pick`. Then `cube` has
+    what is released of them, T = 64 ticks - `centre` * answered, and `answered` (by the other axes,
+    and last by whether the question was answered) the denominators of its shares, with noise of its
+    own (`grievance.plan.ticks`).
     """
 
     kind = "count"
@@ -57,11 +58,12 @@ class CountTable(Table):
         subject: str | None = None,
         answered: Cube | None = None,
         centre: int = 0,
+        pick: int = 1,
         most: float = math.inf,
     ) -> None:
         self.subject = cube.axis(subject) if subject else cube.axes[0]
         super().__init__(name=name, title=title, axes=cube.axes, hide_below=hide_below, most=most)
-        self._cube, self._answered, self._centre = cube, answered, centre
+        self._cube, self._answered, self._centre, self._pick = cube, answered, centre, pick
         if len(self.axes) > 1:
             self.share_name = f"share of {self.subject.name}"
 
@@ -96,16 +98,16 @@ class CountTable(Table):
         choices of a several-choices field it counts ticks, not people (for those, see
         `answered`). Raises ReleaseError for an unknown axis or label.
         """
-        several = len(given(self.subject, choice.get(self.subject.name, self.subject.labels))) > 1
+        ticks = len(given(self.subject, choice.get(self.subject.name, self.subject.labels)))
         total = self._count(self._cube.chosen(choice))
-        if not (several and self._answered):
+        if not (ticks > 1 and self._answered):
             return self._people(total, words(choice))
         return of_total(
             Figure,
             total,
             labels=words(choice),
-            withheld=self._withheld(total),
-            possible=(0, math.inf),
+            possible=(0, min(ticks, self._pick) * self.most),
+            grey=self._is_grey(total),
             note="counts ticks, of which one person may have several",
         )
 
@@ -190,7 +192,6 @@ class CountTable(Table):
             Difference,
             first.ratio.minus(second.ratio),
             labels={**words(of), **labels},
-            withheld=self._withheld(first.count, first.people, second.count, second.people),
             possible=(-1, 1),
             percent=True,
         )
@@ -206,7 +207,6 @@ class CountTable(Table):
             Difference,
             first - second,
             labels=labels,
-            withheld=self._withheld(first, second),
             possible=(-self.most, self.most),
         )
 
@@ -290,8 +290,8 @@ class CountTable(Table):
             Figure,
             part.ratio.interval,
             labels={**words(within), **words(of)},
-            withheld=self._withheld(part.count, part.people),
             possible=(0, 1),
+            grey=self._is_grey(part.count) or self._is_grey(part.people),
             percent=True,
         )
 

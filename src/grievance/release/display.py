@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-NOISE_ONLY = "± and ranges: 95 % intervals of the noise only"
+NOISE_ONLY = "ranges: 95 % intervals of the noise only"
 
 
 def width(text: str) -> int:

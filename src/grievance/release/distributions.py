@@ -88,7 +88,6 @@ class DistributionTable(CountTable):
             limits=(decimal_text(ends[0]), decimal_text(ends[1])),
             low_band=self.bands[low],
             high_band=self.bands[high],
-            withheld=people.withheld,
             note="" if known else UNKNOWN,
         )
 

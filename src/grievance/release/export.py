@@ -1,8 +1,8 @@
 """Writing a release to files: release.json, tidy CSV or Parquet tables, and release.html.
 
-Run by anyone who holds a release. What is marked hidden is left empty in the tables; the raw
-noisy integers are in release.json, which is what can be checked against the pool. Everything else
-can be checked against release.json (`grievance.release.check`).
+Run by anyone who holds a release. The raw noisy integers are in release.json, which is what can be
+checked against the pool. Everything else can be checked against release.json
+(`grievance.release.check`).
 """
 
 from __future__ import annotations

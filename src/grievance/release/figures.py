@@ -1,9 +1,12 @@
 """What a table gives back: figures with margins, shares, differences, quantiles.
 
-All intervals are 95 % intervals of the noise only (see `grievance.release.intervals`). What is
-marked `hidden` is not printed: its numbers show neither in `repr` nor in any export, though the
-attributes are there, as are the raw integers in release.json. Hiding is a rule about display,
-so that nobody reads meaning into noise; the noise is what protects.
+All intervals are 95 % intervals of the noise only (see `grievance.release.intervals`), and hold
+nothing that is impossible whatever was answered. They are never empty: noise that pushed a number
+out of what is possible leaves the interval of the nearest possible one.
+
+What is marked `grey` is written without a best number, a count as "under 37". That is a rule about
+display, so that nobody reads meaning into noise; the noise is what protects. Its numbers are in
+every export and in release.json.
 """
 
 from __future__ import annotations
@@ -25,7 +28,6 @@ MOST_DECIMALS = 24
 """Decimals of any figure at most: a plan's steps have 18, and margins of means are smaller."""
 
 UNKNOWN = "the noise is too large for this figure: it may lie anywhere in its range"
-HIDDEN = "hidden"
 
 NEARLY_ALL = 0.9
 """A range that takes more than this of what is possible says nothing: its figure is not known."""
@@ -37,12 +39,14 @@ class Figure:
 
     Attributes:
         labels: axis name to label, what the figure is about.
-        estimate: the noisy figure; None when there is nothing to estimate it from.
-        margin: half the width of the interval.
-        low: lower end of the interval.
+        estimate: the noisy figure; None when there is nothing to estimate it from. Of counts and
+            sums it may lie beyond what is possible: cut estimates would add up to too much.
+        margin: how far the noise reaches to either side; of a share or mean half its interval.
+        low: lower end of the interval, which holds only what is possible.
         high: upper end of the interval.
-        withheld: why the display rule withholds it; empty when it does not.
         note: what to know when reading it; empty when there is nothing.
+        grey: whether the people it is about do not stand out: fewer than the plan's `hide_below`,
+            or than the margin of their own noise.
         percent: whether it is a share, shown in per cent.
         whole: whether it is a count, shown as a whole number.
 
@@ -54,53 +58,59 @@ class Figure:
     margin: float
     low: float
     high: float
-    withheld: str = ""
     note: str = ""
+    grey: bool = field(default=False, kw_only=True)
     percent: bool = field(default=False, kw_only=True)
     whole: bool = field(default=False, kw_only=True)
     unit: ClassVar[str] = "%"
 
     @property
-    def hidden(self) -> bool:
-        """Whether the display rule withholds it."""
-        return bool(self.withheld)
-
-    @property
     def known(self) -> bool:
-        """Whether the noise leaves anything to say; a withheld figure may be known."""
+        """Whether the noise leaves anything to say."""
         return self.estimate is not None and UNKNOWN not in self.note
 
     @property
-    def point(self) -> float | None:
-        """The single best number, where there is one to show: not withheld, and known."""
-        return self.estimate if self.known and not self.hidden else None
+    def dark(self) -> bool:
+        """Whether there is a best number to write: known, and not grey."""
+        return self.known and not self.grey
 
     @property
-    def remarks(self) -> str:
-        """All there is to say beside the numbers: why it is withheld, and the note."""
-        return "; ".join(text for text in (self.note, self.withheld) if text)
+    def point(self) -> float | None:
+        """The noisy figure, unless the noise hides it; for adding up, grey ones included."""
+        return self.estimate if self.known else None
+
+    @property
+    def best(self) -> float | None:
+        """The number to write: the nearest possible one to `point`."""
+        return None if self.point is None else min(max(self.point, self.low), self.high)
+
+    @property
+    def under(self) -> int:
+        """The least whole number that a count's interval lies under."""
+        return math.floor(self.high) + 1
 
     @property
     def text(self) -> str:
-        """Return the figure for people: `123 ± 20`, `34.1 % (30.2 to 38.0)`, `hidden`."""
-        if self.hidden:
-            return HIDDEN
-        if self.estimate is None or not self.known:
+        """Return the figure for people: `123 (103 to 143)`, `under 37`, `34.1 % (30.2 to 38.0)`."""
+        if self.best is None:
             return "unknown"
+        if self.whole and self.grey:
+            return f"under {self.under}"
         if self.whole:
-            # Rounded half up, so that no whole number of the interval is lost.
-            return f"{round(self.estimate)} ± {math.floor(self.margin + 0.5)}"
-        digits = decimals(self.margin * (100 if self.percent else 1))
-        low, high = self._number(self.low, digits), self._number(self.high, digits)
+            best = round(self.best)
+            low, high = min(best, math.ceil(self.low)), max(best, math.floor(self.high))
+            return f"{best} ({low} to {high})"
+        digits = decimals((self.high - self.low) / 2 * (100 if self.percent else 1))
+        ends = f"{self._number(self.low, digits)} to {self._number(self.high, digits)}"
         unit = f" {self.unit}" if self.percent else ""
-        return f"{self._number(self.estimate, digits)}{unit} ({low} to {high})"
+        return ends + unit if self.grey else f"{self._number(self.best, digits)}{unit} ({ends})"
 
     def _number(self, value: float, digits: int) -> str:
         return plain(value * 100 if self.percent else value, digits)
 
     def __repr__(self) -> str:
         about = ", ".join(f"{name}={label!r}" for name, label in self.labels.items())
-        note = f"; {self.remarks}" if self.remarks else ""
+        note = f"; {self.note}" if self.note else ""
         return f"<{type(self).__name__}{' ' if about else ''}{about}: {self.text}{note}>"
 
 
@@ -116,8 +126,8 @@ class Difference(Figure):
 
     @property
     def larger_than_noise(self) -> bool:
-        """Whether the interval excludes 0; never true of a hidden difference."""
-        return not self.hidden and (self.low > 0 or self.high < 0)
+        """Whether the interval excludes 0."""
+        return self.low > 0 or self.high < 0
 
 
 @dataclass(frozen=True, repr=False)
@@ -132,7 +142,6 @@ class Quantile:
         limits: the same two as the plan has them, exact decimals.
         low_band: label of that lowest band.
         high_band: label of that highest band.
-        withheld: why the display rule withholds it; empty when it does not.
         note: what to know when reading it.
     """
 
@@ -143,13 +152,7 @@ class Quantile:
     limits: tuple[str, str]
     low_band: str
     high_band: str
-    withheld: str = ""
     note: str = ""
-
-    @property
-    def hidden(self) -> bool:
-        """Whether the display rule withholds it."""
-        return bool(self.withheld)
 
     @property
     def known(self) -> bool:
@@ -159,24 +162,27 @@ class Quantile:
     @property
     def text(self) -> str:
         """Return the quantile for people: `5 to 9.5 (between 1 and 19.5)`."""
-        if self.hidden:
-            return HIDDEN
         if not self.known:
             return "unknown"
         return f"{self.band} (between {self.limits[0]} and {self.limits[1]})"
 
     def __repr__(self) -> str:
-        note = "".join(f"; {text}" for text in (self.note, self.withheld) if text)
+        note = f"; {self.note}" if self.note else ""
         return f"<Quantile {self.q:g}: {self.text}{note}>"
 
 
 AnyFigure = TypeVar("AnyFigure", bound=Figure)
 
 
+def is_grey(people: Total, hide_below: int) -> bool:
+    """Whether so many people do not stand out: of what the plan asks for, or of their noise."""
+    return round(people.value, DIGITS) < max(hide_below, people.margin)
+
+
 def says_nothing(low: float, high: float, possible: tuple[float, float]) -> bool:
     """Whether a range takes nearly all of what is possible anyway, from least to most."""
     least, most = possible
-    return min(high, most) - max(low, least) > NEARLY_ALL * (most - least)
+    return high - low > NEARLY_ALL * (most - least)
 
 
 def of_interval(
@@ -184,8 +190,8 @@ def of_interval(
     interval: Interval,
     *,
     labels: Mapping[str, str],
-    withheld: str,
     possible: tuple[float, float],
+    grey: bool = False,
     percent: bool = False,
 ) -> AnyFigure:
     """Make a figure from an interval of a ratio, saying so when the noise hides it.
@@ -199,8 +205,8 @@ def of_interval(
         margin=interval.margin,
         low=interval.low,
         high=interval.high,
-        withheld=withheld,
         note="" if known else UNKNOWN,
+        grey=grey,
         percent=percent,
     )
 
@@ -210,29 +216,42 @@ def of_total(
     total: Total,
     *,
     labels: Mapping[str, str],
-    withheld: str,
     possible: tuple[float, float],
+    grey: bool = False,
     note: str = "",
+    whole: bool = True,
 ) -> AnyFigure:
-    """Make a figure of people from a sum of cells, saying so when the noise hides it.
+    """Make a figure from a sum of cells, saying so when the noise hides it.
 
-    `possible`: the least and the most it can be, whatever was answered. The estimate and its
-    range are not cut to that: sums of cut figures would be biased.
+    `possible`: the least and the most it can be, whatever was answered. The interval holds nothing
+    else; the estimate is not cut to that: sums of cut figures would be biased.
     """
-    # Adding up rounded estimates leaves digits that mean nothing.
-    value, margin = round(total.value, DIGITS), total.margin
-    if says_nothing(value - margin, value + margin, possible):
+    # Adding up rounded estimates of people leaves digits that mean nothing.
+    value, margin = round(total.value, DIGITS) if whole else total.value, total.margin
+    low, high = within(value, margin, possible)
+    if says_nothing(low, high, possible):
         note = "; ".join(text for text in (UNKNOWN, note) if text)
     return kind(
         labels=dict(labels),
         estimate=value,
         margin=margin,
-        low=value - margin,
-        high=value + margin,
-        withheld=withheld,
+        low=low,
+        high=high,
         note=note,
-        whole=True,
+        grey=grey,
+        whole=whole,
     )
+
+
+def within(value: float, margin: float, possible: tuple[float, float]) -> tuple[float, float]:
+    """Return the interval of the nearest possible number to `value`, cut to what is possible.
+
+    It holds every possible number that value -+ margin holds, so it is right as often; and it
+    does not shrink to nothing at the edge.
+    """
+    least, most = possible
+    inside = min(max(value, least), most)
+    return max(least, inside - margin), min(most, inside + margin)
 
 
 def decimals(margin: float) -> int:

@@ -25,9 +25,12 @@ NUMBER_COLUMNS = (
     "share_high_95",
     "people",
     "sd",
+    "total",
+    "total_low_95",
+    "total_high_95",
 )
 LEADING_COLUMNS = ("statistic", "kind")
-TRAILING_COLUMNS = ("hidden", "note")
+TRAILING_COLUMNS = ("grey", "note")
 
 
 def to_arrow(tables: Iterable[Table]) -> pa.Table:
@@ -44,7 +47,7 @@ def to_arrow(tables: Iterable[Table]) -> pa.Table:
             *((name, pa.string()) for name in LEADING_COLUMNS),
             *((name, pa.string()) for name in axes),
             *((name, pa.float64()) for name in NUMBER_COLUMNS),
-            ("hidden", pa.bool_()),
+            ("grey", pa.bool_()),
             ("note", pa.string()),
         ]
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from grievance.release.base import Beside, Table
 from grievance.release.counts import overlap, sentence
 from grievance.release.cube import is_empty, meet, words
-from grievance.release.figures import Difference, Figure, of_interval
+from grievance.release.figures import Difference, Figure, of_interval, of_total
 from grievance.release.ratios import Ratio
 
 if TYPE_CHECKING:
@@ -73,6 +73,28 @@ class MeanTable(Table):
         """Return the noisy number of people the mean of the chosen groups is over."""
         return self._people(self._numbers.sum(self._numbers.chosen(group)), words(group))
 
+    def total(self, **group: object) -> Figure:
+        """Return the sum of the number over everybody in the chosen groups who gave it.
+
+        It is step * (T + M * N) / 2 + minimum * N: all unpaid hours, say. The noise of T and N is
+        independent. Raises ReleaseError for an unknown axis or label.
+        """
+        return self._total(self._numbers.chosen(group), words(group))
+
+    def _total(self, box: Box, labels: Mapping[str, str]) -> Figure:
+        people, half_step = self._numbers.sum(box), float(self.step) / 2
+        middle = float(self.minimum) + half_step * self.grid
+        least, most = float(self.minimum), float(self.minimum) + self._span
+        return of_total(
+            Figure,
+            self._totals.sum(box).times(half_step).plus(people, middle),
+            labels=labels,
+            # Nobody, or everybody who sent a report, may have given the least or the most.
+            possible=(_times(min(0.0, least), self.most), _times(max(0.0, most), self.most)),
+            grey=self._is_grey(people),
+            whole=False,
+        )
+
     def compare(
         self, a: Mapping[str, object] | str, b: Mapping[str, object] | str, /
     ) -> Difference:
@@ -91,7 +113,6 @@ class MeanTable(Table):
             Difference,
             first.minus(second),
             labels={"a": sentence(a), "b": sentence(b)},
-            withheld=self._withheld(first.bottom, second.bottom),
             possible=(-self._span, self._span),
         )
 
@@ -119,10 +140,20 @@ class MeanTable(Table):
             Figure,
             ratio.interval,
             labels=labels,
-            withheld=self._withheld(ratio.bottom),
             possible=(float(self.minimum), float(self.minimum) + self._span),
+            grey=self._is_grey(ratio.bottom),
         )
 
     def _beside(self) -> list[Beside]:
         # No sd: that of a ratio does not exist, and the interval says all there is to say.
-        return [Beside(people=self._people(some, {}).point) for some in self._numbers.cells()]
+        return [
+            Beside(
+                people=self._people(self._numbers.sum(box), {}).point, total=self._total(box, {})
+            )
+            for box in self._numbers.boxes()
+        ]
+
+
+def _times(each: float, people: float) -> float:
+    """What so many people come to; 0 of any number of them is 0, of infinitely many too."""
+    return each * people if each else 0.0

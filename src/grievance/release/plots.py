@@ -45,12 +45,13 @@ def plot(table: Table, what: Literal["value", "share"], ax: Axes | None) -> Axes
     # A $ would start a formula.
     names = [", ".join(figure.labels.values()).replace("$", r"\$") or "all" for figure in shown]
     for at, figure in enumerate(shown):
-        if figure.point is None:
+        if figure.best is None:
             names[at] += f" ({figure.text})"
             continue
-        middle = figure.point * factor
+        middle = figure.best * factor
         ends = [[middle - figure.low * factor], [figure.high * factor - middle]]
-        ax.errorbar([middle], [at], xerr=ends, fmt="o", color="#1f4e79", capsize=3)
+        shape, color = ("none", "#888888") if figure.grey else ("o", "#1f4e79")
+        ax.errorbar([middle], [at], xerr=ends, fmt=shape, ecolor=color, color=color, capsize=3)
     ax.set_yticks(range(len(shown)), names)
     ax.set_ylim(len(shown) - 0.5, -0.5)
     ax.axvline(0, color="#888888", linewidth=0.8)

@@ -120,6 +120,7 @@ class _Maker:
             subject=raw.layout.multi.name if raw.layout.multi else None,
             answered=cubes.get("answered"),
             centre=raw.layout.centre[0] if raw.layout.multi else 0,
+            pick=raw.layout.pick,
             most=self.most,
         )
 

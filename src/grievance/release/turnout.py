@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grievance.release.figures import DIGITS, UNKNOWN, Figure, says_nothing
+from grievance.release.cube import Cube
+from grievance.release.figures import Figure, is_grey, of_total
 from grievance.release.reconcile import EVERYBODY, overlaps
 
 if TYPE_CHECKING:
@@ -37,30 +38,16 @@ def turnout(
 ) -> Figure | None:
     """Return how many people answered, with its 95 % interval; None where no table says it.
 
-    Arguments as in `make_tables`. The interval is that of the nearest possible number, 0 to
-    `most` reports, cut to what is possible. The `note` is DISAGREE where the tables cannot all
-    be right, and UNKNOWN where the noise hides the number.
+    Arguments as in `make_tables`. The `note` is DISAGREE where the tables cannot all be right, and
+    UNKNOWN where the noise hides the number.
     """
     found = overlaps(layout, values, laws).get(EVERYBODY)
     if found is None:
         return None
     if not found.agrees:
         return Figure({}, None, most / 2, 0, most, note=DISAGREE, whole=True)
-    (total,), spread = found.read(())
-    margin = spread.noise(((1, ()),)).margin
-    value = round(total, DIGITS)
-    # Noise can push a number out of what is possible; the interval of the nearest possible one
-    # holds the rest of its own, and does not shrink to nothing at the edge.
-    inside = min(max(value, 0), most)
-    low, high = max(0, inside - margin), min(most, inside + margin)
-    few = hide_below > 0 and value < hide_below
-    return Figure(
-        labels={},
-        estimate=inside,
-        margin=margin,
-        low=low,
-        high=high,
-        withheld=f"withheld: a noisy number of people below {hide_below}" if few else "",
-        note=UNKNOWN if says_nothing(low, high, (0, most)) else "",
-        whole=True,
+    total, spread = found.read(())
+    (counted,) = Cube((), total, spread).cells()
+    return of_total(
+        Figure, counted, labels={}, possible=(0, most), grey=is_grey(counted, hide_below)
     )

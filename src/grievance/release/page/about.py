@@ -1,4 +1,4 @@
-"""What a report says about itself: who was asked what, what was withheld, who held what."""
+"""What a report says about itself: who was asked what, what is grey, who held what."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from grievance.plan import ChoiceField, MultiField
 from grievance.plan.decimals import decimal_text
 from grievance.plan.words import day_in_words
 from grievance.pool.waivers import watched_in_words
-from grievance.privacy import campaign_promise
+from grievance.privacy import campaign_promise, outsiders_promise
 from grievance.release.page.lead import COVER, who_answered
-from grievance.release.page.words import count, each, quoted, withheld
+from grievance.release.page.words import count, each, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from grievance.release.release import Release
 
 MOST_NAMED = 12
-"""Withheld cells of one statistic that are named; the rest are counted."""
+"""Grey cells of one statistic that are named; the rest are counted."""
 
 
 def chapter(key: str, title: str, *parts: Part) -> Html:
@@ -95,47 +95,42 @@ def _question(field: Field) -> Html:
     return tag("li", *parts, tag("p", *choices, ". ", tag("span", how, class_="soft")))
 
 
-def what_was_withheld(release: Release) -> Html:
-    """Which cells are not shown, and why; what the rule protects from, and what it does not."""
+def what_is_grey(release: Release) -> Html:
+    """Which cells are grey, and why; what the rule is for, and what it is not."""
     least, hide = release.plan.privacy.minimum_reports, release.plan.privacy.hide_below
+    below = f"below {hide:,}, or below its own margin" if hide else "below its own margin"
     parts: list[Part] = [
         tag(
             "p",
             f"Nothing is released from fewer than {count(least, 'sealed report')}, {COVER}. So "
             "this minimum says nothing about people; the noise protects them.",
         ),
-    ]
-    if not hide:
-        parts.append(tag("p", "This plan withholds no small numbers."))
-        return chapter("withheld", "What was withheld, and why?", *parts)
-    parts.append(
         tag(
             "p",
-            f"Where the noisy number of people behind a figure is below {hide:,}, the figure is "
-            f"not shown here, nor in the tables exported with it: it would be mostly noise. "
-            "This keeps noise from being read as a finding. It is not what protects people, the "
-            "noise is: with other figures beside it, a withheld one can be roughly worked out, "
-            "and the noisy numbers are all in release.json.",
-        )
-    )
-    lines = [line for one in release for line in _hidden_cells(one)]
+            f"Where the noisy number of people is {below}, it is shown in grey as what it is "
+            "under, and the shares and means that rest on it without a best number: they would "
+            "be mostly noise. This keeps noise from being read as a finding. It is not what "
+            "protects people, the noise is. Nothing is left out: the exported tables have every "
+            "number, and release.json has them as they were released.",
+        ),
+    ]
+    lines = [line for one in release for line in _grey_cells(one)]
     if lines:
-        parts += [tag("p", "Cells shown nowhere on this page:"), tag("ul", join(lines))]
+        parts += [tag("p", "Grey cells of this release:"), tag("ul", join(lines))]
     else:
-        parts.append(tag("p", "No cell of this release is withheld."))
-    return chapter("withheld", "What was withheld, and why?", *parts)
+        parts.append(tag("p", "No cell of this release is grey."))
+    return chapter("grey", "What is shown in grey, and why?", *parts)
 
 
-def _hidden_cells(one: Table) -> Iterator[Html]:
-    cells = [figure for figure in one.cells() if figure.hidden]
+def _grey_cells(one: Table) -> Iterator[Html]:
+    cells = [figure for figure in one.cells() if figure.grey]
     if not cells:
         return
     names = [each([quoted(label) for label in cell.labels.values()]) for cell in cells]
     if not one.axes:
         names = []
     rest = len(names) - MOST_NAMED
-    parts: list[Part] = [tag("code", one.name), f": {count(len(cells), 'cell')} "]
-    parts += [withheld(one.hide_below)]
+    parts: list[Part] = [tag("code", one.name), f": {count(len(cells), 'cell')}"]
     for at, name in enumerate(names[:MOST_NAMED]):
         parts += ["; " if at else ": ", name]
     parts.append(f"; and {rest:,} more." if rest > 0 else ".")
@@ -144,7 +139,14 @@ def _hidden_cells(one: Table) -> Iterator[Html]:
 
 def what_is_promised(release: Release) -> Html:
     """The privacy promise in words."""
-    plan = release.plan
+    plan, task = release.plan, release.task
+    outside = outsiders_promise(
+        plan.privacy.epsilon,
+        plan.privacy.delta,
+        task.cost,
+        aggregators=len(task.aggregators),
+        scale=min(given.scale for given in task.allocations.values()),
+    )
     # A sentence may run over several lines of the statement, which is made for a terminal.
     lines = [
         tag("p", " ".join(sentence.split()))
@@ -154,11 +156,10 @@ def what_is_promised(release: Release) -> Html:
         "promise",
         "What is promised to every worker?",
         *lines,
+        *([tag("p", outside)] if outside else []),
         tag(
             "p",
-            campaign_promise(
-                plan.privacy.lifetime_epsilon, plan.privacy.delta, release.task.lifetime
-            ),
+            campaign_promise(plan.privacy.lifetime_epsilon, plan.privacy.delta, task.lifetime),
         ),
     )
 
@@ -260,8 +261,8 @@ __all__: Sequence[str] = (
     "chapter",
     "how_to_verify",
     "warnings",
+    "what_is_grey",
     "what_is_promised",
     "what_was_asked",
-    "what_was_withheld",
     "who_held_what",
 )

@@ -5,9 +5,16 @@ to a question with everybody together; for every answer (or for the mean) each t
 each group against the other groups together. Where two groups each would be more than
 MOST_PAIRS comparisons, only the latter are made. People who did not answer are in none.
 
-The level is Bonferroni's: with K comparisons in a statistic each is made at 1 - 0.05/K, so that
-the chance that noise alone makes even one of them come out is at most 5 %, whatever depends on
-what. Intervals at that level are those of `grievance.release.intervals` with larger noise: at
+Each interval is of a level, and a difference is named where the interval excludes 0. There are two
+lists, both for all K comparisons of a statistic, and right whatever depends on what:
+
+- the strict one at 1 - 0.05/K, Bonferroni's, so that the chance that noise alone puts even one
+  wrong entry into it is at most 5 %;
+- the wider one at 1 - (1/4)/K: each comparison is wrong with a chance of at most (1/4)/K, so noise
+  alone puts at most 1/4 of a wrong entry into it on average, one into four such lists. It holds
+  the strict one, as an interval of a lower level lies within that of a higher one.
+
+Intervals at that level are those of `grievance.release.intervals` with larger noise: at
 the quantile z instead of Z an interval for noise of sd s is the one at Z for noise of sd s z/Z.
 For noise with heavier tails than normal its fourth cumulants are enlarged too, as Cornish and
 Fisher's correction of z asks; that far out it errs towards wider intervals.
@@ -22,6 +29,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Literal
 
 from grievance.release.counts import CountTable
+from grievance.release.figures import within
 from grievance.release.intervals import PairNoise, Z
 from grievance.release.means import MeanTable
 
@@ -35,6 +43,7 @@ if TYPE_CHECKING:
 
 MOST_PAIRS = 60
 ERROR = 0.05
+WIDER_ERROR = 0.25
 Kind = Literal["answers", "groups", "rest"]
 
 
@@ -58,21 +67,22 @@ class Question:
 class Comparison:
     """What the figures say to a question: the difference first - second at the corrected level.
 
-    `percent` and `whole` as in a figure: a difference of shares, or of numbers of people.
+    `lost`: the noise hides one of the two figures, and the difference may be anything. `percent`
+    and `whole` as in a figure: a difference of shares, or of numbers of people.
     """
 
     asked: Question
     estimate: float | None
     low: float
     high: float
-    withheld: bool
+    lost: bool = False
     percent: bool = False
     whole: bool = False
 
     @property
     def apart(self) -> bool:
-        """Whether the difference is larger than the noise explains; never true if withheld."""
-        return not self.withheld and (self.low > 0 or self.high < 0)
+        """Whether the difference is larger than the noise explains."""
+        return self.low > 0 or self.high < 0
 
     @property
     def upwards(self) -> Comparison:
@@ -88,7 +98,7 @@ class Comparison:
         )
         middle = None if self.estimate is None else -self.estimate
         return Comparison(
-            turned, middle, -self.high, -self.low, self.withheld, self.percent, self.whole
+            turned, middle, -self.high, -self.low, self.lost, self.percent, self.whole
         )
 
 
@@ -121,15 +131,15 @@ def _of_groups(axis: Axis, answers: Sequence[str]) -> Iterator[Question]:
                 yield Question("rest", axis.name, answer, group, "", others)
 
 
-def quantile(comparisons: int) -> float:
+def quantile(comparisons: int, error: float = ERROR) -> float:
     """Return z of each of so many comparisons of a statistic; of one where none is made."""
-    return NormalDist().inv_cdf(1 - ERROR / (2 * max(1, comparisons)))
+    return NormalDist().inv_cdf(1 - error / (2 * max(1, comparisons)))
 
 
-def compare(reading: Reading) -> list[Comparison]:
-    """Answer every question of a statistic, each at the level that their number asks for."""
+def compare(reading: Reading, error: float = ERROR) -> list[Comparison]:
+    """Answer every question of a statistic, each at the level 1 - `error` / their number."""
     asked = ask(reading)
-    z = quantile(len(asked))
+    z = quantile(len(asked), error)
     return [_answer(reading, question, z) for question in asked]
 
 
@@ -140,18 +150,12 @@ def _answer(reading: Reading, asked: Question, z: float) -> Comparison:
     second: Mapping[str, object] = {asked.axis: list(asked.others) or asked.second}
     groups: list[Mapping[str, object]] = [{asked.axis: asked.first}, second]
     if isinstance(table, MeanTable):
-        means = [table._of(table._numbers.chosen(group)) for group in groups]
-        hidden = bool(table._withheld(*(mean.bottom for mean in means)))
         found = of_means(table, groups, z)
-        return Comparison(asked, found.estimate, found.low, found.high, hidden or not found.known)
+        return Comparison(asked, found.estimate, found.low, found.high, not found.known)
     if not isinstance(table, CountTable) or reading.answer is None:
         raise TypeError("a table is of counts or of means")
-    parts = [table._part({reading.answer.name: asked.answer}, group) for group in groups]
-    hidden = bool(table._withheld(*(total for p in parts for total in (p.count, p.people))))
     found = of_shares(table, {reading.answer.name: asked.answer}, groups, z)
-    return Comparison(
-        asked, found.estimate, found.low, found.high, hidden or not found.known, percent=True
-    )
+    return Comparison(asked, found.estimate, found.low, found.high, not found.known, percent=True)
 
 
 def _compare_answers(table: CountTable, asked: Question, z: float) -> Comparison:
@@ -160,15 +164,8 @@ def _compare_answers(table: CountTable, asked: Question, z: float) -> Comparison
         for label in (asked.first, asked.second)
     )
     apart = first - second
-    reach = of_people(apart, z)
-    return Comparison(
-        asked,
-        apart.value,
-        apart.value - reach,
-        apart.value + reach,
-        bool(table._withheld(first, second)),
-        whole=True,
-    )
+    low, high = within(apart.value, of_people(apart, z), (-table.most, table.most))
+    return Comparison(asked, apart.value, low, high, whole=True)
 
 
 def of_means(table: MeanTable, groups: Sequence[Mapping[str, object]], z: float) -> Interval:
@@ -203,8 +200,8 @@ def of_people(total: Total, z: float) -> float:
 
 
 def _tail(z: float) -> float:
-    """Return how far one unit of excess kurtosis moves the quantile z."""
-    return (z**3 - 3 * z) / 24
+    """Return how far one unit of excess kurtosis moves the quantile z; never inwards."""
+    return max(0.0, z**3 - 3 * z) / 24
 
 
 def _minus(first: Ratio, second: Ratio, z: float) -> Interval:

@@ -36,7 +36,7 @@ class Row:
     """A line of a chart: a label and its figure, or why there is none; or a heading.
 
     `said` is what is written beside the label; `low`, `estimate` and `high` are drawn, in the
-    unit of the axis.
+    unit of the axis. Without an estimate the line is grey.
     """
 
     label: str
@@ -93,16 +93,17 @@ def draw(key: str, title: str, rows: Sequence[Row], axis: Axis, *, unit: str = "
 def _describe(rows: Sequence[Row]) -> str:
     said = [f"{row.label}:" if row.heading else f"{row.label}: {row.said}." for row in rows]
     return (
-        "A point for each single best number, a line for the range it may lie in. "
+        "A point for each best number, a line for the range it may lie in, grey without a point. "
         f"{' '.join(said)} The same numbers are in the table that follows."
     )
 
 
 def _whisker(row: Row, low: float, high: float, y: float) -> Iterator[Html]:
     ends = [_per_cent(value, low, high) for value in (row.low or 0.0, row.high or 0.0)]
-    yield tag("line", x1=ends[0], x2=ends[1], y1=f"{y:g}", y2=f"{y:g}", class_="bar")
+    bar = "bar" if row.estimate is not None else "bar grey"
+    yield tag("line", x1=ends[0], x2=ends[1], y1=f"{y:g}", y2=f"{y:g}", class_=bar)
     for end in ends:
-        yield tag("line", x1=end, x2=end, y1=f"{y - 5:g}", y2=f"{y + 5:g}", class_="bar")
+        yield tag("line", x1=end, x2=end, y1=f"{y - 5:g}", y2=f"{y + 5:g}", class_=bar)
     if row.estimate is not None:
         middle = _per_cent(row.estimate, low, high)
         yield tag("circle", cx=middle, cy=f"{y:g}", r="4.5", class_="dot")

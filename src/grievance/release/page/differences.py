@@ -1,10 +1,10 @@
-"""Which differences of a statistic are larger than the noise, in sentences and as a table."""
+"""Which differences of a statistic are larger than the noise: two lists, and a table of all."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grievance.markup import stranger, table, tag
+from grievance.markup import join, stranger, table, tag
 from grievance.release.page.pieces import folded, sentences
 from grievance.release.page.words import as_range, cannot_be_said, count, difference
 
@@ -23,12 +23,21 @@ def differences(highlights: Highlights) -> Iterator[Html]:
     reading, made = highlights.reading, highlights.comparisons
     if not made:
         return
-    apart, hidden = highlights.apart, highlights.not_shown
+    apart, wider, hidden = highlights.apart, highlights.wider, highlights.not_shown
     yield tag("h4", "Which differences are larger than the noise")
     if apart:
         yield sentences([*difference(reading, one), "."] for one in apart)
     else:
         yield tag("p", "None of those that were looked at.")
+    promise = tag(
+        "p",
+        "It holds those above too. On average noise alone puts at most one wrong entry into four "
+        "such lists: a difference that is not there, or is the other way round.",
+    )
+    yield folded(
+        f"A wider list: {count(len(wider), 'difference')}",
+        join([promise, sentences([*difference(reading, one), "."] for one in wider)]),
+    )
     if 0 < len(hidden) <= FEW:
         yield sentences([*cannot_be_said(reading, one), "."] for one in hidden)
     elif hidden:
@@ -37,21 +46,20 @@ def differences(highlights: Highlights) -> Iterator[Html]:
             *cannot_be_said(reading, hidden[0]),
             f". The same goes for {count(len(hidden) - 1, 'other comparison')}.",
         )
-    lost = sum(one.withheld for one in made)
+    lost = sum(one.lost for one in made)
     if lost:
         yield tag(
-            "p",
-            f"{count(lost, 'comparison')} cannot be shown: a figure in it is withheld "
-            "or lost in the noise.",
+            "p", f"{count(lost, 'comparison')} cannot be shown: a figure is lost in the noise."
         )
     caption = f"All {count(len(made), 'comparison')}, corrected for their number"
     rows: list[list[Part]] = []
+    asked_wider = [one.asked for one in wider]
     for one in made:
         asked = one.asked
         second = "the other groups" if asked.kind == "rest" else stranger(asked.second)
-        words = (
-            "withheld" if one.withheld else "larger than the noise" if one.apart else ("not shown")
-        )
+        words = "larger than the noise" if one.apart else "no"
+        if one.asked in asked_wider and not one.apart:
+            words = "in the wider list"
         rows.append(
             [
                 stranger(asked.first),

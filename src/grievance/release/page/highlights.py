@@ -7,8 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from grievance.release.counts import CountTable
-from grievance.release.page.apart import compare
-from grievance.release.page.words import is_known
+from grievance.release.page.apart import WIDER_ERROR, compare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,16 +31,17 @@ class Highlights:
     @property
     def apart(self) -> list[Comparison]:
         """Differences larger than the noise, the largest first among those of a kind."""
-        order = {"answers": 0, "groups": 1, "rest": 2}
-        return sorted(
-            (one for one in self.comparisons if one.apart),
-            key=lambda one: (order[one.asked.kind], -abs(one.estimate or 0.0)),
-        )
+        return _apart(self.comparisons)
+
+    @cached_property
+    def wider(self) -> list[Comparison]:
+        """The same of the wider list, each with its interval there."""
+        return _apart(compare(self.reading, WIDER_ERROR))
 
     @property
     def not_shown(self) -> list[Comparison]:
-        """Differences that the noise hides. What is withheld is neither."""
-        return [one for one in self.comparisons if not one.apart and not one.withheld]
+        """Differences that the noise hides. What is lost in it is neither."""
+        return [one for one in self.comparisons if not one.apart and not one.lost]
 
     @cached_property
     def shares(self) -> dict[str, Figure]:
@@ -55,10 +55,10 @@ class Highlights:
     def leading(self) -> tuple[str, ...]:
         """The answers no other was shown to be ahead of, the largest figure first.
 
-        What is withheld or lost in the noise is left out. Empty where nothing can be said: no
+        What is grey or lost in the noise is left out. Empty where nothing can be said: no
         share is known, or so many answers were offered that they are not compared.
         """
-        known = {label: figure for label, figure in self.shares.items() if is_known(figure)}
+        known = {label: figure for label, figure in self.shares.items() if figure.dark}
         among = [one.upwards for one in self.comparisons if one.asked.kind == "answers"]
         if not known or (len(self.shares) > 1 and not among):
             return ()
@@ -68,17 +68,24 @@ class Highlights:
 
     @property
     def clear(self) -> bool:
-        """Whether one answer was shown to be ahead of every other that is shown."""
+        """Whether one answer was shown to be ahead of every other."""
         if len(self.leading) != 1:
             return False
-        shown = [label for label, figure in self.shares.items() if is_known(figure)]
         (first,) = self.leading
         behind = {
             one.upwards.asked.second
             for one in self.apart
             if one.asked.kind == "answers" and one.upwards.asked.first == first
         }
-        return len(shown) > 1 and set(shown) == {first} | behind
+        return len(self.shares) > 1 and set(self.shares) == {first} | behind
+
+
+def _apart(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    order = {"answers": 0, "groups": 1, "rest": 2}
+    return sorted(
+        (one for one in comparisons if one.apart),
+        key=lambda one: (order[one.asked.kind], -abs(one.estimate or 0.0)),
+    )
 
 
 def each_once(found: Sequence[Highlights]) -> list[Highlights]:

@@ -10,6 +10,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR
 from typing import TYPE_CHECKING
 
 from grievance.release.page.rounding import place_of, write
+from grievance.release.page.words import under
 from grievance.release.turnout import DISAGREE
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ def who_answered(release: Release) -> str:
         )
     if people.note == DISAGREE:
         return f"How many people answered cannot be said: {DISAGREE}."
-    if people.hidden:
-        least = release.plan.privacy.hide_below
-        return f"How many people answered is not shown: the noisy number is under {least:,}."
     if not people.known:
         return "How many people answered is not known: the noise is too large."
     place = place_of((people.high - people.low) / 2, whole=True)
@@ -38,13 +36,16 @@ def who_answered(release: Release) -> str:
     high = write(people.high, place, ROUND_CEILING)
     if int(high.replace(",", "")) > release.accepted:
         high = f"{release.accepted:,}"
+    said = f"Between {low} and {high}"
+    if people.grey:
+        said = under(people, release.accepted).capitalize()
     times = release.plan.privacy.reports_per_worker
     if times > 1:
         return (
-            f"Between {low} and {high} reports with answers in them were counted. A worker could "
+            f"{said} reports with answers in them were counted. A worker could "
             f"give up to {times:,}, so there may be fewer people."
         )
-    return f"Between {low} and {high} people answered."
+    return f"{said} people answered."
 
 
 def reports_are_no_people(release: Release) -> str:
@@ -61,7 +62,7 @@ def reports_are_no_people(release: Release) -> str:
 def who_is_in_it(release: Release) -> str:
     """Say who is in that number, and who is not; empty where there is no number."""
     people = release.people
-    if people is None or people.point is None:
+    if people is None or not people.known:
         return ""
     return (
         "In this number is everybody whose report answers at least one question; blank reports "

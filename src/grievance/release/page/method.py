@@ -67,8 +67,12 @@ def how_it_was_made(release: Release) -> Html:
             "Ranges are "
             "95 % intervals of the noise alone, each by itself: for counts from the law of the "
             "noise, for shares and means by Fieller's method, for quantiles by testing every "
-            "band. Numbers are rounded to their margin, lower ends down and upper ends up, and "
-            "numbers of people are not shown below 0.",
+            "band. They are cut at what is possible: a number of people from 0 to the reports that "
+            "count, a share from 0 to 1, a mean and a quantile within what could be answered. "
+            "Where the noise went beyond that, the range is that of the nearest possible number, "
+            "which is also the best one written here; the exported tables have the number that the "
+            "noise left, so that rows can be added up. Numbers are rounded to their margin, lower "
+            "ends down and upper ends up.",
         ),
         tag(
             "p",
@@ -78,8 +82,11 @@ def how_it_was_made(release: Release) -> Html:
             "Within a statistic all of them are corrected for their number (Bonferroni), so that "
             "the chance that noise alone makes even one difference of a statistic look real is at "
             f"most 5 in 100. This release has {count(len(release), 'statistic')}, each with that "
-            "chance of its own. How many people gave each answer is compared for questions, not "
-            "for bands of numbers; bands are compared between groups.",
+            "chance of its own. The wider list of a statistic with K comparisons has those whose "
+            "interval at level 1 - (1/4)/K excludes 0: on average noise alone puts at most one "
+            "wrong entry into four such lists, whatever depends on what. How many people gave each "
+            "answer is compared for questions, not for bands of numbers; bands are compared "
+            "between groups.",
         ),
     )
 

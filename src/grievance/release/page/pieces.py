@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from grievance.markup import join, table, tag
 from grievance.release.counts import CountTable
 from grievance.release.page.charts import Row, axis_for, draw
-from grievance.release.page.words import is_known, missing, ranged
+from grievance.release.page.words import TOO_NOISY, ranged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,18 +22,13 @@ MOST_LINES = 12
 
 
 def chart_row(reading: Reading, label: str, figure: Figure) -> Row:
-    """A figure as a line of a chart; one that is withheld or not known has words only."""
-    if not is_known(figure):
-        return Row(label, missing(reading, figure))
+    """A figure as a line of a chart; a grey one has no point, one that is not known words only."""
+    if figure.best is None:
+        return Row(label, TOO_NOISY)
     factor = 100 if figure.percent else 1
-    middle = figure.estimate or 0.0
-    return Row(
-        label,
-        ranged(reading, figure),
-        figure.low * factor,
-        middle * factor,
-        figure.high * factor,
-    )
+    middle = None if figure.grey else figure.best * factor
+    said = ranged(reading, figure)
+    return Row(label, said, figure.low * factor, middle, figure.high * factor)
 
 
 def chart_figure(

@@ -32,7 +32,6 @@ from grievance.release.page.words import (
     difference,
     each,
     exact_limits,
-    is_known,
     quoted,
     shown,
     whom,
@@ -124,7 +123,7 @@ def _levels(one: Highlights) -> Iterator[Html]:
     elif isinstance(table, CountTable) and reading.answer is not None:
         z = max(Z, NormalDist().inv_cdf(1 - ERROR / len(one.shares)))
         for label, figure in one.shares.items():
-            if not is_known(figure):
+            if not figure.dark:
                 continue
             written = Fraction(shown(reading, figure).low.replace(",", "")) / 100
             corrected = lower_end(table._part({reading.answer.name: label}, {}).ratio, z)
@@ -141,7 +140,7 @@ def _levels(one: Highlights) -> Iterator[Html]:
 
 def _level_of_mean(reading: Reading, table: MeanTable) -> Iterator[Html]:
     mean = table.mean()
-    if not is_known(mean):
+    if not mean.dark:
         return
     low = shown(reading, mean).low
     if Fraction(low.replace(",", "")) > table.minimum:
@@ -156,7 +155,7 @@ def _level_of_mean(reading: Reading, table: MeanTable) -> Iterator[Html]:
 
 def _level_of_median(reading: Reading, table: DistributionTable) -> Iterator[Html]:
     median = table.quantile("1/2")
-    if not median.hidden and median.known and median.low > float(table.ranges[0][0]):
+    if median.known and median.low > float(table.ranges[0][0]):
         low, _ = exact_limits(median)
         yield _item(
             "At least half of those who answered ",
@@ -178,7 +177,7 @@ def _ahead(one: Highlights) -> Iterator[Html]:
             quoted(first),
             " is the most frequent answer to ",
             whom(one.reading),
-            ", ahead of every other that is shown: ",
+            ", ahead of every other: ",
             f"{between(one.reading, one.shares[first])} of those who answered.",
         )
 

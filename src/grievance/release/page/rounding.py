@@ -9,12 +9,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from grievance.release.figures import MOST_DECIMALS
-
-if TYPE_CHECKING:
-    from grievance.release.figures import Figure
 
 _FINEST = -MOST_DECIMALS
 _NOISE_FREE = -2
@@ -126,8 +123,3 @@ def show(
         high=rounded(figure.high, ROUND_CEILING),
         unit="%" if figure.percent and not unit else unit,
     )
-
-
-def show_people(figure: Figure) -> Shown:
-    """Round a number of people, which is not negative whatever the noise says."""
-    return show(figure, bounds=(0.0, math.inf))

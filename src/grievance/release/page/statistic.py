@@ -13,13 +13,13 @@ from grievance.release.page.differences import differences
 from grievance.release.page.pieces import BEST, chart_figure, chart_row, folded, sentences
 from grievance.release.page.reading import given_labels
 from grievance.release.page.words import (
+    TOO_NOISY,
     about,
+    added_up,
     between,
     count,
     each,
     exact_limits,
-    is_known,
-    missing,
     numbers_between,
     only,
     phrase,
@@ -83,10 +83,11 @@ def _of_everybody(highlights: Highlights) -> Iterator[Html]:
     if isinstance(stat, MeanTable):
         mean = stat.mean()
         who = "all groups together" if reading.groups else "everybody who answered"
-        if is_known(mean):
-            yield tag("p", f"The mean of {who} lies {between(reading, mean)}.")
-        else:
-            yield tag("p", f"The mean of {who} is {missing(reading, mean)}.")
+        lies = "lies" if mean.known else "is"
+        yield tag("p", f"The mean of {who} {lies} {between(reading, mean)}.")
+        total = stat.total()
+        if total.known:
+            yield tag("p", f"Added up over {who} it is {added_up(reading, total).between}.")
         return
     if isinstance(stat, DistributionTable):
         yield from _quartiles(reading, stat)
@@ -94,7 +95,7 @@ def _of_everybody(highlights: Highlights) -> Iterator[Html]:
         return
     shares = dict(highlights.shares)
     if reading.several:
-        # The order of the plan means nothing where several may be ticked; hidden ones come last.
+        # The order of the plan means nothing where several may be ticked; unknown ones come last.
         shares = dict(sorted(shares.items(), key=lambda pair: -_size(pair[1])))
     yield sentences(_share(reading, label, figure) for label, figure in shares.items())
     name = reading.answer.name
@@ -117,14 +118,14 @@ def _share(reading: Reading, label: str, figure: Figure) -> list[Part]:
     said: list[Part] = [f" of those who answered {reading.verb} ", quoted(label)]
     if isinstance(reading.table, DistributionTable) and reading.unit:
         said += [" ", stranger(reading.unit)]
-    if is_known(figure):
-        words = between(reading, figure)
+    words = between(reading, figure)
+    if figure.known:
         return [f"{words[0].upper()}{words[1:]}", *said, "."]
-    return ["How many", *said, f" is {missing(reading, figure)}."]
+    return ["How many", *said, f" is {words}."]
 
 
 def _size(figure: Figure) -> float:
-    return (figure.estimate or 0.0) if is_known(figure) else -1.0
+    return -1.0 if figure.best is None else figure.best
 
 
 def _quartiles(reading: Reading, stat: DistributionTable) -> Iterator[Html]:
@@ -133,14 +134,8 @@ def _quartiles(reading: Reading, stat: DistributionTable) -> Iterator[Html]:
     said: list[list[Part]] = []
     for words, q in _QUARTERS:
         found = stat.quantile(q)
-        if found.hidden or not found.known:
-            said.append(
-                [
-                    f"What {words} of those who answered gave at most is ",
-                    missing(reading, found),
-                    ".",
-                ]
-            )
+        if not found.known:
+            said.append([f"What {words} of those who answered gave at most is {TOO_NOISY}."])
         else:
             who = f"{words.capitalize()} of those who answered"
             said.append([f"{who} gave no more than a number {numbers_between(found)}", *unit, "."])
@@ -149,17 +144,15 @@ def _quartiles(reading: Reading, stat: DistributionTable) -> Iterator[Html]:
     for axis in reading.groups:
         for label in given_labels(axis):
             cells = [stat.quantile(q, **{axis.name: label}) for _, q in _QUARTERS]
-            rows.append([stranger(label), *(_quantile(reading, cell) for cell in cells)])
+            rows.append([stranger(label), *map(_quantile, cells)])
     if rows:
         caption = "Numbers that a quarter, half and three quarters gave no more than"
         head = ("Group", "A quarter", "Half (median)", "Three quarters")
         yield table(caption, head, rows)
 
 
-def _quantile(reading: Reading, found: Quantile) -> str:
-    if found.hidden or not found.known:
-        return missing(reading, found)
-    return " to ".join(exact_limits(found))
+def _quantile(found: Quantile) -> str:
+    return " to ".join(exact_limits(found)) if found.known else TOO_NOISY
 
 
 def _by_groups(highlights: Highlights, axis: Axis) -> Iterator[Html]:
@@ -180,12 +173,13 @@ def _by_groups(highlights: Highlights, axis: Axis) -> Iterator[Html]:
                 ]
             },
             reading,
-            ("Group", "People", "Mean"),
+            ("Group", "People", "Mean", "Added up"),
             [
                 [
                     stranger(group),
                     about(reading, stat.answered(**{axis.name: group})),
                     about(reading, mean),
+                    _sum(reading, stat.total(**{axis.name: group})),
                 ]
                 for group, mean in means.items()
             ],
@@ -204,7 +198,7 @@ def _by_groups(highlights: Highlights, axis: Axis) -> Iterator[Html]:
     charts: dict[str, list[Row]] = {}
     cells: list[list[Part]] = []
     for answer, of in shares.items():
-        if any(is_known(figure) for figure in of.values()):
+        if any(figure.known for figure in of.values()):
             charts[answer] = [
                 chart_row(reading, EVERYBODY, highlights.shares[answer]),
                 *(chart_row(reading, group, figure) for group, figure in of.items()),
@@ -226,6 +220,13 @@ def _by_groups(highlights: Highlights, axis: Axis) -> Iterator[Html]:
         ("Answer", "Group", "Share of those who answered in the group"),
         cells,
     )
+
+
+def _sum(reading: Reading, total: Figure) -> Part:
+    """What a number comes to in a group; for tables."""
+    if total.dark:
+        return added_up(reading, total).about
+    return tag("span", added_up(reading, total).range if total.known else TOO_NOISY, class_="soft")
 
 
 def _all_cells(reading: Reading) -> Html:
@@ -252,7 +253,7 @@ def _all_cells(reading: Reading) -> Html:
 
 def _groups_line(reading: Reading, answer: str, of: Mapping[str, Figure]) -> list[Part]:
     """Say one answer's share in every group, in one sentence."""
-    if not any(is_known(figure) for figure in of.values()):
+    if not any(figure.known for figure in of.values()):
         return [quoted(answer), ": nothing can be shown for any group."]
     said = [
         phrase("among ", quoted(group), f" {between(reading, figure)}")

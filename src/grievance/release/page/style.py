@@ -46,6 +46,7 @@ svg .label, svg .said, svg .head { paint-order: stroke; stroke: var(--paper); st
   stroke-linejoin: round; }
 svg .grid { stroke: var(--line); stroke-width: 1; }
 svg .bar { stroke: var(--accent); stroke-width: 2; } svg .dot { fill: var(--accent); }
+svg .grey { stroke: var(--soft); }
 details { margin: .5rem 0; border: 1px solid var(--line); border-radius: .3rem; padding: 0 .7rem; }
 summary { padding: .5rem 0; cursor: pointer; color: var(--accent); font-weight: 600; }
 summary:focus-visible, a:focus-visible, .table:focus-visible { outline: 3px solid var(--accent);

@@ -17,7 +17,6 @@ from grievance.release.page.statistic import section
 from grievance.release.page.words import (
     between,
     each,
-    is_known,
     numbers_between,
     phrase,
     quoted,
@@ -52,22 +51,24 @@ def what_is_the_problem(found: Sequence[Highlights]) -> Html:
 
 def what_is_known(release: Release, found: Sequence[Highlights]) -> Html:
     """Every statistic with its figures."""
-    # The display rule selects by the noisy number, so it takes more of the ranges that are right.
-    hold = (
-        "95 of 100 of all ranges, withheld ones counted in, hold the number that was counted. In "
-        "a table with many nearly empty cells, the ranges that are shown are wrong more often: "
-        "shown is what the noise made large. "
-        if release.plan.privacy.hide_below
-        else "95 of 100 such ranges hold the number that was counted. "
-    )
     return tag(
         "section",
         tag("h2", "What do we know, and how surely?", id="known"),
         tag(
             "p",
             "Noise was added to every number on purpose, so that no number gives one person away. "
-            f"That is why every figure is a range: {hold}"
-            "The ranges say nothing about people who did not report.",
+            "That is why every figure is a range, of what is possible. The ranges say nothing "
+            "about people who did not report.",
+        ),
+        # What is dark is selected by the noisy number, so not as many of its ranges are right.
+        tag(
+            "p",
+            "A number of people that does not stand out of the noise is grey and has an upper end "
+            "alone: ",
+            tag("span", "under 40", class_="soft"),
+            ". 95 of 100 ranges hold the number that was counted, over all cells, dark and grey. "
+            "Among the smallest dark ones fewer do: they are dark because the noise made them "
+            "large.",
         ),
         *(
             [tag("p", several, class_="note")]
@@ -83,12 +84,12 @@ def _headline(one: Highlights) -> Iterator[Html]:
     reading, table = one.reading, one.reading.table
     if isinstance(table, MeanTable):
         mean = table.mean()
-        if is_known(mean):
+        if mean.dark:
             yield _item(whom(reading), f": the mean lies {between(reading, mean)}.")
         return
     if isinstance(table, DistributionTable):
         median = table.quantile("1/2")
-        if not median.hidden and median.known:
+        if median.known:
             unit: list[Part] = [" ", stranger(reading.unit)] if reading.unit else []
             yield _item(
                 whom(reading),
@@ -98,11 +99,8 @@ def _headline(one: Highlights) -> Iterator[Html]:
                 ".",
             )
         return
-    known = [label for label in one.leading if is_known(one.shares[label])]
-    if not known:
-        return
-    if len(known) == 1:
-        (first,) = known
+    if len(one.leading) == 1:
+        (first,) = one.leading
         yield _item(
             whom(reading),
             ": ",
@@ -110,9 +108,10 @@ def _headline(one: Highlights) -> Iterator[Html]:
             quoted(first),
             ".",
         )
-    elif len(known) <= MOST_TIED:
+    elif 1 < len(one.leading) <= MOST_TIED:
         labels = [
-            phrase(quoted(label), f" ({ranged(reading, one.shares[label])})") for label in known
+            phrase(quoted(label), f" ({ranged(reading, one.shares[label])})")
+            for label in one.leading
         ]
         yield _item(
             whom(reading),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING
 
 from grievance.markup import stranger, tag
-from grievance.release.page.rounding import show, show_people
+from grievance.release.page.rounding import place_of, show, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,45 +42,52 @@ def each(parts: Sequence[Html], last: str = "and") -> Html:
     return phrase(*between)
 
 
-def is_known(figure: Figure) -> bool:
-    """Whether there is anything to say: neither withheld nor lost in the noise."""
-    return figure.point is not None
-
-
-def withheld(hide_below: int) -> str:
-    """Why a figure is not shown."""
-    return f"withheld (its noisy number is under {hide_below:,})"
-
-
-def missing(reading: Reading, figure: Figure | Quantile) -> str:
-    """Why there is nothing to show."""
-    return withheld(reading.table.hide_below) if figure.hidden else TOO_NOISY
+def under(figure: Figure, most: float) -> str:
+    """`under 40`: how a grey count is written. `most`: what it can be."""
+    place = place_of((figure.high - figure.low) / 2, whole=True)
+    rounded = write(figure.under, place, ROUND_CEILING)
+    return f"under {rounded if int(rounded.replace(',', '')) <= most else f'{figure.under:,}'}"
 
 
 def shown(reading: Reading, figure: Figure) -> Shown:
     """A figure that is known, rounded to its noise."""
     if figure.whole:
-        return show_people(figure)
+        return show(figure, bounds=(0.0, reading.table.most))
     if figure.percent:
         return show(figure)
     return show(figure, reading.unit, bounds=reading.bounds)
 
 
 def between(reading: Reading, figure: Figure) -> str:
-    """`between 38% and 46%`, or why that cannot be said."""
-    return shown(reading, figure).between if is_known(figure) else missing(reading, figure)
+    """`between 38% and 46%`, `under 40`, or why that cannot be said."""
+    if not figure.known:
+        return TOO_NOISY
+    if figure.grey and figure.whole:
+        return under(figure, reading.table.most)
+    return shown(reading, figure).between
 
 
 def ranged(reading: Reading, figure: Figure) -> str:
     """`38% to 46%`, or why that cannot be said."""
-    return shown(reading, figure).range if is_known(figure) else missing(reading, figure)
+    return shown(reading, figure).range if figure.known else TOO_NOISY
 
 
-def about(reading: Reading, figure: Figure | None) -> str:
-    """`42% (38% to 46%)`, or why that cannot be said; for tables."""
+def about(reading: Reading, figure: Figure | None) -> Part:
+    """`42% (38% to 46%)`, `under 40` in grey, or why that cannot be said; for tables."""
     if figure is None:
         return ""
-    return shown(reading, figure).about if is_known(figure) else missing(reading, figure)
+    if figure.dark:
+        return shown(reading, figure).about
+    said = between(reading, figure) if figure.whole else ranged(reading, figure)
+    return tag("span", said, class_="soft")
+
+
+def added_up(reading: Reading, total: Figure) -> Shown:
+    """The sum of a number over people, rounded to its noise."""
+    least, most = reading.bounds or (-math.inf, math.inf)
+    people = reading.table.most
+    bounds = min(0.0, least * people), max(0.0, most * people)
+    return show(total, reading.unit, bounds=bounds)
 
 
 def exact_limits(found: Quantile) -> tuple[str, str]:
@@ -95,7 +103,7 @@ def numbers_between(found: Quantile) -> str:
 
 def by_how_much(reading: Reading, found: Comparison) -> str:
     """`by between 3 and 12 points`: a difference at its corrected level, whichever way round."""
-    size = show(_mirrored(found) if found.high < 0 else found, unit_of(reading, found))
+    size = _apart(reading, _mirrored(found) if found.high < 0 else found)
     if size.low == "0":
         # It is more than nothing, but less than the digits its margin supports.
         return f"by up to {size.high} {size.unit}".strip()
@@ -104,9 +112,15 @@ def by_how_much(reading: Reading, found: Comparison) -> str:
 
 def as_range(reading: Reading, found: Comparison) -> str:
     """`3 to 12 points`: a difference at its corrected level, for tables."""
-    if found.withheld:
-        return "withheld, or lost in the noise"
-    return show(found, unit_of(reading, found)).range.replace("-", "\u2212")
+    if found.lost:
+        return "lost in the noise"
+    return _apart(reading, found).range.replace("-", "\u2212")
+
+
+def _apart(reading: Reading, found: Comparison) -> Shown:
+    least, most = (0.0, 1.0) if found.percent else reading.bounds or (0.0, reading.table.most)
+    bounds = least - most, most - least
+    return show(found, unit_of(reading, found), bounds=bounds)
 
 
 def unit_of(reading: Reading, found: Comparison) -> str:
