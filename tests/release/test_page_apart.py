@@ -176,8 +176,8 @@ def test_grey_counts_are_compared_and_what_is_lost_is_not(
     assert bad and not any(one.lost for one in bad)
     assert any(one.apart for one in bad if one.asked.kind == "answers")
     # Of hardly anybody in a group nothing can be said, and it is in no list.
-    faint = make_task(FIELDS, STATISTICS, "0.2", 30)
-    nobody = Highlights(read_tables(make_release(faint, {"moods": values}))[0])
+    values = [300, 80, 0, 100, 300, 2, 20, 20, 1]
+    nobody = Highlights(read_tables(make_release(task, {"moods": values}))[0])
     lost = [one for one in nobody.comparisons if one.lost]
     assert lost and all((one.low, one.high) == (-1, 1) for one in lost)
     assert not {id(one) for one in lost} & {id(one) for one in nobody.apart + nobody.not_shown}

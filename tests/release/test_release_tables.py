@@ -116,9 +116,10 @@ def test_text_is_aligned_and_cut() -> None:
     table = CountTable(name="places", title="Where?", cube=cube, hide_below=0)
     lines = repr(table).splitlines()
     assert lines[0] == "places: Where?"
-    assert "and 40 more rows" in lines[-2]
+    assert "and 40 more rows" in lines[-3]
+    assert lines[-2] == "(under, or a range alone: a noisy number of people below its margin)"
     assert "noise only" in lines[-1]
-    full = table.plain().splitlines()[1:-1]
+    full = table.plain().splitlines()[1:-2]
     assert len(full) == 102
     assert len({width(line[: line.index(" (") if " (" in line else 0]) for line in full[2:12]}) == 1
     assert width("東京") == 4
