@@ -99,7 +99,7 @@ def test_without_a_number_of_reports_margins_are_in_people_only() -> None:
         assert statistic.margin > 0
         assert statistic.people is statistic.margin_points is statistic.margin_units is None
         assert statistic.difference_points is statistic.difference_units is None
-        assert (statistic.hopeless, statistic.hidden, statistic.merging) == (0, 0, None)
+        assert (statistic.hopeless, statistic.grey, statistic.merging) == (0, 0, None)
         assert all(figure.expected is None for figure in statistic.figures)
 
 
@@ -269,7 +269,7 @@ def test_the_designs_example_in_words() -> None:
             "fewer than 50 sealed reports, blank ones added as cover included: that says nothing "
             "of how many people there are, and the noise protects them."
         ),
-        "counts below 10",
+        "A count below 10 or below the margin of its noise is shown as what it is under",
         "epsilon 1 ",
         "at most epsilon 4 about one worker at delta 0.000001; by bad luck of the noise more, ",
     ):

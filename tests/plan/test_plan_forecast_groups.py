@@ -47,7 +47,7 @@ def test_cells_hold_the_product_of_their_shares() -> None:
     assert hours.margin_units < hours.margin_units_most or hours.cells == 2
     blank = of_cells(found["unpaid_hours_spread"], region="London", unpaid_hours="not answered")
     assert (blank.expected, blank.blank, blank.hopeless, blank.points) == (0, True, False, None)
-    assert blank.hidden
+    assert blank.grey
 
 
 def test_margins_are_of_the_group_and_small_groups_drown() -> None:
@@ -60,7 +60,7 @@ def test_margins_are_of_the_group_and_small_groups_drown() -> None:
     assert found.hopeless == sum(figure.hopeless for figure in found.figures)
     for figure in found.figures:
         assert figure.hopeless == (figure.expected < figure.margin)
-        assert figure.hidden == (figure.expected < PLAN.privacy.hide_below)
+        assert figure.grey == (figure.expected < max(PLAN.privacy.hide_below, figure.margin))
     assert found.margin_points_most == wales.points
     # Between Scotland and Wales no difference at all can show.
     assert found.difference_points is not None
