@@ -323,6 +323,17 @@ def test_exceptions_and_blank_reports_are_stated(kinds: Release) -> None:
     assert "fewer than 10 sealed reports, blank ones that partners add as cover included." in words
 
 
+def test_who_is_no_aggregator_is_told_what_both_noises_keep(
+    kinds: Release, make_task: Callable, make_release: Callable
+) -> None:
+    assert "the noise of all 2 aggregators counts, not that of one alone: epsilon 0.6" in (
+        Outline(page_of(kinds)).words
+    )
+    task = make_task(mechanism="laplace")
+    values = {n: [100] * task.layout.statistics[n].num_released for n in task.allocations}
+    assert "aggregators counts" not in Outline(make_release(task, values).to_html()).words
+
+
 def test_what_the_ranges_hold_is_said_of_dark_and_grey(kinds: Release) -> None:
     words = Outline(page_of(kinds)).words
     assert (

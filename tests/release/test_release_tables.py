@@ -67,7 +67,7 @@ def test_grey_counts_are_written_as_what_they_are_under(hiding: Release) -> None
     assert all(raw[value].grey for value in (29, -13, 17, 19, 11))
     assert all(not raw[value].grey for value in (777, 555, 444, 666, 999, 888))
     assert raw[30].grey == (raw[30].margin > 30)  # its own margin is the other limit
-    assert "grey" not in shown.replace("'grey'", "") and "(under, or a range alone: " in shown
+    assert "grey" not in shown.replace("'grey'", "") and "(no best number: " in shown
     assert hiding.values["contracts"][1] == 29
     for row, figure in zip(table.to_rows(), table.cells(), strict=True):
         assert (row["low_95"], row["high_95"]) == (figure.low, figure.high)
@@ -117,7 +117,7 @@ def test_text_is_aligned_and_cut() -> None:
     lines = repr(table).splitlines()
     assert lines[0] == "places: Where?"
     assert "and 40 more rows" in lines[-3]
-    assert lines[-2] == "(under, or a range alone: a noisy number of people below its margin)"
+    assert lines[-2] == "(no best number: a noisy number of people below its margin)"
     assert "noise only" in lines[-1]
     full = table.plain().splitlines()[1:-2]
     assert len(full) == 102

@@ -89,7 +89,7 @@ class Table(ABC):
             said.append(f"reconciled with {', '.join(self.reconciled_with)}")
         if any(figure.known and figure.grey for figure in self.cells()):
             least = f"{self.hide_below} or its margin" if self.hide_below else "its margin"
-            said.append(f"under, or a range alone: a noisy number of people below {least}")
+            said.append(f"no best number: a noisy number of people below {least}")
         return tuple(said)
 
     @abstractmethod
