@@ -60,7 +60,7 @@ class World(NamedTuple):
     moods: tuple[tuple[int, int, int], ...] = ((1, 1, 1),) * 3
 
 
-SAME = (400, 400, 400)
+SAME = (420, 420, 420)
 WORLDS = {
     "nobody differs": World(REGION + MOOD, MOODS, "gaussian", SAME),
     "nobody differs, other noise": World(REGION + MOOD, MOODS, "laplace", SAME),
