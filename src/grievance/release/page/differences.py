@@ -23,7 +23,9 @@ def differences(highlights: Highlights) -> Iterator[Html]:
     reading, made = highlights.reading, highlights.comparisons
     if not made:
         return
-    apart, wider, hidden = highlights.apart, highlights.wider, highlights.not_shown
+    apart, wider = highlights.apart, highlights.wider
+    asked_wider = [one.asked for one in wider]
+    hidden = [one for one in highlights.not_shown if one.asked not in asked_wider]
     yield tag("h4", "Which differences are larger than the noise")
     if apart:
         yield sentences([*difference(reading, one), "."] for one in apart)
@@ -46,14 +48,13 @@ def differences(highlights: Highlights) -> Iterator[Html]:
             *cannot_be_said(reading, hidden[0]),
             f". The same goes for {count(len(hidden) - 1, 'other comparison')}.",
         )
-    lost = sum(one.lost for one in made)
+    lost = sum(one.lost and one.asked not in asked_wider for one in made)
     if lost:
         yield tag(
             "p", f"{count(lost, 'comparison')} cannot be shown: a figure is lost in the noise."
         )
     caption = f"All {count(len(made), 'comparison')}, corrected for their number"
     rows: list[list[Part]] = []
-    asked_wider = [one.asked for one in wider]
     for one in made:
         asked = one.asked
         second = "the other groups" if asked.kind == "rest" else stranger(asked.second)
