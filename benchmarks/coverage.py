@@ -162,7 +162,7 @@ def asked() -> list[Asked]:
         for contract in ("permanent", "agency"):
             of = {"contract": contract}
             found += [
-                Asked("cell", "contracts", lambda t, c={**of, **group}: t.cell(**c)),
+                Asked(f"cell{size}", "contracts", lambda t, c={**of, **group}: t.cell(**c), big),
                 Asked(
                     f"share{size}", "contracts",
                     lambda t, o=of, g=group: t.share(of=o, within=g), big,
@@ -171,17 +171,20 @@ def asked() -> list[Asked]:
         for problem in ("overtime", "bullying"):
             of = {"problems": problem}
             found += [
-                Asked("cell, ticks", "problems", lambda t, c={**of, **group}: t.cell(**c)),
+                Asked(
+                    f"cell, ticks{size}", "problems",
+                    lambda t, c={**of, **group}: t.cell(**c), big,
+                ),
                 Asked(
                     f"share, ticks{size}", "problems",
                     lambda t, o=of, g=group: t.share(of=o, within=g), big,
                 ),
             ]  # fmt: skip
         found += [
-            Asked("total", "contracts", lambda t, g=group: t.total(**g)),
-            Asked("total", "spread", lambda t, g=group: t.total(**g)),
-            Asked("total", "regions", lambda t, g=group: t.total(**g)),
-            Asked("answered", "problems", lambda t, g=group: t.answered(**g)),
+            Asked(f"total{size}", "contracts", lambda t, g=group: t.total(**g), big),
+            Asked(f"total{size}", "spread", lambda t, g=group: t.total(**g), big),
+            Asked(f"total{size}", "regions", lambda t, g=group: t.total(**g), big),
+            Asked(f"answered{size}", "problems", lambda t, g=group: t.answered(**g), big),
             Asked(f"mean{size}", "hours_mean", lambda t, g=group: t.mean(**g), big),
             Asked(f"mean{size}", "pay_by_region", lambda t, g=group: t.mean(**g), big),
         ]
