@@ -30,6 +30,7 @@ opens = 2026-10-01
 closes = 2026-12-20
 envelope = "x25519"
 [privacy]
+mechanism = "gaussian"
 epsilon = 1.0
 delta = 1e-6
 lifetime_epsilon = 4.0

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 TINY_PLAN = (
-    plan_head("Two questions", "tiny")
+    plan_head("Two questions", "tiny", mechanism="gaussian")
     + """
 [fields.problems]
 question = "What is a problem?"

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 from grievance.aggregator import Office, SyncResult, sync
 from grievance.aggregator.outside import with_witnesses
 from grievance.aggregator.releases import answer, propose
+from grievance.aggregator.campaign import with_mechanism
 from grievance.aggregator.rounds import join_round, new_round
 from grievance.client import Report, seal
 from grievance.client.commitment import commitment_of, nonce_of, openings
@@ -164,10 +165,16 @@ class Federation:
             pass
 
     def invite_to(self, plan: bytes, *helpers: str, rehearsal: bool = False) -> str:
-        """The leader invites some of the others, who join; nobody syncs. Returns the round."""
+        """The leader invites some of the others, who join; nobody syncs. Returns the round.
+
+        As `round new` does, with the noise written out where the plan leaves it open.
+        """
         identities = [self.homes[name].identity for name in helpers]
         with Office.open(self.leader) as office:
-            invitation = new_round(self.leader, office.state, plan, identities, rehearsal=rehearsal)
+            named = with_mechanism(office.state, plan)
+            invitation = new_round(
+                self.leader, office.state, named, identities, rehearsal=rehearsal
+            )
             office.publish()
         for name in helpers:
             found = self.homes[name].invitation(invitation.round_id)

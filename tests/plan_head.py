@@ -12,9 +12,18 @@ REGIONS = ("London", "North", "Wales")
 
 
 def plan_head(
-    title: str, campaign: str, *, lifetime: str = "4.0", regions: Sequence[str] = REGIONS
+    title: str,
+    campaign: str,
+    *,
+    lifetime: str = "4.0",
+    regions: Sequence[str] = REGIONS,
+    mechanism: str | None = None,
 ) -> str:
-    """A plan up to the question where somebody works. Its envelope is the quick one."""
+    """A plan up to the question where somebody works. Its envelope is the quick one.
+
+    Its noise is left open where no `mechanism` is named.
+    """
+    noise = "" if mechanism is None else f'mechanism = "{mechanism}"\n'
     return f"""
 title = "{title}"
 campaign = "{campaign}"
@@ -23,7 +32,7 @@ closes = 2026-12-20
 envelope = "x25519"
 
 [privacy]
-epsilon = 2.0
+{noise}epsilon = 2.0
 delta = 1e-6
 lifetime_epsilon = {lifetime}
 minimum_reports = 10

@@ -13,6 +13,7 @@ from grievance.crypto.documents import canonical
 from grievance.crypto.hpke import HpkePrivateKey
 from grievance.crypto.signing import SigningKey
 from grievance.plan import Plan
+from grievance.plan.budget import write_mechanism
 from grievance.secret import VerifyKey
 from grievance.task.anchor import TrustAnchor, load_task
 from grievance.task.card import Card, make_card, parse_card
@@ -156,9 +157,12 @@ def make_coalition(
     """Let fresh aggregators agree on a task for `plan`, given as TOML or as a `Plan`.
 
     A `Plan` stands in for its own file with its JSON form. With `previous` the round
-    continues that coalition's campaign, and aggregators of the same name keep their keys.
+    continues that coalition's campaign, with its mechanism where a text leaves that out, and
+    aggregators of the same name keep their keys.
     `backups` is what the cards say by name, and the invitation knew.
     """
+    if previous is not None and isinstance(plan, str):
+        plan = write_mechanism(plan, previous.task.mechanism)
     parsed = Plan.from_toml(plan) if isinstance(plan, str) else plan
     plan_file = plan.encode() if isinstance(plan, str) else canonical(parsed.to_json())
     known = dict(zip(previous.names, previous.signing_keys, strict=True)) if previous else {}

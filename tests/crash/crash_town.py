@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from grievance.task import Task
 
 PLAN = (
-    plan_head("Two questions", "tiny", regions=("North", "South"))
+    plan_head("Two questions", "tiny", regions=("North", "South"), mechanism="gaussian")
     + """
 [statistics.region]
 count = ["region"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from plan_head import plan_head
 
 PLAN = (
-    plan_head("Three questions", "tiny", lifetime="3.0", regions=("London", "North"))
+    plan_head(
+        "Three questions", "tiny", lifetime="3.0", regions=("London", "North"), mechanism="gaussian"
+    )
     + """
 [fields.problems]
 question = "What is a problem?"

@@ -210,6 +210,7 @@ def plans(
         "privacy": {
             "epsilon": draw(st.sampled_from([Decimal("0.1"), 1, Decimal("2.5")])),
             "delta": Decimal("1e-6"),
+            "mechanism": "gaussian",
             "lifetime_epsilon": draw(st.sampled_from([Decimal("2.5"), 4])),
             "reports_per_worker": draw(st.integers(1, 3)),
         },

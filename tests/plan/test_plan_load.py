@@ -297,7 +297,7 @@ def test_the_designs_example_is_read_exactly(example_toml: str) -> None:
     plan = Plan.from_toml(example_toml)
     assert (plan.opens, plan.closes) == (date(2026, 10, 1), date(2026, 12, 20))
     assert plan.privacy.delta == Fraction(1, 10**6)
-    assert plan.privacy.mechanism == "gaussian"
+    assert plan.privacy.mechanism == "auto"
     assert list(plan.fields) == ["region", "problems", "unpaid_hours"]
     hours, problems = plan.fields["unpaid_hours"], plan.fields["problems"]
     assert isinstance(hours, NumberField)

@@ -21,6 +21,7 @@ campaign = "trial"
 opens = 2026-01-01
 closes = 2026-02-01
 [privacy]
+mechanism = "gaussian"
 epsilon = 1
 delta = 1e-6
 lifetime_epsilon = 4

@@ -23,6 +23,7 @@ campaign = "test"
 opens = 2026-10-01
 closes = 2026-12-20
 [privacy]
+mechanism = "gaussian"
 epsilon = 4
 delta = 1e-6
 lifetime_epsilon = 10

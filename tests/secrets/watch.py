@@ -31,6 +31,7 @@ opens = 2026-10-01
 closes = 2026-12-20
 envelope = "x25519"
 [privacy]
+mechanism = "gaussian"
 epsilon = 2.0
 delta = 1e-6
 lifetime_epsilon = 8.0

@@ -15,6 +15,9 @@ from grievance.testing import EXAMPLE_PLAN, Coalition, make_coalition
 
 
 def plan(mechanism: str) -> str:
+    """The example with a mechanism; `left out` leaves the choice open without saying so."""
+    if mechanism == "left out":
+        return EXAMPLE_PLAN
     return EXAMPLE_PLAN.replace("[privacy]", f'[privacy]\nmechanism = "{mechanism}"')
 
 
@@ -79,12 +82,13 @@ def test_the_other_choice_than_autos_is_refused() -> None:
 
 
 @pytest.mark.parametrize("first", ["gaussian", "laplace", "auto"])
-@pytest.mark.parametrize("then", ["gaussian", "laplace", "auto"])
+@pytest.mark.parametrize("then", ["gaussian", "laplace", "auto", "left out"])
 def test_which_may_follow_which(first: str, then: str) -> None:
     before = make_coalition(plan(first))
-    if then == before.task.mechanism:
+    if then in (before.task.mechanism, "left out"):
         after = make_coalition(plan(then), previous=before)
         check_successor(after.task, before.task)
+        assert after.task.mechanism == after.plan.privacy.mechanism == before.task.mechanism
         assert after.task.reserved == before.task.reserved + after.task.cost
         return
     with pytest.raises(TaskError) as caught:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from grievance import task as tasks
 from grievance.cost import Cost
 from grievance.errors import GrievanceError, TaskError
-from grievance.plan import Layout
-from grievance.plan.budget import round_budget
+from grievance.plan import Layout, Plan
+from grievance.plan.budget import round_budget, write_mechanism
 from grievance.pool.layout import is_round_id
 from grievance.pool.rounds import read_signed
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from grievance.aggregator.state import State
     from grievance.crypto.signing import VerifyingKey
-    from grievance.plan import Plan
     from grievance.pool.rounds import SignedTask
     from grievance.pool.store import Store
     from grievance.task import Task
@@ -36,6 +35,18 @@ def check_plan(state: State, plan: Plan, *, rehearsal: bool) -> None:
     rounds, which would end the campaign.
     """
     tasks.check_plan_continues(plan, _last_task(state, plan.campaign), rehearsal=rehearsal)
+
+
+def with_mechanism(state: State, plan_bytes: bytes) -> bytes:
+    """The plan that a leader publishes: with its campaign's mechanism written out.
+
+    Of a campaign's first plan it is what the plan resolves to. Run by `round new`.
+    """
+    text = plan_bytes.decode("utf-8")
+    plan = Plan.from_toml(text)
+    last = _last_task(state, plan.campaign)
+    mechanism = last.mechanism if last else round_budget(plan, Layout(plan)).mechanism
+    return write_mechanism(text, mechanism).encode("utf-8")
 
 
 def check_lifetime(state: State, plan: Plan) -> None:

@@ -100,7 +100,7 @@ def new(
     partners = [vouch(own, text, yes=yes) for text in admit_ or ()]
     names = [own.display_name, *(helper.display_name for helper in helpers)]
     members = [own.identity, *helpers]
-    plan_bytes, plan = _with_witnesses(own, written, members, path.name, rehearsal=rehearsal)
+    plan_bytes, plan = _written_out(own, written, members, path.name, rehearsal=rehearsal)
     say("\n".join(plan_in_words(plan, names, [p.display_name for p in partners])))
     say()
     expected = [statement(own), *(statement_of(own.store, helper) for helper in helpers)]
@@ -143,15 +143,19 @@ def new(
             say(f"{helper.name} now runs: grievance round join {invitation.round_id}")
 
 
-def _with_witnesses(
+def _written_out(
     own: Home, written: bytes, members: list[Identity], source: str, *, rehearsal: bool
 ) -> tuple[bytes, Plan]:
-    """The plan to publish, with its witnesses written out. Raises PlanError, TaskError."""
+    """The plan to publish, with its noise and its witnesses. Raises PlanError, TaskError."""
+    from grievance.aggregator import Office
+    from grievance.aggregator.campaign import with_mechanism
     from grievance.aggregator.outside import with_witnesses
     from grievance.plan import Plan
     from grievance.task.witnesses import check_outside
 
-    plan_bytes = with_witnesses(own, written, members, rehearsal=rehearsal)
+    with Office.open(own) as office:
+        named = with_mechanism(office.state, written)
+    plan_bytes = with_witnesses(own, named, members, rehearsal=rehearsal)
     plan = Plan.from_toml(plan_bytes, source=source)
     check_outside(plan, members)
     return plan_bytes, plan

@@ -116,7 +116,8 @@ class Privacy(Frozen):
     """What the round promises, and the display rules that go with it.
 
     `epsilon` at `delta` is what this round may reveal about one worker, `lifetime_epsilon`
-    (same delta) what all rounds of the campaign may reveal together. `mechanism` is the noise:
+    (same delta) what all rounds of the campaign may reveal together. `mechanism` is the noise,
+    and `rounds` how many rounds the campaign is meant to have, which decides what "auto" takes:
     see `grievance.plan.budget`. With discrete Laplace noise the promise is epsilon alone, and
     delta is not used.
     """
@@ -124,10 +125,11 @@ class Privacy(Frozen):
     epsilon: Exact
     delta: Exact
     lifetime_epsilon: Exact
+    rounds: int = 1
     reports_per_worker: int = 1
     minimum_reports: int = 50
     hide_below: int = 10
-    mechanism: Literal["gaussian", "laplace", "auto"] = "gaussian"
+    mechanism: Literal["gaussian", "laplace", "auto"] = "auto"
 
     @field_validator("mechanism", mode="before")
     @classmethod
@@ -135,8 +137,8 @@ class Privacy(Frozen):
         if value not in ("gaussian", "laplace", "auto"):
             raise problem(
                 "plan.budget",
-                'must be "gaussian" (for many tables), "laplace" (for one or a few), or, in a '
-                'campaign\'s first plan, "auto": the better one for this plan',
+                'must be "gaussian" (for many tables or rounds), "laplace" (for one table or two), '
+                "or left out: then it is the better one for this plan, or its campaign's",
             )
         return value
 
@@ -164,6 +166,7 @@ class Privacy(Frozen):
                 "lifetime_epsilon",
             )
         for key, least, most in (
+            ("rounds", 1, limits.MAX_ROUNDS),
             ("reports_per_worker", 1, limits.MAX_REPORTS_PER_WORKER),
             ("minimum_reports", limits.MIN_REPORTS, limits.MAX_REPORTS),
             ("hide_below", 0, limits.MAX_HIDE_BELOW),

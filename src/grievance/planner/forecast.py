@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from grievance.planner.expected import Prospect
     from grievance.planner.groups import Groups
     from grievance.planner.model import CellForecast
-    from grievance.privacy import Mechanism
 
 MAX_REPORTS = 1_000_000_000
 
@@ -97,7 +96,7 @@ def forecast(
         rounds=found.rounds,
         beliefs=beliefs,
         promise=beliefs_in_words(plan, beliefs),
-        warnings=tuple(_warnings(plan, statistics, number, found.mechanism)),
+        warnings=tuple(_warnings(plan, statistics, number, found)),
         notes=(*_visible(plan), *spread_in_words(expected, plan)),
     )
 
@@ -201,7 +200,7 @@ def _warnings(
     plan: Plan,
     statistics: tuple[StatisticForecast, ...],
     reports: int | None,
-    mechanism: Mechanism,
+    budget: RoundBudget,
 ) -> list[str]:
     from grievance.pool.relay import PAD_TO
 
@@ -220,7 +219,12 @@ def _warnings(
                 "nothing would be released"
             )
         )
-    if mechanism == "gaussian" and reports is not None and terms.delta * reports > 1:
+    if budget.rounds < terms.rounds:
+        found.append(
+            f"the campaign is meant to have {terms.rounds} rounds, and lifetime_epsilon pays for "
+            f"{budget.rounds} such ones: lower epsilon, or ask less of some rounds"
+        )
+    if budget.mechanism == "gaussian" and reports is not None and terms.delta * reports > 1:
         found.append(
             f"delta, {decimal_text(terms.delta)}, is larger than one over the number of reports: "
             f"choose it smaller"
