@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from grievance.aggregator import Office, SyncResult, sync
+from grievance.aggregator.campaign import with_mechanism
 from grievance.aggregator.outside import with_witnesses
 from grievance.aggregator.releases import answer, propose
-from grievance.aggregator.campaign import with_mechanism
 from grievance.aggregator.rounds import join_round, new_round
 from grievance.client import Report, seal
 from grievance.client.commitment import commitment_of, nonce_of, openings

@@ -24,14 +24,32 @@ def test_the_template_checks_as_it_stands(tmp_path: Path) -> None:
     assert f"grievance plan check {path}" in ran.err
     assert 'title = "Our pay"' in path.read_text("utf-8")
     checked = type_words("plan", "check", str(path), "--reports", "500").done()
-    assert "problems_by_region" in checked.out
+    assert "unpaid_hours_spread" in checked.out
     assert "The round costs" in checked.out
     assert "note: " in checked.err
 
 
+@pytest.mark.parametrize("words", ["300", "150", "1000 --groups 6", "60"])
+def test_a_new_plan_shows_something(tmp_path: Path, words: str) -> None:
+    path, reports = tmp_path / "plan.toml", words.split()[0]
+    type_words("plan", "new", str(path), "--reports", *words.split()).done()
+    found = type_words("plan", "check", str(path), "--reports", reports, "--json").done().json
+    assert [statistic["hopeless"] for statistic in found["statistics"]] == [
+        0 for _ in found["statistics"]
+    ]
+
+
+def test_who_is_too_few_for_a_plan_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "plan.toml"
+    ran = type_words("plan", "new", str(path), "--reports", "300", "--groups", "6").done()
+    assert "300 people are too few for 6 groups" in ran.err
+    type_words("plan", "new", str(tmp_path / "x"), "--groups", "40").refused(2, "2 to 20 groups")
+
+
 def test_new_in_json_and_never_over_a_file(tmp_path: Path) -> None:
     path = tmp_path / "plan.toml"
-    assert type_words("plan", "new", str(path), "--json").done().json == {"file": str(path)}
+    found = type_words("plan", "new", str(path), "--json").done().json
+    assert found == {"file": str(path), "groups": 0, "shows": True}
     before = path.read_bytes()
     type_words("plan", "new", str(path)).refused(2, "exists already", "hint: name another file")
     assert path.read_bytes() == before

@@ -34,7 +34,7 @@ def check_plan(state: State, plan: Plan, *, rehearsal: bool) -> None:
     Raises TaskError `task.campaign` in words for a steward; also for a rehearsal among real
     rounds, which would end the campaign.
     """
-    tasks.check_plan_continues(plan, _last_task(state, plan.campaign), rehearsal=rehearsal)
+    tasks.check_plan_continues(plan, last_task(state, plan.campaign), rehearsal=rehearsal)
 
 
 def with_mechanism(state: State, plan_bytes: bytes) -> bytes:
@@ -44,7 +44,7 @@ def with_mechanism(state: State, plan_bytes: bytes) -> bytes:
     """
     text = plan_bytes.decode("utf-8")
     plan = Plan.from_toml(text)
-    last = _last_task(state, plan.campaign)
+    last = last_task(state, plan.campaign)
     mechanism = last.mechanism if last else round_budget(plan, Layout(plan)).mechanism
     return write_mechanism(text, mechanism).encode("utf-8")
 
@@ -55,7 +55,7 @@ def check_lifetime(state: State, plan: Plan) -> None:
     Raises TaskError in words for a steward: `budget.lifetime`, or `task.mechanism` for noise of
     another kind than the campaign has.
     """
-    last = _last_task(state, plan.campaign)
+    last = last_task(state, plan.campaign)
     tasks.check_mechanism_stays(plan, last)
     found = round_budget(plan, Layout(plan))
     cost, lifetime = found.cost, found.lifetime
@@ -80,7 +80,7 @@ def check_own_task(state: State, task: Task) -> None:
     TaskError.
     """
     try:
-        tasks.check_successor(task, _last_task(state, task.campaign))
+        tasks.check_successor(task, last_task(state, task.campaign))
         for earlier in map(tasks.parse_task, state.tasks()):
             if earlier.campaign == task.campaign:
                 tasks.check_parties_stay(task, earlier)
@@ -102,7 +102,7 @@ def check_continues(store: Store, state: State, task: Task) -> list[Task]:
     Returns the tasks between, which were not signed here, the oldest first. Raises TaskError:
     `task.previous` when the steps do not lead there or one is not in the pool.
     """
-    last = _last_task(state, task.campaign)
+    last = last_task(state, task.campaign)
     step, begin = task, last.digest if last else None
     between: list[Task] = []
     known: dict[bytes, SignedTask] | None = None
@@ -161,11 +161,12 @@ def rounds_left(state: State, task: Task) -> int:
     A round is reserved in full when it is signed, so no release makes this less, and none that is
     declined makes it more.
     """
-    newest = _last_task(state, task.campaign) or task
+    newest = last_task(state, task.campaign) or task
     return int((newest.lifetime - newest.reserved).amount / task.cost.amount)
 
 
-def _last_task(state: State, campaign: str) -> Task | None:
+def last_task(state: State, campaign: str) -> Task | None:
+    """The last task of a campaign that we signed; None if there is none."""
     data = state.last_task(campaign)
     return tasks.parse_task(data) if data is not None else None
 

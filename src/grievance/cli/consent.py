@@ -12,6 +12,7 @@ from grievance.cli.choice import asks_for_consent, is_to_be_joined, pick_round
 from grievance.cli.office import warn_of_rehearsal
 from grievance.cli.output import Json, Yes, confirm, emit_json, say
 from grievance.cli.places import HomeOption, open_home, split_partner, vouch
+from grievance.cli.prospects import say_plan
 from grievance.errors import TrustError, UsageError
 
 if TYPE_CHECKING:
@@ -60,7 +61,6 @@ def join(
     from grievance.aggregator.consent import check_names, check_unchanged, find_consent
     from grievance.aggregator.rounds import join_round
     from grievance.backup import statement
-    from grievance.plan import plan_in_words
     from grievance.task.backup import same_claim
 
     own = open_home(home)
@@ -79,8 +79,7 @@ def join(
     # From here on nothing of it is read again: what is shown is what is agreed to.
     _vouch_for_all(own, invitation, expect or (), yes=yes)
     check_names(own, invitation.members)
-    say("\n".join(plan_in_words(invitation.plan, [m.display_name for m in invitation.members])))
-    say()
+    say_plan(own, invitation.plan, [member.display_name for member in invitation.members])
     say_backups(list(zip(invitation.members, invitation.card.expected, strict=True)))
     if own.identity in invitation.members:
         expected = invitation.card.expected[invitation.members.index(own.identity)]

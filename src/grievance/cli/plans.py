@@ -14,6 +14,7 @@ from grievance.errors import UsageError
 
 if TYPE_CHECKING:
     from grievance.planner import Forecast
+    from grievance.planner.groups import Groups
 
 
 def register(app: typer.Typer) -> None:
@@ -29,22 +30,38 @@ def new(
     path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("plan.toml"),
     title: Annotated[str, typer.Option(help="What the round is about.")] = "Our first round",
     campaign: Annotated[str, typer.Option(help="A short name for all rounds.")] = "first-campaign",
+    reports: Annotated[
+        int, typer.Option("--reports", min=1, help="How many people you expect to report.")
+    ] = 300,
+    groups: Annotated[
+        int | None,
+        typer.Option("--groups", min=2, help="How many groups to compare, such as regions."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a commented plan to edit."""
+    """Write a commented plan to edit, that shows something with so many people.
+
+    It asks for as much as they can answer, by the forecast of `grievance plan check`.
+    """
     from grievance.client.files import new_file
     from grievance.plan import new_plan
+    from grievance.planner import fit
+    from grievance.planner.words import fitted_in_words
 
     if path.exists():
         raise UsageError(f"{path} exists already", code="usage.exists", hint="name another file")
     today = datetime.now(UTC).date()
-    text = new_plan(title, campaign, opens=today, closes=today + timedelta(days=60))
+    found = fit(reports, groups)
+    days = {"opens": today, "closes": today + timedelta(days=60)}
+    text = new_plan(title, campaign, **days, shape=found.shape)
     with new_file(path) as file:
         file.write(text.encode())
     if as_json:
-        emit_json({"file": str(path)})
+        emit_json({"file": str(path), "groups": found.shape.groups, "shows": found.green})
         return
-    say(f"Wrote {path}. Edit it, then run: grievance plan check {path} --reports 500")
+    for line in fitted_in_words(found, reports, groups):
+        say(line)
+    say(f"Wrote {path}. Edit it, then run: grievance plan check {path} --reports {reports}")
 
 
 def check(
@@ -56,6 +73,12 @@ def check(
         Path | None,
         typer.Option(
             "--by-group", help="CSV (field,label,expected) or TOML: how many people you expect."
+        ),
+    ] = None,
+    last: Annotated[
+        Path | None,
+        typer.Option(
+            "--last", help="release.json of the campaign's last round: how people spread."
         ),
     ] = None,
     want: Annotated[
@@ -80,11 +103,23 @@ def check(
     them, with the numbers in each group.
     """
     from grievance.plan import load_plan, plan_in_words
-    from grievance.planner import forecast, read_groups, read_want, solve
+    from grievance.planner import forecast, groups_of, people_of, read_groups, read_want, solve
 
     plan = load_plan(path)
     wants = [read_want(text, plan) for text in want or ()]
-    groups = None if by_group is None else read_groups(by_group)
+    groups: Groups | None = None if by_group is None else read_groups(by_group)
+    if last is not None:
+        from grievance.release import Release
+
+        release = Release.load(last)
+        reports = reports or people_of(release)
+        if reports is None:
+            raise UsageError(
+                f"{last.name} does not say how many people answered",
+                code="usage.groups",
+                hint="add --reports",
+            )
+        groups = {**groups_of(release, plan, reports), **(groups or {})}
     found = forecast(plan, reports, aggregators, by_group=groups)
     answer = solve(plan, wants, reports, aggregators, by_group=groups) if wants else None
     if chart is not None:

@@ -20,6 +20,7 @@ from grievance.cli.places import (
     trusted_task,
     vouch,
 )
+from grievance.cli.prospects import say_plan
 from grievance.errors import UsageError
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def new(
     from grievance.aggregator.rehearsal import make_helper
     from grievance.aggregator.rounds import new_round
     from grievance.backup import statement, statement_of
-    from grievance.plan import Plan, plan_in_words
+    from grievance.plan import Plan
     from grievance.plan.load import read_bytes
 
     if rehearsal and with_:
@@ -101,8 +102,7 @@ def new(
     names = [own.display_name, *(helper.display_name for helper in helpers)]
     members = [own.identity, *helpers]
     plan_bytes, plan = _written_out(own, written, members, path.name, rehearsal=rehearsal)
-    say("\n".join(plan_in_words(plan, names, [p.display_name for p in partners])))
-    say()
+    say_plan(own, plan, names, [partner.display_name for partner in partners])
     expected = [statement(own), *(statement_of(own.store, helper) for helper in helpers)]
     consent.say_backups(list(zip(members, expected, strict=True)))
     if not rehearsal:

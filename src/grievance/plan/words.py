@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from grievance.plan.budget import round_budget
 from grievance.plan.decimals import decimal_text
+from grievance.plan.exact import exactness, silence
 from grievance.plan.fields import ChoiceField, MultiField
 from grievance.plan.layout import Layout
 from grievance.plan.witnesses import witnesses_in_words
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
+    from grievance.plan.budget import RoundBudget
     from grievance.plan.fields import Field
     from grievance.plan.model import Plan
     from grievance.plan.parts import StatisticLayout
@@ -54,7 +56,8 @@ def plan_in_words(
     `aggregators` and `partners` are the display names of the organisations, where they are
     known already. Deterministic: everybody who consents reads the same words.
     """
-    layout = Layout(plan)
+    found = round_budget(plan, Layout(plan))
+    layout, counting = found.layout, max(2, len(aggregators))
     lines = [
         plan.title,
         f"Open from {day_in_words(plan.opens)} to {day_in_words(plan.closes)}.",
@@ -66,9 +69,9 @@ def plan_in_words(
         lines += _question(number, field)
     lines += ["", "What will be published, and nothing else"]
     for statistic in layout.statistics.values():
-        lines += _statistic(plan, statistic)
-    lines += _rules(plan)
-    lines += ["", "What is promised", *_promise(plan, layout, len(aggregators))]
+        lines += [*_statistic(plan, statistic), f"  {exactness(statistic, found, counting)}"]
+    lines += _rules(plan, silence([*layout.statistics.values()], found, counting))
+    lines += ["", "What is promised", *_promise(plan, found, len(aggregators))]
     lines += ["", "Who", *_who(plan, aggregators, partners), witnesses_in_words(plan)]
     return lines
 
@@ -127,10 +130,14 @@ def _statistic(plan: Plan, statistic: StatisticLayout) -> list[str]:
     return lines
 
 
-def _rules(plan: Plan) -> list[str]:
+def _rules(plan: Plan, silent_below: int) -> list[str]:
     terms = plan.privacy
     below = f"below {terms.hide_below} or " if terms.hide_below else ""
     least = f"{terms.minimum_reports:,} sealed reports, blank ones added as cover included"
+    silent = []
+    if silent_below > terms.minimum_reports:
+        least_people = f"If fewer than about {silent_below:,} people answer, no table"
+        silent = [f"{least_people} says something of every answer."]
     return [
         "Every number is published once, after the round has closed, with random noise added.",
         (
@@ -138,14 +145,14 @@ def _rules(plan: Plan) -> list[str]:
             f"there are, and the noise protects them. A count {below}below the margin of its "
             'noise is shown as what it is under ("under 37"); the tables have its number.'
         ),
+        *silent,
     ]
 
 
-def _promise(plan: Plan, layout: Layout, aggregators: int) -> list[str]:
+def _promise(plan: Plan, found: RoundBudget, aggregators: int) -> list[str]:
     from grievance.privacy import campaign_promise, outsiders_promise, promise
 
     terms = plan.privacy
-    found = round_budget(plan, layout)
     said = promise(terms.epsilon, terms.delta, found.cost, blanked=found.blanked)
     outside = outsiders_promise(
         terms.epsilon,

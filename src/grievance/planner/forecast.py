@@ -7,14 +7,13 @@ expected people came, for either mechanism.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from grievance.cost import Cost
 from grievance.errors import UsageError
 from grievance.plan.budget import noise_in_words, round_budget
 from grievance.plan.decimals import decimal_text
-from grievance.plan.ticks import UNITS
+from grievance.plan.exact import noise_factor
 from grievance.planner.beliefs import beliefs_in_words, believe
 from grievance.planner.expected import (
     CountProspect,
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from grievance.plan import Plan
     from grievance.plan.budget import RoundBudget
     from grievance.planner.expected import Prospect
-    from grievance.planner.groups import Groups
+    from grievance.planner.groups import Expectation, Groups
     from grievance.planner.model import CellForecast
 
 MAX_REPORTS = 1_000_000_000
@@ -73,8 +72,10 @@ def forecast(
     found = round_budget(plan, layout)
     layout = layout.under(found.mechanism)
     prospects = expected_tables(layout, expected, found.allocations, aggregators)
+    uneven = expected_tables(layout, expected.uneven(plan), found.allocations, aggregators)
     statistics = tuple(
-        _of_statistic(prospect, found, aggregators) for prospect in prospects.values()
+        _of_statistic(prospect, uneven[name], found, aggregators)
+        for name, prospect in prospects.items()
     )
     beliefs = believe(plan, found)
     return Forecast(
@@ -97,7 +98,11 @@ def forecast(
         beliefs=beliefs,
         promise=beliefs_in_words(plan, beliefs),
         warnings=tuple(_warnings(plan, statistics, number, found)),
-        notes=(*_visible(plan), *spread_in_words(expected, plan)),
+        notes=(
+            *_visible(plan),
+            *spread_in_words(expected, plan),
+            *_if_uneven(statistics, expected, plan),
+        ),
     )
 
 
@@ -110,12 +115,12 @@ def check_counts(reports: int | None, aggregators: int) -> None:
         )
 
 
-def _of_statistic(prospect: Prospect, found: RoundBudget, aggregators: int) -> StatisticForecast:
+def _of_statistic(
+    prospect: Prospect, uneven: Prospect, found: RoundBudget, aggregators: int
+) -> StatisticForecast:
     statistic = prospect.statistic
     allocation = found.allocations[statistic.implied_by or statistic.name]
     law = NoiseLaw(allocation.mechanism, allocation.scale, aggregators * statistic.parts[-1].terms)
-    # Of ticks a count is (T + a * answered) / 64, T with t times the noise.
-    wider = math.hypot(*statistic.centre) / UNITS if statistic.multi is not None else 1.0
     points = difference_units = _NO_PAIR
     difference = None
     unit, span = "", 1.0
@@ -133,7 +138,7 @@ def _of_statistic(prospect: Prospect, found: RoundBudget, aggregators: int) -> S
         cells=statistic.cells,
         bits=statistic.num_bits,
         noise_scale=allocation.scale,
-        released_sd=law.sd * wider,
+        released_sd=law.sd * noise_factor(statistic),
         cost=Cost.zero(allocation.cost.kind) if statistic.implied_by else allocation.cost,
         margin=prospect.margin,
         margin_raw=prospect.margin_raw,
@@ -152,6 +157,7 @@ def _of_statistic(prospect: Prospect, found: RoundBudget, aggregators: int) -> S
         unit=unit,
         span=span,
         hopeless=hopeless,
+        hopeless_uneven=sum(cell.hopeless for cell in uneven.cells) if uneven.known else None,
         grey=sum(cell.grey and not cell.blank for cell in prospect.cells),
         figures=prospect.cells,
         merging=merging(prospect, aggregators) if hopeless else None,
@@ -243,6 +249,24 @@ def _warnings(
         if statistic.hopeless:
             found.append(_drowning(statistic))
     return found
+
+
+def _if_uneven(
+    statistics: tuple[StatisticForecast, ...], expected: Expectation, plan: Plan
+) -> Iterator[str]:
+    """Say what would drown where answers without numbers are uneven."""
+    if expected.reports is None or set(expected.given) == set(plan.fields):
+        return
+    found = [
+        f"{item.hopeless_uneven} of {item.cells} of {item.name}"
+        for item in statistics
+        if item.hopeless_uneven
+    ]
+    yield (
+        "Answers are never even. If the second answer of every question without numbers is given "
+        "half as often as the first, the third a third as often, and so on, "
+        + (f"these cells drown: {'; '.join(found)}." if found else "still no cell drowns.")
+    )
 
 
 def _drowning(statistic: StatisticForecast) -> str:

@@ -13,7 +13,7 @@ import io
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -145,6 +145,21 @@ class Expectation:
     given: tuple[str, ...]
     centres: Mapping[str, float]
 
+    def uneven(self, plan: Plan) -> Expectation:
+        """Return the same people where every question without numbers is answered unevenly.
+
+        Its second answer is given half as often as its first, the third a third as often, and so
+        on; as many leave it open, and tick as many choices, as before.
+        """
+        shares = dict(self.shares)
+        for name in plan.fields.keys() - set(self.given):
+            answers = [label for label in shares[name] if label != NOT_ANSWERED]
+            weights = [1 / place for place in range(1, len(answers) + 1)]
+            part = math.fsum(shares[name][label] for label in answers) / math.fsum(weights)
+            spread = [part * weight for weight in weights]
+            shares[name] = {**shares[name], **dict(zip(answers, spread, strict=True))}
+        return replace(self, shares=shares)
+
     def answered(self, field: str) -> float:
         """Return the share who answer a field."""
         return 1 - self.shares[field].get(NOT_ANSWERED, 0.0)
@@ -212,7 +227,7 @@ def expect(plan: Plan, reports: int | None = None, by_group: Groups | None = Non
     for name, labels in groups.items():
         if name not in plan.fields:
             _refuse(f"the plan has no field {shown(name)}{nearest(name, plan.fields)}")
-        known = [*_answers(plan.fields[name]), *_blank(plan.fields[name])]
+        known = [*answers_of(plan.fields[name]), *_blank(plan.fields[name])]
         for label, number in labels.items():
             if label not in known:
                 _refuse(f"{name} has no label {shown(label)}{nearest(label, known)}")
@@ -253,7 +268,8 @@ def _centre(field: NumberField, shares: Mapping[str, float]) -> float:
     return 2 * mean / field.grid_size - 1
 
 
-def _answers(field: Field) -> tuple[str, ...]:
+def answers_of(field: Field) -> tuple[str, ...]:
+    """Return what somebody may answer, as numbers are given for it: choices, or bands."""
     if isinstance(field, NumberField):
         return field.band_labels or (ANSWERED,)
     return field.choices
@@ -266,7 +282,7 @@ def _blank(field: Field) -> tuple[str, ...]:
 def _shares(
     name: str, field: Field, numbers: Mapping[str, float], total: float | None
 ) -> dict[str, float]:
-    answers = _answers(field)
+    answers = answers_of(field)
     blank = 0.0
     told = {label: number for label, number in numbers.items() if label != NOT_ANSWERED}
     if numbers and total is not None:

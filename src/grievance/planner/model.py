@@ -137,6 +137,8 @@ class StatisticForecast:
         unit: The unit of a mean.
         span: The width of the range of a mean's number; 1 for shares.
         hopeless: How many cells would drown.
+        hopeless_uneven: The same where answers without numbers are uneven; see
+            `grievance.planner.groups.Expectation.uneven`. None without a number of reports.
         grey: How many a page would show as "under" a number.
         figures: Every cell, row-major.
         merging: What to do about hopeless cells; None if there are none.
@@ -168,6 +170,7 @@ class StatisticForecast:
     unit: str
     span: float
     hopeless: int
+    hopeless_uneven: int | None
     grey: int
     figures: tuple[CellForecast, ...]
     merging: Merging | None = None
@@ -201,6 +204,7 @@ class StatisticForecast:
             "unit": self.unit,
             "span": short(self.span),
             "hopeless": self.hopeless,
+            "hopeless_uneven": self.hopeless_uneven,
             "grey": self.grey,
             "figures": [figure.to_json() for figure in self.figures],
             "merging": None if self.merging is None else self.merging.to_json(),

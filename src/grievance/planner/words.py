@@ -11,6 +11,7 @@ from grievance.plan.fields import NumberField
 
 if TYPE_CHECKING:
     from grievance.plan import Plan
+    from grievance.planner.fitting import Fitted
     from grievance.planner.wants import Answer, Want, Wanted
 
 
@@ -32,6 +33,24 @@ def answer_in_words(answer: Answer, plan: Plan, expected_reports: int | None) ->
     if answer.epsilon > 3:
         lines.append(
             "So large an epsilon promises little; the lines above say what would help instead."
+        )
+    return lines
+
+
+def fitted_in_words(found: Fitted, reports: int, groups: int | None) -> list[str]:
+    """Say what a plan to start from asks of so many people, and where that is little."""
+    shape, lines = found.shape, []
+    if groups and not shape.groups:
+        lines.append(f"{reports:,} people are too few for {groups} groups: all are asked together.")
+    if not found.green:
+        lines.append(
+            f"{reports:,} people are too few: no plan shows something of each answer and protects "
+            "each of them. This one asks the least there is."
+        )
+    elif not found.steady:
+        lines.append(
+            "It shows something of every answer only if people spread evenly over them; with "
+            "twice as many people, or fewer groups, it would surely."
         )
     return lines
 
