@@ -31,7 +31,7 @@ def test_the_template_checks_as_it_stands(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", ["300", "150", "1000 --groups 6", "60"])
 def test_a_new_plan_shows_something(tmp_path: Path, words: str) -> None:
-    path, reports = tmp_path / "plan.toml", words.split()[0]
+    path, reports = tmp_path / "plan.toml", words.split(maxsplit=1)[0]
     type_words("plan", "new", str(path), "--reports", *words.split()).done()
     found = type_words("plan", "check", str(path), "--reports", reports, "--json").done().json
     assert [statistic["hopeless"] for statistic in found["statistics"]] == [

@@ -1,4 +1,4 @@
-"""What a steward reads before consent: the noise that is written out, and what a round will show."""
+"""What a steward reads before consent: the noise as written out, and what a round will show."""
 
 from __future__ import annotations
 
