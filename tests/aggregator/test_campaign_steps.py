@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from campaign_forger import Forger
-from federation import PLAN, Federation
+from federation import PLAN as OPEN_PLAN
+from federation import Federation
 from grievance import task as tasks
 from grievance.aggregator import Office, rounds
 from grievance.aggregator.campaign import check_continues
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from grievance.home import Home
+
+# With its noise written out, as `round new` publishes plans.
+PLAN = OPEN_PLAN.replace(b"[privacy]", b'[privacy]\nmechanism = "gaussian"')
 
 
 @pytest.fixture

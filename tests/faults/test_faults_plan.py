@@ -329,6 +329,7 @@ def test_a10_noise_below_what_the_budget_asks(coalition: Coalition) -> None:
 
 def test_a11_round_that_the_campaign_cannot_pay(tmp_path: Path) -> None:
     text = EXAMPLE_PLAN.replace("lifetime_epsilon = 4.0", "lifetime_epsilon = 1.0")
+    text = text.replace("[privacy]", '[privacy]\nmechanism = "gaussian"')
     first = make_coalition(text)
     with refused("budget", "is left", step="ask for less"):
         make_coalition(text, previous=first)
