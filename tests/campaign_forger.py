@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from federation import PLAN, Federation
+from federation import NAMED_PLAN, Federation
 from grievance import task as tasks
 from grievance.crypto.documents import canonical
 from grievance.crypto.hpke import HpkePrivateKey
@@ -47,11 +47,15 @@ class Forger:
         cards = make_cards(
             [(by[name], HpkePrivateKey.generate("X25519").public) for name in parties],
             round_id=round_id,
-            plan_sha256=hashlib.sha256(PLAN).digest(),
+            plan_sha256=hashlib.sha256(NAMED_PLAN).digest(),
             members=members,
         )
         data = tasks.build_task(
-            Plan.from_toml(PLAN), cards, VerifyKey.generate(), round_id=round_id, previous=previous
+            Plan.from_toml(NAMED_PLAN),
+            cards,
+            VerifyKey.generate(),
+            round_id=round_id,
+            previous=previous,
         )
         task = tasks.parse_task(canonical(json.loads(data) | changed))
         paths = RoundPaths(round_id)

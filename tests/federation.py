@@ -68,6 +68,9 @@ distribution = "hours"
 """
 ).encode()
 
+# As `round new` publishes it: with the noise that it leaves open written out.
+NAMED_PLAN = PLAN.replace(b"[privacy]", b'[privacy]\nmechanism = "gaussian"')
+
 HYBRID = PLAN.replace(b'envelope = "x25519"\n', b"")
 """The same with the envelope that a plan has by default."""
 

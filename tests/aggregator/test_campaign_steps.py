@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from campaign_forger import Forger
-from federation import PLAN as OPEN_PLAN
+from federation import NAMED_PLAN as PLAN
 from federation import Federation
 from grievance import task as tasks
 from grievance.aggregator import Office, rounds
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from grievance.home import Home
-
-# With its noise written out, as `round new` publishes plans.
-PLAN = OPEN_PLAN.replace(b"[privacy]", b'[privacy]\nmechanism = "gaussian"')
 
 
 @pytest.fixture

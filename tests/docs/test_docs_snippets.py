@@ -15,6 +15,7 @@ from docs_world import DOCS, PROJECT, TOKEN, Block, blocks
 
 from federation import Federation
 from grievance.plan import Plan, new_plan
+from grievance.plan.template import Shape
 from grievance.release import export
 from grievance.task import bundle, load_task
 
@@ -33,7 +34,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """round.json, plan.toml, a pool with a finished round of the template's plan, its results."""
     folder = tmp_path_factory.mktemp("snippets")
     days = {"opens": date(2026, 10, 1), "closes": date(2026, 12, 20)}
-    plan = new_plan("Our first round", "first", **days).encode()
+    shape = Shape(6, ("problems", "unpaid_hours", "unpaid_hours_spread"))
+    plan = new_plan("Our first round", "first", **days, shape=shape).encode()
     town = Federation(folder, ("health-union", "law-centre"), ("nurses",))
     task = town.open_round(plan)
     for person in PEOPLE:

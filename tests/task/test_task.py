@@ -331,15 +331,21 @@ def test_bad_keys_inside_a_task(coalition: Coalition) -> None:
         assert caught.value.code == "task.key"
 
 
-def test_the_lifetime_budget_holds_to_the_last_fraction(coalition: Coalition) -> None:
-    body = body_of(coalition) | {"previous": "00" * 32}
-    lifetime = coalition.task.lifetime
+@pytest.fixture(scope="module")
+def named() -> Coalition:
+    """Of a plan with its noise written out: only so may a task follow another."""
+    return make_coalition(EXAMPLE_PLAN.replace("[privacy]", '[privacy]\nmechanism = "gaussian"'))
+
+
+def test_the_lifetime_budget_holds_to_the_last_fraction(named: Coalition) -> None:
+    body = body_of(named) | {"previous": "00" * 32}
+    lifetime = named.task.lifetime
     full = parse_task(canonical(body | {"reserved": lifetime.to_json()}))
     assert full.reserved == lifetime
     more = Cost("zcdp", lifetime.amount + Fraction(1, 10**12))
     with pytest.raises(BudgetExceededError) as caught:
         parse_task(canonical(body | {"reserved": more.to_json()}))
-    assert caught.value.requested == coalition.task.cost
+    assert caught.value.requested == named.task.cost
     far = Cost("zcdp", lifetime.amount * 9)
     with pytest.raises(BudgetExceededError):
         parse_task(canonical(body | {"reserved": far.to_json()}))
@@ -359,8 +365,8 @@ def test_the_lifetime_budget_holds_to_the_last_fraction(coalition: Coalition) ->
         None,
     ],
 )
-def test_reserved_holds_the_rounds_own_cost(coalition: Coalition, reserved: object) -> None:
-    body = body_of(coalition)
+def test_reserved_holds_the_rounds_own_cost(named: Coalition, reserved: object) -> None:
+    body = body_of(named)
     for previous in (None, "00" * 32):
         with pytest.raises(TaskError):
             parse_task(canonical(body | {"reserved": reserved, "previous": previous}))
