@@ -86,29 +86,7 @@ _STATISTICS = """
 # so ask for what you will use. `importance` gives a statistic a larger part.
 """
 
-_TABLES: Final = {
-    "worse": """
-[statistics.worse]
-count = ["worse"]
-""",
-    "problems": """
-[statistics.problems]
-count = ["problems"]
-""",
-    "problems_by_region": """
-[statistics.problems_by_region]
-count = ["problems", "region"]
-importance = 2
-""",
-    "unpaid_hours": """
-[statistics.unpaid_hours]
-mean = "unpaid_hours"
-""",
-    "unpaid_hours_spread": """
-[statistics.unpaid_hours_spread]
-distribution = "unpaid_hours"
-""",
-}
+_KINDS: Final = {"unpaid_hours": "mean", "unpaid_hours_spread": "distribution"}
 
 _MORE = """
 # More people can be asked for more tables, and for tables by group: count = ["problems", "region"].
@@ -156,10 +134,14 @@ def _fields(shape: Shape) -> str:
 def _statistics(shape: Shape) -> str:
     found = _STATISTICS
     for table in shape.tables:
-        if shape.groups and table == "problems":
-            found += _TABLES["problems_by_region"]
+        if table in _KINDS:
+            by = 'by = ["region"]\n' if shape.groups else ""
+            found += f'\n[statistics.{table}]\n{_KINDS[table]} = "unpaid_hours"\n{by}'
+        elif shape.groups:
+            found += f'\n[statistics.{table}_by_region]\ncount = ["{table}", "region"]\n'
+            found += "importance = 2\n" if len(shape.tables) > 1 else ""
         else:
-            found += _TABLES[table] + ('by = ["region"]\n' if shape.groups else "")
+            found += f'\n[statistics.{table}]\ncount = ["{table}"]\n'
     return found
 
 
