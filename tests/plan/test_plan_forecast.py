@@ -29,6 +29,7 @@ from grievance.release.page.apart import quantile
 from grievance.testing import with_envelope
 
 PLAN = Plan.from_toml(EXAMPLE)
+GAUSSIAN = EXAMPLE.replace("[privacy]", '[privacy]\nmechanism = "gaussian"')
 
 
 def test_the_designs_example_is_forecast() -> None:
@@ -184,7 +185,7 @@ def test_overlapping_tables_have_the_margins_of_least_squares() -> None:
     """Held against a dense generalised inverse, which knows nothing of residuals."""
     import numpy as np
 
-    text = EXAMPLE.split("[statistics.")[0] + (
+    text = GAUSSIAN.split("[statistics.")[0] + (
         '[fields.sex]\nquestion = "Sex?"\nchoices = ["f", "m"]\nrequired = true\n'
         '[fields.shift]\nquestion = "Shift?"\nchoices = ["day", "late", "night"]\nrequired = true\n'
         '[statistics.one]\ncount = ["region", "sex"]\n'
@@ -207,7 +208,7 @@ def test_overlapping_tables_have_the_margins_of_least_squares() -> None:
 
 
 def test_a_share_of_one_table_has_the_margin_of_its_cells() -> None:
-    text = EXAMPLE.split("[fields.problems]")[0] + '[statistics.only]\ncount = ["region"]\n'
+    text = GAUSSIAN.split("[fields.problems]")[0] + '[statistics.only]\ncount = ["region"]\n'
     found = forecast(Plan.from_toml(text), 1_000_000)["only"]
     sd = found.released_sd / 1_000_000
     # X - pY has variance s^2 (1 - 2p + 6p^2), p = 1/6.

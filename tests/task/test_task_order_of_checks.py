@@ -7,6 +7,7 @@ import pytest
 from federation import PLAN
 from grievance.errors import GrievanceError
 from grievance.plan import Layout, Plan
+from grievance.privacy import Mechanism
 from grievance.task import load_task
 from grievance.task import task as tasks
 from grievance.testing import Coalition, make_coalition
@@ -23,9 +24,9 @@ def laid_out(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     done: list[str] = []
     made, read = Layout.__init__, Plan.from_json.__func__
 
-    def lay_out(self: Layout, plan: Plan) -> None:
+    def lay_out(self: Layout, plan: Plan, mechanism: Mechanism | None = None) -> None:
         done.append("layout")
-        made(self, plan)
+        made(self, plan, mechanism)
 
     def from_json(cls: type[Plan], value: object, *, source: str) -> Plan:
         done.append("plan")
