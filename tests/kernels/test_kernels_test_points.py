@@ -76,6 +76,7 @@ def doubled(monkeypatch):
     monkeypatch.setattr(verify, "verify_rows", Double())
 
 
+@pytest.mark.slow  # the kernel is compiled anew; the reference's refusal: tests/vdaf
 def test_roots_of_unity_are_refused_and_disturb_nobody(doubled):
     vdaf = ChosenPoints(2, BLOCKS, 4)
     assert vdaf.circuit.GADGET_CALLS == (NUM_CALLS,)
