@@ -129,7 +129,7 @@ def test_noise_used_twice_is_flagged(task) -> None:
     claim = Claim(cost, distance_for(cost, 0.5))
     pair = worst_pair(task.layout, names, task.allocations, "gaussian", claim.distance)
     # As many coordinates of each, in the order of the release, equally scaled.
-    at = [0, 1, 6, 18, 20, 22]
+    at = [0, 1, 2, 18, 22, 23]
     near, far, scales = pair.at(at)
     scales = [scales[0]] * len(at)
     rows = [released(exact, scales, [repeated_after(3)], 1500) for exact in (near, far)]
