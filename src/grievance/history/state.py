@@ -152,8 +152,8 @@ class History:
 
         Raises PoolError `decide.fault` where it signed one that cannot be.
         """
-        if self.memory is not None and self._is_me(name) and not self.memory.decided(batch.seq):
-            return False
+        if self.memory is not None and self._is_me(name):
+            return self.memory.decided(batch.seq)
         index = self.names.index(name)
         return self._once(
             ("decided", batch.seq, name),
