@@ -44,7 +44,6 @@ STILL = {
     "aggregator/remembered.py:opening_of": "reads what the history of an opening is made of",
     "aggregator/run.py:_open_round": "not swapped: signs what was agreed",
     "aggregator/run.py:_new_batches": "not swapped: looks for batches that have no place",
-    "aggregator/run.py:_decide": "not swapped: opens the findings that it asks for",
     "aggregator/shares.py:missing_share": "compares our own state with our own state",
     "aggregator/witness.py:check_round_not_behind": "refuses an old memory; nothing is taken",
     "backup/restore.py:_destroyed": "which keys a backup must not bring back",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from grievance.aggregator import consent
+from grievance.aggregator.bench import find_batch
+from grievance.aggregator.decisions import read_findings
 from grievance.aggregator.peers import peers_in_words
 from grievance.aggregator.releases import own_ledger
 from grievance.aggregator.shares import missing_share
@@ -18,11 +19,12 @@ from grievance.pool.layout import RoundPaths, share_path
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from grievance.aggregator.bench import Bench
+    from grievance.aggregator.bench import BatchView, Bench
     from grievance.aggregator.office import Office
     from grievance.aggregator.state import BatchRow
     from grievance.errors import GrievanceError
-    from grievance.pool.order import OrderChain
+    from grievance.pool.decisions import VerifierShares
+    from grievance.pool.order import OrderChain, OrderedBatch
     from grievance.pool.proposals import ReleaseView
     from grievance.pool.rounds import Invitation
     from grievance.task import Task
@@ -42,15 +44,14 @@ class Remembered:
 
     def verified(self, seq: int) -> bool:
         """Whether we have verified a batch."""
-        return seq in self._batches
+        return self._batch(seq) is not None
 
     def decided(self, seq: int) -> bool:
         """Whether we have decided it."""
-        return seq in self._batches and self._batches[seq].decided
+        return (row := self._batch(seq)) is not None and row.decided
 
-    @cached_property
-    def _batches(self) -> Mapping[int, BatchRow]:
-        return self.bench.state.batches(self.bench.seat.task.digest)
+    def _batch(self, seq: int) -> BatchRow | None:
+        return self.bench.state.batch(self.bench.seat.task.digest, seq)
 
     def answered(self, release_id: str) -> bool:
         """Whether we have answered a proposal."""
@@ -78,6 +79,25 @@ class Remembered:
         """Where our noisy share of a charged release has yet to arrive."""
         entry = missing_share(self.bench, release_id)
         return share_path(self.bench.name, entry.size) if entry is not None else None
+
+
+class AtWork(History):
+    """As `sync` holds it: what it finds for a step is kept, opened, until the step is taken."""
+
+    def __init__(self, bench: Bench, chain: OrderChain) -> None:
+        super().__init__(bench.seat.task, bench.store, chain, Remembered(bench))
+        self.bench = bench
+        self.batch: BatchView | None = None
+        self.found: dict[str, VerifierShares | None] = {}
+
+    def arrived(self, batch: OrderedBatch) -> bool:
+        """Whether it is here; `batch` is the last one that was asked about."""
+        self.batch = find_batch(self.bench, batch)
+        return self.batch is not None
+
+    def _has_shares(self, batch: OrderedBatch, name: str) -> bool:
+        self.found[name] = read_findings(self.bench, batch, self.names.index(name))
+        return self.found[name] is not None
 
 
 def history_of(bench: Bench, chain: OrderChain) -> History:

@@ -25,7 +25,9 @@ from grievance.aggregator import (
 )
 from grievance.aggregator.advance import advance_releases
 from grievance.aggregator.bench import find_batch, find_file
+from grievance.aggregator.remembered import AtWork
 from grievance.errors import BatchError, GrievanceError, OrderError, PoolError
+from grievance.history.steps import CHECK, DECIDE
 from grievance.pool import rounds as pool_rounds
 from grievance.pool.events import Admit, OrderBatch
 from grievance.pool.layout import parse_batch_name
@@ -132,26 +134,24 @@ def _sync_round(
     bench = office.bench(task)
     chain = office.chain(task)
     witness.check_round_not_behind(office, task, chain)
-    leads = bench.seat.index == 0
+    history, leads = AtWork(bench, chain), bench.seat.index == 0
     if leads:
         _admit_waiting(office, chain, result)
     new = _new_batches(bench, chain) if leads else []
     waiting = _rows_waiting(bench, chain) + sum(batch.rows for batch in new)
     with bench.crew(waiting) as crew:
-        whole = True
         for batch in chain.counted:
-            # In the order of the chain, so that what a nonce is burnt with depends on it alone.
-            whole = _verify(bench, batch, crew, result, progress)
-            if not whole:
-                break
-            _publish(office, result)
+            if CHECK.is_open(history, bench.name, batch):
+                _verify(history, batch, crew, result, progress)
+                _publish(office, result)
+        whole = all(history.verified(batch, bench.name) for batch in chain.counted)
         for batch in new:
             _order_batch(office, bench, chain, batch, crew if whole else None, result, progress)
         crew.close()
         _check_voids(office, chain)
         for batch in chain.counted:
-            if not _decide(bench, batch, crew, result):
-                break
+            if DECIDE.is_open(history, bench.name, batch):
+                _decide(history, batch, crew, result)
     _publish(office, result)
     done, faults = advance_releases(office, bench, chain, lambda: _publish(office, result))
     result.done += done
@@ -296,18 +296,16 @@ def _checked(bench: Bench, batch: OrderedBatch) -> str:
 
 
 def _verify(
-    bench: Bench,
+    history: AtWork,
     batch: OrderedBatch,
     crew: Crew,
     result: SyncResult,
     progress: Callable[[str, int, int], None],
-) -> bool:
-    """Verify a batch unless that is done; False means later batches must wait."""
-    if bench.state.batch(bench.seat.task.digest, batch.seq) is not None:
-        return True
-    view = find_batch(bench, batch)
+) -> None:
+    """Verify a batch that is here; one that is not what its relay signed waits."""
+    bench, view = history.bench, history.batch
     if view is None:
-        return False
+        return
     what = f"checking batch {batch.seq} from {batch.partner}"
     try:
         with bench.state.transaction():
@@ -316,9 +314,8 @@ def _verify(
             )
     except BatchError as error:
         result.faults.append(_not_whole(batch, error))
-        return False
+        return
     result.done.append(_checked(bench, batch))
-    return True
 
 
 def _not_whole(batch: OrderedBatch, error: BatchError) -> BatchError:
@@ -330,30 +327,18 @@ def _not_whole(batch: OrderedBatch, error: BatchError) -> BatchError:
     )
 
 
-def _decide(bench: Bench, batch: OrderedBatch, crew: Crew, result: SyncResult) -> bool:
-    """Decide a batch if all findings are here; False means later batches must wait."""
-    task, seat = bench.seat.task, bench.seat
-    stored = bench.state.batch(task.digest, batch.seq)
-    if stored is None:
-        return False
-    if stored.decided:
-        return True
-    found = [
-        None if index == seat.index else decisions.read_findings(bench, batch, index)
-        for index in range(len(task.aggregators))
-    ]
-    if any(item is None for index, item in enumerate(found) if index != seat.index):
-        return False
+def _decide(history: AtWork, batch: OrderedBatch, crew: Crew, result: SyncResult) -> None:
+    """Decide a batch about which everybody's findings are here."""
+    bench, found = history.bench, [history.found.pop(name, None) for name in history.names]
     view = find_batch(bench, batch)
     if view is None:
-        return False
+        return
     try:
         accepted = decisions.decide_batch(bench, batch, view, crew, found)
     except BatchError as error:
         result.faults.append(_not_whole(batch, error))
-        return False
+        return
     result.done.append(
-        f"{task.round_id}: decided batch {batch.seq}: "
+        f"{history.task.round_id}: decided batch {batch.seq}: "
         f"{accepted} of {batch.rows} sealed reports count"
     )
-    return True

@@ -75,9 +75,9 @@ def earlier_are_checked(history: History, who: str, batch: OrderedBatch) -> bool
     return all(history.verified(other, who) for other in earlier)
 
 
-def all_have_checked(history: History, _who: str, batch: OrderedBatch) -> bool:
+def all_have_checked(history: History, who: str, batch: OrderedBatch) -> bool:
     """The verifier shares of every aggregator are here."""
-    return all(history.verified(batch, name) for name in history.names)
+    return all(history.verified(batch, name) for name in (who, *history.names))
 
 
 def earlier_are_decided(history: History, who: str, batch: OrderedBatch) -> bool:

@@ -138,14 +138,14 @@ ARRIVE = Step(
 )
 CHECK = Step(
     "check", "aggregator", "batch",
-    needs=(n.batch_has_arrived, n.earlier_are_checked),
+    needs=(n.earlier_are_checked, n.batch_has_arrived),
     leaves=("rounds/<id>/verify/<seq>/<aggregator>",),
     sentence="checks batch {seq}",
     actors=_everybody, is_done=lambda history, who, batch: history.verified(batch, who),
 )
 DECIDE = Step(
     "decide", "aggregator", "batch",
-    needs=(n.all_have_checked, n.earlier_are_decided),
+    needs=(n.earlier_are_decided, n.all_have_checked),
     leaves=("rounds/<id>/decide/<seq>/<aggregator>.json",),
     sentence="decides batch {seq}",
     actors=_everybody, is_done=lambda history, who, batch: history.decided(batch, who),
