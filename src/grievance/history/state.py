@@ -122,7 +122,9 @@ class History:
     # Batches.
 
     def arrived(self, batch: OrderedBatch) -> bool:
-        """Whether a file with the name and header of an ordered batch is here."""
+        """Whether a file with an ordered batch's name and header is here, or was read by all."""
+        if self.memory is not None and self.memory.decided(batch.seq):
+            return True
         return find_batch_file(self.store, self.task, batch.partner, batch.digest) is not None
 
     def verified(self, batch: OrderedBatch, name: str) -> bool:

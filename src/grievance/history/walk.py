@@ -46,16 +46,20 @@ def turns(state: State, table: Sequence[Step], view: ReleaseView | None = None) 
     """Everybody's steps of a table that can be taken now, about one release or about all."""
     for step, about, who in _places(state, table, view):
         if step.is_open(state, who, about):
-            words = _words(state, who, about)
-            what, command = step.sentence.format(**words), step.command.format(**words)
-            yield Turn(step, who, about, what, command)
+            yield _turn(state, step, who, about)
 
 
 def awaited(state: State, table: Sequence[Step], view: ReleaseView | None = None) -> Iterator[Turn]:
-    """Those that somebody waits for already."""
-    for turn in turns(state, table, view):
-        if all(need(state, turn.who, turn.about) for need in turn.step.awaited):
-            yield turn
+    """Those that somebody waits for already; of others nothing is read."""
+    for step, about, who in _places(state, table, view):
+        waits = all(need(state, who, about) for need in step.awaited)
+        if waits and step.is_open(state, who, about):
+            yield _turn(state, step, who, about)
+
+
+def _turn(state: State, step: Step, who: str, about: object) -> Turn:
+    words = _words(state, who, about)
+    return Turn(step, who, about, step.sentence.format(**words), step.command.format(**words))
 
 
 def lacks(history: History, view: ReleaseView) -> list[Lack]:
