@@ -116,12 +116,15 @@ def check_releases(town: Town, round_id: str) -> None:
             continue
         shares = [parse_noisy_share(town.first[p], task, i) for i, p in enumerate(paths)]
         for name in shares[0].values:
-            start = task.layout.statistics[name].start
             scale = float(task.allocations[name].scale) * len(shares) ** 0.5
             modulus = task.vdaf.field.MODULUS
-            for at, column in enumerate(zip(*(s.values[name] for s in shares), strict=True)):
-                off = (sum(column) - truth[start + at] + modulus // 2) % modulus - modulus // 2
-                assert abs(off) <= NOISE_SDS * scale, f"{name} of {release} is not the truth"
+            exact = task.layout.project(name, truth, modulus)
+            factors = task.layout.noise_scale(name)
+            columns = zip(*(share.values[name] for share in shares), strict=True)
+            for column, true, factor in zip(columns, exact, factors, strict=True):
+                off = (sum(column) - true + modulus // 2) % modulus - modulus // 2
+                message = f"{name} of {release} is not the truth"
+                assert abs(off) <= NOISE_SDS * scale * factor, message
         if not town.spoiled:
             data = collect(town.leader.store, task, release).to_bytes()
             assert town.released.setdefault(release, data) == data
