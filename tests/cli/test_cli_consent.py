@@ -16,9 +16,12 @@ from cli_shell import PLAN, Ran, Town, type_words
 from grievance import task as tasks
 from grievance.crypto.signing import SigningKey
 from grievance.home import Home
+from grievance.plan.budget import write_mechanism
 from grievance.task import BackupClaim
 from grievance.task.backup import ClaimedTrustee
 
+PUBLISHED = write_mechanism(PLAN, "gaussian")
+"""The plan as `round new` publishes it, but for the witnesses before it."""
 DEARER = PLAN.replace("epsilon = 2.0\ndelta = 1e-6", "epsilon = 10\ndelta = 1e-3").replace(
     "lifetime_epsilon = 8.0", "lifetime_epsilon = 10"
 )
@@ -74,7 +77,7 @@ def test_the_plan_is_swapped_before_the_answer(town: Town) -> None:
     assert "that you agreed to" in ran.err
     assert "both versions are kept in" in ran.err
     kept = town.home("south") / "evidence" / round_id
-    assert (kept / "agreed.plan.toml").read_text().endswith(PLAN)
+    assert (kept / "agreed.plan.toml").read_text().endswith(PUBLISHED)
     assert DEARER in {path.read_text() for path in kept.glob("*.plan.toml")}
     as_json = town.type("south", "sync", "--json").json
     assert "consent.changed" in {fault["error"] for fault in as_json["faults"]}
@@ -89,7 +92,7 @@ def test_the_leaders_own_plan_file_is_read_once(town: Town) -> None:
     words = ("round", "new", str(town.plan), "--no-backup", f"--with={town.named('south')}")
     ran = type_while(town, "north", lambda: town.plan.write_text(DEARER) and None, *words).done()
     plan = town.pool / "rounds" / ran.out.strip() / "plan.toml"
-    assert plan.read_text().endswith(PLAN)
+    assert plan.read_text().endswith(PUBLISHED)
 
 
 # Other trustees than the leader knew.

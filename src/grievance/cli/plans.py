@@ -39,9 +39,9 @@ def new(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a commented plan to edit, that shows something with so many people.
+    """Write a commented plan to edit.
 
-    It asks for as much as they can answer, by the forecast of `grievance plan check`.
+    It asks as much as so many people can answer, by the forecast of `grievance plan check`.
     """
     from grievance.client.files import new_file
     from grievance.plan import new_plan
