@@ -228,7 +228,8 @@ def price(task: dict[str, Any], name: str, kind: str) -> tuple[str, Fraction] | 
     scale = Fraction(terms["sigma" if kind == "zcdp" else "b"])
     most = plan["privacy"]["reports_per_worker"]
     if kind == "zcdp":
-        return f"{most}^2 * {moved} / (2 * ({scale})^2)", most**2 * moved / (2 * scale**2)
+        rho = most**2 * moved / (2 * (scale**2 - Fraction(5, 4)))
+        return f"{most}^2 * {moved} / (2 * (({scale})^2 - 5/4))", rho
     return f"{most} * {moved} / ({scale})", most * moved / scale
 
 

@@ -94,7 +94,9 @@ def reprice(task: dict[str, Any], factor: Fraction, units: int) -> None:
         sigma, cost = Fraction(given["sigma"]), Fraction(given["cost"]["zcdp"])
         other = Fraction(int(sigma * factor * units), units)
         given["sigma"] = str(other)
-        given["cost"] = {"zcdp": str(cost * sigma**2 / other**2)}
+        given["cost"] = {
+            "zcdp": str(cost * (sigma**2 - Fraction(5, 4)) / (other**2 - Fraction(5, 4)))
+        }
     total = sum(Fraction(given["cost"]["zcdp"]) for given in terms["statistics"].values())
     terms["cost"] = task["reserved"] = {"zcdp": str(total)}
 

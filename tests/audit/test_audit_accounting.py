@@ -129,11 +129,11 @@ def less_noise(
 
 
 def half_as_far(l2_squared: int, sigma: Fraction, reports: int) -> Cost:
-    return Cost("zcdp", Fraction(reports**2 * l2_squared, 2) / (2 * sigma**2))
+    return Cost("zcdp", Fraction(reports**2 * l2_squared, 2) / (2 * (sigma**2 - Fraction(5, 4))))
 
 
 def forget_reports(l2_squared: int, sigma: Fraction, reports: int) -> Cost:
-    return Cost("zcdp", Fraction(l2_squared) / (2 * sigma**2))
+    return Cost("zcdp", Fraction(l2_squared) / (2 * (sigma**2 - Fraction(5, 4))))
 
 
 def generous(epsilon: Fraction, delta: Fraction) -> Fraction:

@@ -238,7 +238,7 @@ def test_what_a_worker_is_told() -> None:
     loose = loose.replace("delta = 1e-6", "delta = 1e-3")
     # The largest epsilons and delta that a plan may have. Small ones may give more: see below.
     loosest = forecast(Plan.from_toml(loose))
-    assert all(belief.exception < 0.006 for belief in loosest.beliefs.values())
+    assert all(belief.exception < 0.02 for belief in loosest.beliefs.values())
     assert any("steps of 100" in note for note in found.notes)
     assert any("name says where" in note for note in found.notes)
 

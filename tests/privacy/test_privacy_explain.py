@@ -72,10 +72,10 @@ def test_the_promise() -> None:
         "between 26.89% and 73.11% sure",
         "From 1% they can go up to 2.68%",
         "From 90% they can go up to 96.08%",
-        "1 in 17,000",
+        "1 in 4,500",
         "epsilon 1 and delta 0.000001",
-        "rho 0.02436",
-        "rho 0.01218",
+        "rho 0.02802",
+        "rho 0.01401",
         "all aggregators in league",
     ):
         assert part in text

@@ -13,7 +13,6 @@ from grievance.cost import Cost
 from grievance.errors import PrivacyError
 from grievance.privacy import (
     MAX_SCALE,
-    MIN_SCALE,
     Allocation,
     StatisticShape,
     budget_for,
@@ -24,7 +23,9 @@ from grievance.privacy import (
 )
 from grievance.privacy.noise import check_opendp
 
-ROUND = Fraction("0.02435597")  # epsilon 1, delta 1e-6
+ROUND = Fraction("0.02435597")
+LEAST = Fraction(2)
+WHOLE = Fraction(5, 4)
 
 
 def rho_split(shapes: list[StatisticShape], rho: Fraction, reports: int) -> dict[str, Allocation]:
@@ -55,23 +56,23 @@ def test_known_answer() -> None:
     """Pinned: a task names these numbers, and every party recomputes them.
 
     By hand: the weights are sqrt(2 * 8 * 36) = 24, sqrt(4 * 4) = 4 and sqrt(20/3) = 2.58, so the
-    first gets 24/30.58 of rho, 0.01911, and sigma = sqrt(4 / 0.01911) = 14.466, rounded up.
+    first gets 24/30.58 of rho, 0.01911, and sigma = sqrt(4 / 0.01911 + 5/4) = 14.509, rounded up.
     """
     sigmas = {name: allocation.scale for name, allocation in rho_split(plan(), ROUND, 1).items()}
     assert sigmas == {
-        "problems_by_region": Fraction(463, 32),
-        "unpaid_hours": Fraction(401, 16),
-        "spread": Fraction(353, 16),
+        "problems_by_region": Fraction(929, 64),
+        "unpaid_hours": Fraction(803, 32),
+        "spread": Fraction(707, 32),
     }
 
 
 def test_one_statistic_gets_everything() -> None:
     allocation = rho_split([StatisticShape("only", 2, 10, l1=2)], Fraction(1, 50), 1)["only"]
-    # sigma^2 >= 2 / (2 * 1/50) = 50, and 453/64 is the first multiple whose square is.
+    # sigma^2 - 5/4 >= 2 / (2 * 1/50) = 50, and 459/64 is the first multiple whose square is.
     assert allocation == Allocation(
-        "gaussian", Fraction(453, 64), Cost("zcdp", 1 / Fraction(453, 64) ** 2)
+        "gaussian", Fraction(459, 64), Cost("zcdp", 1 / (Fraction(459, 64) ** 2 - WHOLE))
     )
-    assert Fraction(452, 64) ** 2 < 50 <= Fraction(453, 64) ** 2
+    assert Fraction(458, 64) ** 2 < 50 + WHOLE <= Fraction(459, 64) ** 2
 
 
 @settings(max_examples=150)
@@ -84,9 +85,9 @@ def test_costs_are_exact_and_never_above_the_budget(
     total = Cost.zero("zcdp")
     for shape in shapes:
         given_ = allocations[shape.name]
-        assert given_.scale >= MIN_SCALE
+        assert given_.scale >= LEAST
         assert (given_.scale * 64).denominator == 1
-        exact = Fraction(reports**2 * shape.l2_squared) / (2 * given_.scale**2)
+        exact = Fraction(reports**2 * shape.l2_squared) / (2 * (given_.scale**2 - WHOLE))
         assert given_.cost == Cost("zcdp", exact)
         assert given_.cost == gaussian_cost(shape.l2_squared, given_.scale, reports)
         total += given_.cost
@@ -99,14 +100,16 @@ def test_sigma_is_the_least_multiple_that_fits(shapes: list[StatisticShape], rho
     allocations = rho_split(shapes, rho, 1)
     if len(shapes) == 1:
         sigma = allocations["s0"].scale
-        if sigma > MIN_SCALE:
-            less = Fraction(shapes[0].l2_squared) / (2 * (sigma - Fraction(1, 64)) ** 2)
+        if sigma > LEAST:
+            less = Fraction(shapes[0].l2_squared) / (2 * ((sigma - Fraction(1, 64)) ** 2 - WHOLE))
             assert less > rho
-    fine = [a for a in allocations.values() if a.scale > MIN_SCALE]
+    fine = [a for a in allocations.values() if a.scale > LEAST]
     if len(fine) == len(shapes):
         # One step less of every sigma would overspend: nothing but rounding is left over.
         steps = (
-            gaussian.cost.amount * (gaussian.scale / (gaussian.scale - Fraction(1, 64))) ** 2
+            gaussian.cost.amount
+            * (gaussian.scale**2 - WHOLE)
+            / ((gaussian.scale - Fraction(1, 64)) ** 2 - WHOLE)
             for gaussian in fine
         )
         assert sum(steps) > rho
@@ -149,8 +152,8 @@ def test_a_huge_budget_still_gets_noise(rho: Fraction) -> None:
         for shape, allocation in zip(
             plan(), rho_split(plan(), Fraction(rho), reports).values(), strict=True
         ):
-            assert allocation.scale == MIN_SCALE
-            assert allocation.cost.amount == 2 * reports**2 * shape.l2_squared
+            assert allocation.scale == LEAST
+            assert allocation.cost.amount == reports**2 * shape.l2_squared / (2 * (4 - WHOLE))
 
 
 def test_noise_that_would_drown_everything_is_refused() -> None:
@@ -167,27 +170,35 @@ def test_noise_that_would_drown_everything_is_refused() -> None:
 @settings(max_examples=60)
 @given(
     st.integers(1, 10**6),
-    st.integers(32, 2**26),
+    st.integers(128, 2**26),
     st.integers(1, 10),
 )
-def test_opendp_states_the_same_cost(l2_squared: int, units: int, reports: int) -> None:
+def test_opendp_states_the_cost_without_what_makes_it_whole(
+    l2_squared: int, units: int, reports: int
+) -> None:
     sigma = Fraction(units, 64)
     ours = gaussian_cost(l2_squared, sigma, reports).amount
     theirs = opendp_cost("gaussian", sigma, reports**2 * l2_squared)
-    assert abs(theirs - ours) <= ours / 2**46
+    as_zcdp = ours * (sigma**2 - WHOLE) / sigma**2
+    assert abs(theirs - as_zcdp) <= as_zcdp / 2**46
+    assert theirs < ours
     check_opendp("gaussian", sigma, reports**2 * l2_squared, ours)
 
 
 def test_an_undercharge_is_noticed() -> None:
     rho = gaussian_cost(8, Fraction(10), 1).amount
     with pytest.raises(PrivacyError) as caught:
-        check_opendp("gaussian", Fraction(10), 8, rho * (1 - Fraction(1, 10**9)))
+        check_opendp(
+            "gaussian", Fraction(10), 8, rho * Fraction(9875, 10_000) * (1 - Fraction(1, 10**9))
+        )
     assert caught.value.code == "privacy.map"
 
 
 def test_m_reports_cost_m_squared() -> None:
     one = gaussian_cost(6, Fraction(30), 1).amount
-    assert gaussian_cost(6, Fraction(30), 3).amount == 9 * one == Fraction(9 * 6, 2 * 900)
+    assert (
+        gaussian_cost(6, Fraction(30), 3).amount == 9 * one == Fraction(9 * 6) / (2 * (900 - WHOLE))
+    )
 
 
 def test_budget_for() -> None:
@@ -216,7 +227,7 @@ def test_budget_for() -> None:
         Fraction(-1),
         Fraction(1, 3),
         Fraction(65, 128),
-        MIN_SCALE - Fraction(1, 64),
+        LEAST - Fraction(1, 64),
         MAX_SCALE + Fraction(1, 64),
     ],
 )

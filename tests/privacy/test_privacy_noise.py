@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 
 from grievance.errors import PrivacyError
-from grievance.privacy import MAX_SCALE, MIN_SCALE, NoiseLaw, draw, noise, opendp_cost
+from grievance.privacy import MAX_SCALE, NoiseLaw, draw, noise, opendp_cost
 
 NUM_DRAWS = 60_000
 
@@ -43,7 +43,7 @@ def bins(pmf: dict[int, float], least: float) -> list[tuple[int, float]]:
     return runs
 
 
-LAWS = [("gaussian", Fraction(scale)) for scale in ("1/2", "3", "100", "1", "10")]
+LAWS = [("gaussian", Fraction(scale)) for scale in ("2", "3", "100", "5/2", "10")]
 LAWS += [("laplace", Fraction(scale)) for scale in ("2", "1/2", "100")]
 FEW = [LAWS[1], LAWS[5]]  # each draws a hundred thousand numbers and more
 
@@ -92,17 +92,18 @@ def test_grouping_by_sigma_keeps_the_order(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(noise, "_draw_equal", count_up)
     three, seven = Fraction(3), Fraction(7)
-    scales = [three, seven, three, MIN_SCALE, seven]
+    two = Fraction(2)
+    scales = [three, seven, three, two, seven]
     for mechanism in MECHANISMS:
         asked.clear()
-        assert draw(mechanism, scales) == [3000, 7000, 3001, 500, 7001]
-        assert asked == [(mechanism, three, 2), (mechanism, seven, 2), (mechanism, MIN_SCALE, 1)]
+        assert draw(mechanism, scales) == [3000, 7000, 3001, 2000, 7001]
+        assert asked == [(mechanism, three, 2), (mechanism, seven, 2), (mechanism, two, 1)]
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_every_entry_gets_its_own_scale(mechanism: str) -> None:
     # So many that a variance is off by half with ten standard errors, of Laplace noise too.
-    scales = [Fraction(1), Fraction(10**6), Fraction(2), Fraction(10**9)] * 2000
+    scales = [Fraction(2), Fraction(10**6), Fraction(4), Fraction(10**9)] * 2000
     draws = draw(mechanism, scales)
     for start, scale in enumerate(scales[:4]):
         squares = [x * x for x in draws[start::4]]

@@ -24,13 +24,13 @@ def test_two_noises_keep_less_than_0_7_where_1_is_promised() -> None:
     rho = Fraction(rho_for(Fraction(1), DELTA))
     words = said(rho)
     assert "the noise of all 2 aggregators counts" in words
-    assert "epsilon 0.6906 at the same delta, where 1 is promised" in words
+    assert "epsilon 0.689 at the same delta, where 1 is promised" in words
     assert "if all of them drew their noise as promised" in words
     assert "no state or key of any of them leaks before it is destroyed" in words
     assert words.endswith("Nobody can check that.")
     # It is proved at half the cost, and a little less is not.
-    assert Fraction(delta_for(rho / 2, Fraction(6906, 10_000))) <= DELTA
-    assert Fraction(delta_for(rho / 2, Fraction(69, 100))) > DELTA
+    assert Fraction(delta_for(rho / 2, Fraction(689, 1000))) <= DELTA
+    assert Fraction(delta_for(rho / 2, Fraction(688, 1000))) > DELTA
 
 
 def test_it_follows_from_the_cost_and_the_number_of_aggregators() -> None:

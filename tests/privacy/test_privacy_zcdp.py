@@ -14,8 +14,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from grievance.errors import PrivacyError
-from grievance.privacy import zcdp
-from grievance.privacy.zcdp import delta_for, epsilon_for, rho_for
+from grievance.privacy import mills, zcdp
+from grievance.privacy.zcdp import delta_for, epsilon_for, rho_for, zcdp_delta
 
 MILLIONTH = Fraction(1, 10**6)
 GRID = [
@@ -63,7 +63,7 @@ def slow_delta(rho: Fraction, epsilon: Fraction) -> Decimal:
 
 @pytest.mark.parametrize(("rho", "epsilon"), GRID)
 def test_delta_is_the_infimum_and_never_below(rho: Fraction, epsilon: Fraction) -> None:
-    ours, slow = Fraction(delta_for(rho, epsilon)), Fraction(slow_delta(rho, epsilon))
+    ours, slow = Fraction(zcdp_delta(rho, epsilon)), Fraction(slow_delta(rho, epsilon))
     assert ours >= slow * (1 - Fraction(1, 10**30))
     assert ours <= slow * (1 + Fraction(1, 10**18))
 
@@ -86,11 +86,11 @@ def test_delta_agrees_with_opendp(rho: Fraction, epsilon: Fraction) -> None:
     space = dp.vector_domain(dp.atom_domain(T="i64"), size=1), dp.l2_distance(T=float)
     approximate = dp.c.make_zCDP_to_approxDP(dp.m.make_gaussian(*space, 1.0))
     profile = approximate.map(math.sqrt(2 * rho))
-    assert float(delta_for(rho, epsilon)) == pytest.approx(profile.delta(float(epsilon)), rel=1e-7)
-    delta = delta_for(rho, epsilon)
+    assert float(zcdp_delta(rho, epsilon)) == pytest.approx(profile.delta(float(epsilon)), rel=1e-7)
+    delta = zcdp_delta(rho, epsilon)
     if Decimal("1e-300") < delta <= Decimal("0.5"):
         ours = epsilon_for(rho, Fraction(delta))
-        assert float(ours) == pytest.approx(profile.epsilon(float(delta)), rel=1e-6, abs=1e-8)
+        assert float(ours) <= profile.epsilon(float(delta)) * (1 + 1e-6) + 1e-8
 
 
 def gaussian_delta(mu: float, epsilon: float) -> float:
@@ -108,7 +108,7 @@ def test_delta_covers_the_true_loss_of_gaussian_noise(rho: Fraction, epsilon: Fr
     assert true <= float(delta_for(rho, epsilon)) * (1 + 1e-9)
 
 
-@pytest.mark.parametrize("sigma", [0.5, 1.0, 3.0, 8.0])
+@pytest.mark.parametrize("sigma", [2.0, 3.0, 8.0])
 @pytest.mark.parametrize("shift", [1, 2])
 @pytest.mark.parametrize("epsilon", ["0.25", "1", "3"])
 def test_delta_covers_the_true_loss_of_discrete_noise(
@@ -119,20 +119,20 @@ def test_delta_covers_the_true_loss_of_discrete_noise(
     total = math.fsum(pmf.values())
     factor = math.exp(float(epsilon))
     true = math.fsum(max(0.0, pmf[x] - factor * pmf[x - shift]) for x in range(-reach, reach + 1))
-    rho = Fraction(shift**2) / (2 * Fraction(sigma) ** 2)
+    rho = Fraction(shift**2) / (2 * (Fraction(sigma) ** 2 - Fraction(5, 4)))
     assert true / total <= float(delta_for(rho, Fraction(epsilon))) * (1 + 1e-9)
 
 
 KNOWN = [
-    ("0.1", "0.000001", "0.000321047"),
-    ("1", "0.000001", "0.02435597"),
-    ("3", "0.000001", "0.18506984"),
-    ("4", "0.000001", "0.311064954"),
-    ("10", "0.000000001", "1.090785704"),
-    ("100", "0.000001", "49.545762799"),
+    ("0.1", "0.000001", "0.000379346"),
+    ("1", "0.000001", "0.028014427"),
+    ("3", "0.000001", "0.209774685"),
+    ("4", "0.000001", "0.351003464"),
+    ("10", "0.000000001", "1.18253309"),
+    ("100", "0.000001", "52.235017405"),
     ("1000", "0.000001", "793.664179563"),
     ("1", "0.5", "1.016364342"),
-    ("0.001", "0.001", "0.000003235"),
+    ("0.001", "0.001", "0.000005457"),
 ]
 
 
@@ -141,10 +141,25 @@ def test_rho_for_known_answers(epsilon: str, delta: str, rho: str) -> None:
     """Pinned: every party recomputes a task's noise from these, in every version."""
     assert rho_for(Fraction(epsilon), Fraction(delta)) == Fraction(rho)
     step = Fraction(1, zcdp.RHO_UNITS)
-    slow_at, slow_above = (
-        Fraction(slow_delta(Fraction(rho) + extra, Fraction(epsilon))) for extra in (0, step)
+    at, above = (
+        Fraction(delta_for(Fraction(rho) + extra, Fraction(epsilon))) for extra in (0, step)
     )
-    assert slow_at <= Fraction(delta) < slow_above
+    assert at <= Fraction(delta) < above
+    if Fraction(epsilon) > mills.MAX_EPSILON or Fraction(rho) >= Fraction(epsilon):
+        assert Fraction(slow_delta(Fraction(rho), Fraction(epsilon))) <= Fraction(delta)
+    else:  # from `gaussian_delta`, in floats and by bisection
+        if Fraction(epsilon) >= Fraction(1, 10):  # below, with a large delta, it is not so tight
+            assert float(rho) == pytest.approx(true_rho(float(epsilon), float(delta)), rel=2e-4)
+        assert float(rho) <= true_rho(float(epsilon), float(delta)) * (1 + 1e-9)
+
+
+def true_rho(epsilon: float, delta: float) -> float:
+    low, high = 0.0, epsilon
+    for _ in range(200):
+        middle = (low + high) / 2
+        kept = gaussian_delta(math.sqrt(2 * middle), epsilon) <= delta
+        low, high = (middle, high) if kept else (low, middle)
+    return low
 
 
 epsilons = st.fractions(Fraction(1, 100), 50, max_denominator=1000)
@@ -226,7 +241,7 @@ import decimal
 assert (decimal.__file__ and hasattr(decimal, "HAVE_THREADS"))
 assert (sys.argv[1] == "pure") == (type(decimal.Decimal.ln).__name__ == "function")
 from fractions import Fraction as F
-from grievance.privacy import zcdp
+from grievance.privacy import mills, zcdp
 for e, d in ((F(1), F(1, 10**6)), (F(1, 7), F(1, 10**9)), (F(30), F(1, 3))):
     print(zcdp.rho_for(e, d), zcdp.epsilon_for(e, d), zcdp.delta_for(e / 20, e))
 """
@@ -240,7 +255,7 @@ def test_the_same_on_another_implementation_of_decimal() -> None:
         for kind in ("c", "pure")
     ]
     assert runs[0] == runs[1]
-    assert runs[0].startswith("2435597/100000000 ")
+    assert runs[0].startswith("28014427/1000000000 ")
 
 
 def test_the_callers_decimal_context_changes_nothing() -> None:

@@ -8,7 +8,9 @@ move by at most Delta in all (L1), costs a pure epsilon of Delta / b: by the tri
 that is the most by which ln P can differ. Epsilons add up, and keep epsilon; that is all of it.
 
 Discrete Gaussian noise of sigma, added to numbers that one person can move by at most Delta (in
-L2), costs rho = Delta^2 / (2 sigma^2), costs add up, and rho keeps (epsilon, delta) when
+L2), is charged rho = Delta^2 / (2 (sigma^2 - 5/4)), and costs add up. Rho keeps (epsilon, delta)
+when either of two things is proved. One is that of all mechanisms of zCDP, of which the noise
+would be one at a lower cost:
 
     delta >= exp(L(x)),  L(x) = x ((1 + x) rho - epsilon) + x ln x - (1 + x) ln(1 + x)
 
@@ -16,11 +18,21 @@ for any one x = alpha - 1 > 0. So a promise is checked by finding a good x with 
 (a bisection of the slope, in which a mistake can only make the check stricter) and then proving
 L(x) <= ln(delta) for that x with logarithms enclosed between two fractions of `_BITS` bits.
 
+The other holds because the noise is, but for factors that `SLACK` covers, continuous noise of
+variance sigma^2 - 5/4, worked on afterwards (docs/decisions/exact-conversion.md): with
+mu = sqrt(2 rho), z = epsilon/mu - mu/2, phi the normal density and R(z) = 1/(z + 1/(z + 2/(z +
+...))) Mills' ratio,
+
+    delta >= phi(z) (R(z) - R(z + mu)).
+
+Every second convergent of R lies above it and the others below, so exact fractions prove it.
+
 The check errs to the strict side alone. What it may wrongly refuse is a rho within `TOLERANCE`
 (relative, in delta) of the true limit.
 
 Sources: Canonne, Kamath, Steinke, "The Discrete Gaussian for Differential Privacy" (arXiv
-2004.00010), Theorem 14, Proposition 12, Corollary 13; Bun and Steinke 2016, Lemma 1.7;
+2004.00010), Theorem 14, Proposition 12, Corollary 13; Balle and Wang, "Improving the Gaussian
+Mechanism for Differential Privacy" (2018), Theorem 8; Bun and Steinke 2016, Lemma 1.7;
 Dwork, McSherry, Nissim, Smith, "Calibrating Noise to Sensitivity" (2006), Proposition 1.
 """
 
@@ -37,8 +49,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SCALE_UNITS = 64
-LEAST_SCALE = Fraction(1, 2)
+LEAST_SCALE = {"gaussian": Fraction(2), "laplace": Fraction(1, 2)}
 """Every scale, sigma or b, is a multiple of 1/64, and none is below this."""
+
+WHOLE = Fraction(5, 4)
+SLACK = Fraction(1, 10**6)
+_CONVERGENTS = 300
+_FAR = Fraction(10**4)
+_FINE = 1 << 40
+_TWICE_PI = 2 * Fraction(314159265358979, 10**14)
 
 TOLERANCE = Fraction(1, 10**12)
 _BITS = 192
@@ -139,11 +158,12 @@ def shifted_by_mean(grid_size: int, groups: int) -> int:
 
 
 def rho_of(moved: int | Fraction, sigma: Fraction, reports_per_worker: int) -> Fraction:
-    """Rho of one use of discrete Gaussian noise: (m^2 `moved`) / (2 sigma^2), exactly.
+    """Rho of one use of discrete Gaussian noise: (m^2 `moved`) / (2 (sigma^2 - 5/4)), exactly.
 
     `moved` is the squared L2 distance for one report; m reports move m times as far.
     """
-    return Fraction(reports_per_worker**2 * moved) / (2 * sigma * sigma)
+    whole = WHOLE if sigma >= LEAST_SCALE["gaussian"] else 0  # less is a finding of its own
+    return Fraction(reports_per_worker**2 * moved) / (2 * (sigma * sigma - whole))
 
 
 def epsilon_of(shifted: int | Fraction, b: Fraction, reports_per_worker: int) -> Fraction:
@@ -154,12 +174,13 @@ def epsilon_of(shifted: int | Fraction, b: Fraction, reports_per_worker: int) ->
     return Fraction(reports_per_worker * shifted) / b
 
 
-def scale_fault(scale: Fraction) -> str | None:
+def scale_fault(mechanism: str, scale: Fraction) -> str | None:
     """What is wrong with a noise scale, in words; None if nothing is."""
     if (scale * SCALE_UNITS).denominator != 1:
         return f"the noise scale {scale} is no multiple of 1/{SCALE_UNITS}"
-    if scale < LEAST_SCALE:
-        return f"the noise scale {scale} is below {LEAST_SCALE}, the least that is ever added"
+    least = LEAST_SCALE[mechanism]
+    if scale < least:
+        return f"the noise scale {scale} is below {least}, the least that is ever added"
     return None
 
 
@@ -170,6 +191,40 @@ def keeps(rho: Fraction, epsilon: Fraction, delta: Fraction) -> bool:
         return rho == 0
     if epsilon <= 0 or not 0 < delta < 1:
         return False
+    return _as_gaussian(rho, epsilon, delta) or _as_zcdp(rho, epsilon, delta)
+
+
+def _as_gaussian(rho: Fraction, epsilon: Fraction, delta: Fraction) -> bool:
+    """Whether one continuous Gaussian mechanism of that cost is proved to keep the promise.
+
+    mu is rounded up, z down and to `_FAR` at most: all of that makes delta larger.
+    """
+    if rho >= epsilon:
+        return False
+    mu = Fraction(math.isqrt(math.ceil(2 * rho * _FINE**2)) + 1, _FINE)
+    z = (epsilon - SLACK - mu * mu / 2) / mu
+    z = Fraction(math.floor(min(z, _FAR) * _FINE), _FINE)
+    if z <= 0:
+        return False
+    apart = _mills(z, _CONVERGENTS + 1) - _mills(z + mu, _CONVERGENTS)
+    if apart <= 0:
+        return False
+    _, most = ln_bounds(apart)
+    least, _ = ln_bounds(_TWICE_PI)
+    return SLACK + most - z * z / 2 - least / 2 <= ln_bounds(delta)[0]
+
+
+def _mills(z: Fraction, convergent: int) -> Fraction:
+    """A convergent of Mills' ratio at z, of denominator _FINE: above it if odd, below if even."""
+    n, squared = int(z * _FINE), _FINE * _FINE
+    above, below, before_above, before_below = 1, n, 0, 1
+    for k in range(1, convergent):
+        above, before_above = n * above + k * squared * before_above, above
+        below, before_below = n * below + k * squared * before_below, below
+    return Fraction(above * _FINE, below)
+
+
+def _as_zcdp(rho: Fraction, epsilon: Fraction, delta: Fraction) -> bool:
     x = _good_order(float(min(rho, _LARGEST)), float(epsilon))
     _, log_x = ln_bounds(x)
     log_next, _ = ln_bounds(1 + x)

@@ -278,7 +278,7 @@ def _cost_problems(task: AuditedTask) -> list[tuple[str, str]]:
     terms, found = task.plan.privacy, []
     total = Cost.zero(task.cost.kind)
     for name, given in task.allocations.items():
-        wrong = accounting.scale_fault(given.scale)
+        wrong = accounting.scale_fault(given.mechanism, given.scale)
         if wrong is not None:
             found.append(("cost.sigma", f"{name}: {wrong}"))
         true = true_cost(task, name)

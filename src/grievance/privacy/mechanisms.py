@@ -7,7 +7,9 @@ There are two mechanisms, and a campaign uses one of them. Costs are tagged, so 
 can never be added up.
 
 - Discrete Gaussian, P(x) proportional to exp(-x^2 / (2 sigma^2)), is charged in rho of zCDP:
-  m^2 Delta2^2 / (2 sigma^2), Delta2 the L2 sensitivity to one report, m reports a worker.
+  m^2 Delta2^2 / (2 (sigma^2 - 5/4)), Delta2 the L2 sensitivity to one report, m reports a worker.
+  That is a little more than zCDP asks for, and lets costs be converted as if the noise were
+  continuous (docs/decisions/exact-conversion.md).
 - Discrete Laplace, P(x) proportional to exp(-|x| / b), is charged in pure epsilon:
   m Delta1 / b, Delta1 the L1 sensitivity.
 
@@ -42,9 +44,13 @@ SCALE_UNITS: Final = 64
 """Every scale is a whole number of 1/64."""
 
 MIN_SCALE: Final = Fraction(1, 2)
-"""The least noise ever added, as sigma or b. Below it nearly every cell would be published as it
-is, whatever the formula says; a statistic that could afford less noise gets this much and costs
-less."""
+"""The least noise ever added, as b; sigma is never below 2. Below it nearly every cell would be
+published as it is, whatever the formula says; a statistic that could afford less noise gets this
+much and costs less."""
+
+WHOLE_NUMBERS: Final = Fraction(5, 4)
+"""So much of the variance sigma^2 of discrete Gaussian noise is taken to be what makes continuous
+noise whole."""
 
 MAX_SCALE: Final = Fraction(2**40)
 """The most: beyond it a draw could come near the edge of 64-bit integers. There are 2^23 scales
@@ -113,13 +119,13 @@ class Allocation:
         return 2 // noise_of(self.mechanism).norm * self.scale**2
 
 
-def check_scale(scale: Fraction) -> Fraction:
-    """Return `scale`; PrivacyError unless a multiple of 1/64 from MIN_SCALE to MAX_SCALE."""
+def check_scale(scale: Fraction, least: Fraction = MIN_SCALE) -> Fraction:
+    """Return `scale`; PrivacyError unless a multiple of 1/64 from `least` to MAX_SCALE."""
     if not isinstance(scale, Fraction) or SCALE_UNITS % scale.denominator != 0:
         raise PrivacyError("a noise scale must be an exact multiple of 1/64", code="privacy.scale")
-    if not MIN_SCALE <= scale <= MAX_SCALE:
+    if not least <= scale <= MAX_SCALE:
         raise PrivacyError(
-            f"a noise scale must be between {MIN_SCALE} and {MAX_SCALE}", code="privacy.scale"
+            f"a noise scale must be between {least} and {MAX_SCALE}", code="privacy.scale"
         )
     return scale
 
@@ -142,15 +148,15 @@ def budget_for(mechanism: Mechanism, epsilon: Fraction, delta: Fraction) -> Cost
 
 
 def gaussian_cost(l2_squared: int | Fraction, sigma: Fraction, reports_per_worker: int) -> Cost:
-    """Return rho = m^2 * l2_squared / (2 sigma^2), exactly. Raises PrivacyError for bad noise.
+    """Return rho = m^2 * l2_squared / (2 (sigma^2 - 5/4)), exactly. PrivacyError for bad noise.
 
     It is the cost of one release in which one aggregator's noise of `sigma` counts alone:
     the others' noise is treated as known to the attacker. `l2_squared` is for one report.
     """
     _exact(l2_squared, "a squared sensitivity")
     _check_reports(reports_per_worker)
-    check_scale(sigma)
-    return Cost("zcdp", reports_per_worker**2 * l2_squared / (2 * sigma**2))
+    check_scale(sigma, GAUSSIAN.least)
+    return Cost("zcdp", reports_per_worker**2 * l2_squared / (2 * (sigma**2 - WHOLE_NUMBERS)))
 
 
 def laplace_cost(l1: int | Fraction, scale: Fraction, reports_per_worker: int) -> Cost:
@@ -181,6 +187,7 @@ class Noise:
         scale_name: What its scale is called in tasks and releases.
         cost_kind: The kind of cost it is charged in.
         unit: What an amount of that is called.
+        least: The least scale it is used with.
         norm: 2 where the squared L2 sensitivity counts, 1 where the L1 sensitivity does.
     """
 
@@ -191,6 +198,7 @@ class Noise:
     cost_kind: Kind
     unit: str
     norm: Literal[1, 2]
+    least: Fraction
 
     def sensitivity(self, of: _Sensitive) -> int | Fraction:
         """The sensitivity to one report that it is charged for."""
@@ -215,10 +223,10 @@ class Noise:
 
 
 GAUSSIAN: Final = Noise(
-    "gaussian", "discrete-gaussian", "discrete Gaussian", "sigma", "zcdp", "rho", norm=2
+    "gaussian", "discrete-gaussian", "discrete Gaussian", "sigma", "zcdp", "rho", 2, Fraction(2)
 )
 LAPLACE: Final = Noise(
-    "laplace", "discrete-laplace", "discrete Laplace", "b", "pure", "epsilon", norm=1
+    "laplace", "discrete-laplace", "discrete Laplace", "b", "pure", "epsilon", 1, MIN_SCALE
 )
 _BY_NAME: Final[Mapping[str, Noise]] = MappingProxyType({n.name: n for n in (GAUSSIAN, LAPLACE)})
 _BY_COST: Final[Mapping[Kind, Noise]] = MappingProxyType(
@@ -270,12 +278,14 @@ def _allocate(shape: StatisticShape, share: Cost, reports_per_worker: int) -> Al
     """Return the least allowed noise whose exact cost is at most `share`."""
     noise = _BY_COST[share.kind]
     sensitivity, norm = noise.sensitivity(shape), noise.norm
-    # The cost is m^norm * sensitivity / (norm * scale^norm); see `gaussian_cost`, `laplace_cost`.
+    # The cost is m^norm * sensitivity / (norm * power); see `gaussian_cost`, `laplace_cost`.
     power = reports_per_worker**norm * sensitivity / (norm * share.amount)
+    if noise is GAUSSIAN:
+        power += WHOLE_NUMBERS
     # j/64 is enough when j^norm >= 64^norm * power; j is whole, so the right side may be rounded
     # up to a whole number too, and 1 + the floor of the root of n - 1 is the ceiling of that of n.
     units = _root_floor(_ceiling(SCALE_UNITS**norm * power) - 1, norm) + 1
-    scale = max(Fraction(units, SCALE_UNITS), MIN_SCALE)
+    scale = max(Fraction(units, SCALE_UNITS), noise.least)
     if scale * shape.scale > MAX_SCALE:
         raise PrivacyError(
             f"{shape.name}: the budget is so small that its noise would drown everything",
@@ -298,8 +308,9 @@ def split(
     - epsilon_s proportional to the cube root of importance_s * error_s * Delta1_s^2, for the
       variance is 2 m^2 Delta1_s^2 / epsilon_s^2.
 
-    Each scale is rounded up to a multiple of 1/64, at least MIN_SCALE, and the cost recomputed
-    from it, so the costs sum to at most `budget`. What rounding leaves over stays unspent.
+    Each scale is rounded up to a multiple of 1/64, at least the mechanism's least, and the cost
+    recomputed from it, so the costs sum to at most `budget`. What rounding leaves over stays
+    unspent.
 
     Raises PrivacyError for no shapes, a name twice, a budget of nothing, or noise beyond
     MAX_SCALE.

@@ -102,12 +102,12 @@ def draw(mechanism: Mechanism, scales: Sequence[Fraction]) -> list[int]:
     is drawn.
 
     Raises PrivacyError for an unknown mechanism, and for a scale that is not a multiple of 1/64
-    from MIN_SCALE to MAX_SCALE.
+    from the mechanism's least to MAX_SCALE.
     """
-    noise_of(mechanism)  # or PrivacyError, before anything is drawn
+    least = noise_of(mechanism).least  # or PrivacyError, before anything is drawn
     places: dict[Fraction, list[int]] = {}
     for place, scale in enumerate(scales):
-        places.setdefault(check_scale(scale), []).append(place)
+        places.setdefault(check_scale(scale, least), []).append(place)
     noise = [0] * len(scales)
     for scale, where in places.items():
         for place, value in zip(where, _draw_equal(mechanism, scale, len(where)), strict=True):

@@ -1,4 +1,9 @@
-"""From zCDP, in which costs add up, to (epsilon, delta), which people can read, and back.
+"""From rho, in which costs add up, to (epsilon, delta), which people can read, and back.
+
+Rho is a cost of zCDP, and moreover one of Gaussian noise. So there are two conversions, and a
+promise is kept if either proves it: that of `grievance.privacy.mills`, which is exact for
+Gaussian noise but says nothing for an epsilon beyond its limits, and the one for every mechanism
+of zCDP. This is the second:
 
     delta = inf over alpha > 1 of
             exp((alpha - 1)(alpha * rho - epsilon)) / (alpha - 1) * (1 - 1/alpha)^alpha
@@ -39,6 +44,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from grievance.errors import PrivacyError
+from grievance.privacy import mills
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,10 +146,21 @@ def _delta_bound(rho: Fraction, epsilon: Fraction, x: Decimal) -> Decimal:
 
 @lru_cache(maxsize=1024, typed=True)
 def delta_for(rho: Fraction, epsilon: Fraction) -> Decimal:
+    """Return a delta with which a cost of rho keeps (epsilon, delta), rounded up to 20 digits.
+
+    The smaller of what the two conversions prove. Exact fractions in, 0 <= rho <= MAX_RHO and
+    0 <= epsilon <= MAX_EPSILON; PrivacyError else.
+    """
+    by_zcdp = zcdp_delta(rho, epsilon)
+    return min(by_zcdp, _ANSWER.plus(mills.delta_of(rho, epsilon))) if rho else by_zcdp
+
+
+@lru_cache(maxsize=1024, typed=True)
+def zcdp_delta(rho: Fraction, epsilon: Fraction) -> Decimal:
     """Return the delta with which rho-zCDP gives (epsilon, delta), rounded up to 20 digits.
 
-    Exact fractions in, 0 <= rho <= MAX_RHO and 0 <= epsilon <= MAX_EPSILON; PrivacyError else.
-    The result is never below the infimum, and above it by less than one part in 10^18.
+    As `delta_for`, but for every mechanism. The result is never below the infimum, and above it
+    by less than one part in 10^18.
     """
     rho = _exact(rho, "rho", 0, MAX_RHO)
     epsilon = _exact(epsilon, "epsilon", 0, MAX_EPSILON)
@@ -154,9 +171,20 @@ def delta_for(rho: Fraction, epsilon: Fraction) -> Decimal:
     return _delta_bound(rho, epsilon, x)
 
 
-def _keeps(rho: Fraction, epsilon: Fraction, delta: Fraction) -> bool:
+def _keeps(
+    rho: Fraction, epsilon: Fraction, delta: Fraction, found: Callable[..., Decimal] = zcdp_delta
+) -> bool:
     # 60 digits of delta, cut off, decide as delta itself would: the other side has 20.
-    return delta_for(rho, epsilon) <= _decimal(delta, _DOWN)
+    return found(rho, epsilon) <= _decimal(delta, _DOWN)
+
+
+def _last(first: int, kept: Callable[[int], bool], beyond: int) -> int:
+    """Return the last whole number from `first`, by `beyond` at most, up to which all are kept."""
+    low, high = first, beyond
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if kept(middle) else (low, middle - 1)
+    return low
 
 
 def _settle(guess: int, kept: Callable[[int], bool], *, towards_kept: int) -> int:
@@ -202,6 +230,12 @@ def rho_for(epsilon: Fraction, delta: Fraction) -> Fraction:
         return units <= MAX_RHO * RHO_UNITS and _keeps(Fraction(units, RHO_UNITS), epsilon, delta)
 
     units = _settle(guess, kept, towards_kept=-1)
+
+    def kept_exactly(units: int) -> bool:
+        return _keeps(Fraction(units, RHO_UNITS), epsilon, delta, mills.delta_of)
+
+    most = min(2 * units + RHO_UNITS // 1000, MAX_RHO * RHO_UNITS)
+    units = _last(units, kept_exactly, most)
     if units == 0:
         raise PrivacyError(
             "epsilon and delta leave no budget at all", code="privacy.range", hint="raise epsilon"
@@ -234,4 +268,9 @@ def epsilon_for(rho: Fraction, delta: Fraction) -> Decimal:
     def kept(units: int) -> bool:
         return _keeps(rho, units * Fraction(_EPSILON_STEP), delta)
 
-    return _SEARCH.multiply(Decimal(_settle(guess, kept, towards_kept=1)), _EPSILON_STEP)
+    units = _settle(guess, kept, towards_kept=1)
+
+    def kept_exactly(fewer: int) -> bool:
+        return _keeps(rho, (units - fewer) * Fraction(_EPSILON_STEP), delta, mills.delta_of)
+
+    return _SEARCH.multiply(Decimal(units - _last(0, kept_exactly, units)), _EPSILON_STEP)
