@@ -136,7 +136,7 @@ def test_several_wants_together() -> None:
 
 
 def test_what_the_lifetime_cannot_pay_for() -> None:
-    want = read_want("problems_by_region:5", PLAN)
+    want = read_want("problems_by_region:8", PLAN)
     answer = solve(PLAN, [want], 5000)
     assert answer.epsilon is not None
     assert answer.epsilon > PLAN.privacy.lifetime_epsilon

@@ -243,7 +243,7 @@ def test_one_table_gets_less_than_half_the_gaussians_noise_and_five_as_much() ->
     assert ratios[1] < ratios[2] < ratios[3] < ratios[4] < 1 < ratios[6] < ratios[7] < ratios[8]
     assert ratios[5] == pytest.approx(1.05, abs=0.01)
     for number, ratio in ratios.items():
-        assert ratio == pytest.approx(ratios[1] * sqrt(number), rel=0.02)
+        assert ratio == pytest.approx(ratios[1] * sqrt(number), rel=0.03)
 
 
 def test_the_weighted_error_compares_the_two() -> None:
