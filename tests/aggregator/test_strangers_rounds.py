@@ -22,6 +22,8 @@ from grievance.testing import Coalition, make_coalition
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from grievance.privacy import Mechanism
+
 STRANGE = PLAN.decode().replace("Pressure at work", "A stranger's survey")
 
 
@@ -71,9 +73,9 @@ def laid_out(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     titles: list[str] = []
     made, read = Layout.__init__, Plan.from_json.__func__
 
-    def lay_out(self: Layout, plan: Plan) -> None:
+    def lay_out(self: Layout, plan: Plan, *mechanism: Mechanism) -> None:
         titles.append(plan.title)
-        made(self, plan)
+        made(self, plan, *mechanism)
 
     def from_json(cls: type[Plan], value: object, *, source: str) -> Plan:
         plan = read(cls, value, source=source)

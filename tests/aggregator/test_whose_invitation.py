@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from federation import PLAN, Federation
+from federation import NAMED_PLAN, PLAN, Federation
 from grievance import task as tasks
 from grievance.aggregator import Office, SyncResult
 from grievance.aggregator.asked import Told
@@ -23,7 +23,7 @@ from grievance.pool.rounds import read_task
 if TYPE_CHECKING:
     from pathlib import Path
 
-REHEARSED = PLAN.replace(b'"trial"', b'"tryout"')
+REHEARSED = NAMED_PLAN.replace(b'"trial"', b'"tryout"')
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fault_world import refused, tells
 
-from federation import PLAN, Federation
+from federation import NAMED_PLAN, PLAN, Federation
 from grievance import task as tasks
 from grievance.aggregator import Office
 from grievance.aggregator.rounds import join_round, new_round
@@ -19,7 +19,7 @@ from grievance.testing import make_coalition
 if TYPE_CHECKING:
     from pathlib import Path
 
-DEARER = PLAN.replace(b"epsilon = 2.0", b"epsilon = 4.0", 1)
+DEARER = NAMED_PLAN.replace(b"epsilon = 2.0", b"epsilon = 4.0", 1)
 
 
 def swapped(federation: Federation, plan: bytes) -> None:
@@ -36,19 +36,19 @@ def swapped(federation: Federation, plan: bytes) -> None:
 
 def test_a21_plan_swapped_between_reading_and_signing(tmp_path: Path) -> None:
     federation = Federation(tmp_path, relays=())
-    federation.round_id = federation.invite_to(PLAN, "south")
+    federation.round_id = federation.invite_to(NAMED_PLAN, "south")
     swapped(federation, DEARER)
     (result,) = federation.sync("south", clean=False)
     fault = next(fault for fault in result.faults if fault.code == "consent.changed")
     folder = federation.homes["south"].root / "evidence" / federation.round_id
     tells(fault, "consent.changed", "north has put something else", step=str(folder))
-    assert (folder / "agreed.plan.toml").read_bytes() == PLAN
+    assert (folder / "agreed.plan.toml").read_bytes() == NAMED_PLAN
     assert not federation.file(federation.paths.signature("south")).exists()
 
 
 def test_a22_second_card_for_one_round(tmp_path: Path) -> None:
     federation = Federation(tmp_path, relays=())
-    federation.round_id = federation.invite_to(PLAN, "south")
+    federation.round_id = federation.invite_to(NAMED_PLAN, "south")
     home, card = federation.homes["south"], federation.file(federation.paths.card("south"))
     made = card.read_bytes()
     swapped(federation, DEARER)

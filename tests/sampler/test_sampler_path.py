@@ -46,7 +46,7 @@ NAMES = ["regions", "shifts"]
 
 @pytest.fixture(scope="module")
 def coalition():
-    return make_coalition(SMALL)
+    return make_coalition(SMALL.replace("[privacy]\n", '[privacy]\nmechanism = "gaussian"\n'))
 
 
 def test_shares_add_up_to_the_totals(coalition) -> None:
