@@ -57,7 +57,7 @@ def two_cells(noises: list[Noise], releases: int, distance: int = 14) -> PairRes
 
 
 # How many coordinates one worker can move.
-STATISTICS = {"problems_by_region": 6, "mean_hours": 4, "hours_spread": 2}
+STATISTICS = {"problems_by_region": 10, "mean_hours": 4, "hours_spread": 2}
 EACH = pytest.mark.parametrize(("name", "most"), STATISTICS.items())
 
 
