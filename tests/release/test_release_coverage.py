@@ -164,7 +164,9 @@ def test_multi_choice_shares(
     rate = covered(shares, ticked / answered)
     assert rate >= LOW
     assert small or rate <= HIGH
-    assert LOW <= covered(cells, ticked) <= 0.965
+    rate = covered(cells, ticked)  # cut at 0, ranges of few people hold more often
+    assert rate >= LOW
+    assert small or rate <= 0.965
 
 
 @pytest.mark.slow
