@@ -112,6 +112,7 @@ class Ticks:
         """The farthest exchange that changes so many numbers of people, in units of T."""
         return moves[people] + int(people * t**self.power)
 
+    @lru_cache(maxsize=256)  # noqa: B019 - small, frozen, and asked for several times a statistic
     def _moves(self, a: int) -> dict[int, int]:
         """For exchanges that change no, one and two numbers of people: the farthest T moves.
 

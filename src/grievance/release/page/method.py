@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from decimal import ROUND_CEILING, Context, Decimal
 from typing import TYPE_CHECKING
 
 from grievance.markup import Html, table, tag
 from grievance.plan.decimals import decimal_text
-from grievance.plan.ticks import UNITS
+from grievance.plan.exact import noise_factor
 from grievance.plan.words import listed
 from grievance.privacy import noise_of
 from grievance.release import document
@@ -35,8 +34,7 @@ def how_it_was_made(release: Release) -> Html:
         sd = document.released_sd(given.mechanism, given.scale, len(task.aggregators))
         statistic = task.layout.statistics[one.name]
         if statistic.multi is not None:
-            # A count of ticks is (T + a answered) / 64, T with t times the noise.
-            sd = f"{float(sd) * math.hypot(*statistic.centre) / UNITS:.6g}"
+            sd = f"{float(sd) * noise_factor(statistic):.6g}"
         cost = f"nothing, read off {source}" if source else f"{_rounded_up(given.cost.amount)}"
         rows.append([tag("code", one.name), f"{float(given.scale):.6g}", sd, cost])
     terms = task.plan.privacy
